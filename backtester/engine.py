@@ -1,0 +1,449 @@
+"""Rows in, closed trades out: what stands around the compiled loop of kernel.py.
+
+`prepare` fixes the rows of a run, `Engine.run` evaluates any number of parameter sets over them on
+threads, and the answer does not depend on how many threads there are. A backtest is a run with one
+parameter set; an optimiser's population is a run with many: the same function.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtester import kernel
+from backtester.executors import LocalExecutor
+from backtester.kept import keep
+from backtester.pointer import addresses
+from domain.errors import InputError
+from domain.instruments import Instrument, Market
+from domain.records import ROUND_TRIP_DTYPE
+from strategy.compiler import functions
+from strategy.program import Program
+from trading.positions import market_params
+from trading.trades import sort_trades
+
+MARKER = "# === LOOP ===\n"
+LEVELS = tuple(range(1, 6))
+ROOM = 400_000
+"""Trades that a task has room for at first; the pages of what is not used are never touched."""
+
+
+class Rows(Protocol):
+    """What the engine needs of `storage.columns.RowSet`."""
+
+    market: str
+    interval_s: int
+    source: str
+    codes: tuple[str, ...]
+    columns: dict[str, NDArray[np.float64]]
+    row_time: NDArray[np.int64]
+    blocks: NDArray[np.void]
+    qty_decimals: NDArray[np.int64]
+    has_book: bool
+    digest: str
+    instruments: tuple[Instrument, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run fills and sizes.
+
+    Parameters
+    ----------
+    betting : float
+        Amount of quote currency per entry.
+    entry_levels, exit_levels : int
+        Book levels that an entry and an exit may use, 1 … 5.
+    latency : int
+        Rows between a signal and its fill.
+    fill : {"sweep", "last"}
+        Book sweep, or the whole quantity at 현재가.
+    fees : (rate, tax), optional
+        Fractions that replace the market's dated FeeRule.
+    start, end : int, optional
+        Time of day hhmmss: rows before `start` run no code, rows after `end` do not exist.
+    """
+
+    betting: float
+    entry_levels: int = 3
+    exit_levels: int = 5
+    latency: int = 0
+    fill: str = "sweep"
+    fees: tuple[float, float] | None = None
+    start: int = 0
+    end: int = 235959
+
+    def __post_init__(self) -> None:
+        if not self.betting > 0:
+            raise InputError("backtest.betting", value=self.betting)
+        if not (1 <= self.entry_levels <= 5 and 1 <= self.exit_levels <= 5):
+            raise InputError("backtest.levels", entry=self.entry_levels, exit=self.exit_levels)
+        if not 0 <= self.latency <= 1_000_000:
+            raise InputError("backtest.latency", value=self.latency)
+        if self.fill not in ("sweep", "last"):
+            raise InputError("backtest.fill", value=self.fill)
+        if not 0 <= self.start <= self.end <= 235959:
+            raise InputError("backtest.times", start=self.start, end=self.end)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The rows of a run, cut to its time range; shared by all parameter sets."""
+
+    market: Market
+    interval_s: int
+    codes: tuple[str, ...]
+    inputs: tuple[NDArray[np.float64], ...]
+    book: tuple[NDArray[np.float64], ...]  # asks, ask sizes, bids, bid sizes; five columns each
+    last: NDArray[np.float64]
+    universe: NDArray[np.float64]
+    row_time: NDArray[np.int64]
+    blocks: NDArray[np.int64]  # kernel.BLOCK_* fields
+    symbols: NDArray[np.int64]  # symbol of each block
+    price_steps: tuple[float, ...]  # of each symbol, 0 where the market's ladder decides
+    params: NDArray[np.float64]
+    options: Options
+    vector: NDArray[np.float64]  # the options as the kernel takes them
+    rows: int
+    days: int
+
+    def rank(self) -> NDArray[np.int64]:
+        """Return the place of each block's code among the sorted code texts."""
+        order = {code: place for place, code in enumerate(sorted(set(self.codes)))}
+        return np.array([order[self.codes[s]] for s in self.symbols.tolist()], dtype=np.int64)
+
+
+def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options) -> Prepared:
+    """Return what `Engine.run` needs of `rows`.
+
+    Parameters
+    ----------
+    rows : RowSet
+        All columns named below must be in ``rows.columns``.
+    columns : sequence of str
+        The program's columns, in its order.
+    market : Market
+    options : Options
+
+    Raises
+    ------
+    InputError
+        ``backtest.no_book`` for rows that have no book at all with ``fill="sweep"``; ``backtest.no_rows``.
+    """
+    blocks, symbols, days = _cut(rows, options)
+    if not len(blocks):
+        raise InputError("backtest.no_rows", market=rows.market, source=rows.source)
+    has_book = rows.has_book or _any_book(rows, blocks)
+    if not has_book and options.fill != "last":
+        raise InputError("backtest.no_book", source=rows.source)
+    day_rows, params_row = np.unique(days, return_inverse=True)
+    blocks[:, kernel.BLOCK_PARAMS] = params_row
+    params = np.stack([market_params(market, int(day), options.fees) for day in day_rows])
+    last = _plain(rows.columns["last_price"])
+    book = tuple(
+        _plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
+    )
+    gate = market.kind == "stock" and has_book
+    vector = np.array(
+        [options.betting, options.entry_levels, options.exit_levels, options.latency, options.fill == "last", rows.interval_s, gate],
+        dtype=np.float64,
+    )
+    return Prepared(
+        market=market,
+        interval_s=rows.interval_s,
+        codes=rows.codes,
+        inputs=tuple(_plain(rows.row_time if key == "row_time" else rows.columns[key]) for key in columns),
+        book=book,
+        last=last,
+        universe=_plain(rows.columns["in_universe"]),
+        row_time=np.ascontiguousarray(rows.row_time, dtype=np.int64),
+        blocks=blocks,
+        symbols=symbols,
+        price_steps=tuple(one.price_step for one in rows.instruments) or (0.0,) * len(rows.codes),
+        params=params,
+        options=options,
+        vector=vector,
+        rows=int((blocks[:, kernel.BLOCK_HI] - blocks[:, kernel.BLOCK_LO]).sum()),
+        days=len(day_rows),
+    )
+
+
+def _any_book(rows: Rows, blocks: NDArray[np.int64]) -> bool:
+    """Tell whether any row has a book: where some do, an order on one that has none finds no depth."""
+    sides = [rows.columns[key] for key in ("ask_size1", "bid_size1") if key in rows.columns]
+    return any(bool(np.any(side[lo:hi])) for lo, hi, *_ in blocks.tolist() for side in sides)
+
+
+def needed_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return every column a run reads: the program's, and those of sizing, gating and filling."""
+    names = [key for key in (*columns, "last_price", "in_universe") if key != "row_time"]
+    names += [f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS]
+    return tuple(dict.fromkeys(names))
+
+
+def _plain(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the column as a plain read-only array, so that there is one machine code for all of them."""
+    view = np.asarray(column, dtype=np.float64).view(np.ndarray)
+    if not view.flags.c_contiguous:
+        view = np.ascontiguousarray(view)
+    view = view[:]
+    view.flags.writeable = False
+    return view
+
+
+def _cut(rows: Rows, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return blocks cut to the time of day, with their symbols and days; empty ones are left out."""
+    clock = 1 if rows.interval_s == 1 else 100
+    day_unit = 1_000_000 // clock
+    out, symbols, days = [], [], []
+    for block in rows.blocks:
+        symbol, day, lo, hi = (int(block[name]) for name in ("symbol", "day", "lo", "hi"))
+        times = rows.row_time[lo:hi]
+        # A minute row's label is hhmm; its time of day is hhmm00 (strategy-language 3.1).
+        end = lo + int(np.searchsorted(times, day * day_unit + options.end // clock, side="right"))
+        begin = lo + int(np.searchsorted(times, day * day_unit + -(-options.start // clock), side="left"))
+        if end <= lo:
+            continue
+        out.append((lo, end, begin - lo, 0, int(rows.qty_decimals[symbol]), symbol))
+        symbols.append(symbol)
+        days.append(day)
+    return np.array(out, dtype=np.int64).reshape(-1, kernel.BLOCK_FIELDS), np.array(symbols, dtype=np.int64), np.array(days, dtype=np.int64)
+
+
+# --- the generated module --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A strategy as the engine takes it.
+
+    Parameters
+    ----------
+    text : str
+        Functions and constants named by `strategy.compiler.functions`.
+    columns : tuple of str
+        Columns in the order of `inputs`.
+    labels : tuple of str
+        Label of sell condition k at k − 1.
+    n_vars : int
+        Length of `self.vars` that the texts read.
+    n_features : int
+        Features with a window, those kept included.
+    windows : callable
+        `self.vars` → window of each feature, int64.
+    day_state : callable
+        (code, price step) → state vector at the start of a day, at least one long.
+    n_kept : int
+        Last rows of `extremes`, which keep look-backs for the sets that share them (kept.py).
+    """
+
+    text: str
+    columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    n_vars: int
+    n_features: int
+    windows: Callable[[NDArray[np.float64]], NDArray[np.int64]]
+    day_state: Callable[[str, float], NDArray[np.float64]]
+    n_kept: int = 0
+
+
+def steps_of(program: Program) -> Steps:
+    """Return a checked strategy as the engine takes it."""
+    kept = keep(functions(program), max(program.n_extremes, 1))
+    return Steps(
+        text=kept.text,
+        columns=program.columns,
+        labels=program.labels,
+        n_vars=program.n_vars,
+        n_features=len(program.extremes) + len(kept.lengths),
+        windows=lambda vector: np.concatenate([program.windows(vector.tolist()), kept.windows(vector)]),
+        day_state=lambda code, step: program.day_state(code, code, step),
+        n_kept=len(kept.lengths),
+    )
+
+
+def module_text(steps: Steps) -> str:
+    """Return the text of the module that holds the steps inside the loop.
+
+    `strategy.cache.load` hashes it together with every module that it imports from.
+    """
+    constants = (
+        f"N_COLUMNS, N_FEATURES = {len(steps.columns)}, {steps.n_features}\n"
+        f"N_VARIABLES, N_PRESETS = {max(steps.n_vars, 1)}, {len(steps.day_state('', 0.0))}\n"
+        f"N_KEPT = {steps.n_kept}\n"
+    )
+    # Only the loop is called from Python, so nothing else needs a door to it.
+    text = steps.text.replace("@njit(", "@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, ")
+    return f"{text}\n\n{constants}\n\n{loop_text()}"
+
+
+@cache
+def loop_text() -> str:
+    """Return the part of kernel.py that is joined to a strategy."""
+    return Path(kernel.__file__).read_text("utf-8").split(MARKER, 1)[1]
+
+
+# --- running -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave.
+
+    Parameters
+    ----------
+    raw : ndarray of float64, shape (trades, kernel.OUT_FIELDS)
+        In no particular order of symbols, sets in ascending order.
+    errors : int
+        Rows on which a code ended in an arithmetic error.
+    seconds : float
+        Wall time of the compiled loop alone.
+    """
+
+    raw: NDArray[np.float64]
+    errors: int
+    seconds: float
+
+
+class Engine:
+    """Evaluates parameter sets of one strategy over prepared rows.
+
+    Parameters
+    ----------
+    module : module
+        Loaded from `module_text`.
+    steps : Steps
+    executor : LocalExecutor
+    """
+
+    def __init__(self, module: ModuleType, steps: Steps, executor: LocalExecutor) -> None:
+        self.run_blocks: Callable[..., int] = module.run_blocks
+        self.make_work: Callable[[int, int], tuple[NDArray[np.float64], ...]] = module.make_work
+        self.steps = steps
+        self.executor = executor
+
+    def run(self, prepared: Prepared, vectors: NDArray[np.float64]) -> Result:
+        """Evaluate every row of `vectors`.
+
+        Parameters
+        ----------
+        prepared : Prepared
+        vectors : ndarray of float64, shape (sets, n_vars)
+            `self.vars` of each set.
+
+        Returns
+        -------
+        Result
+            Identical for any number of threads.
+        """
+        vectors = np.ascontiguousarray(vectors, dtype=np.float64)
+        windows = np.stack([np.asarray(self.steps.windows(vector), dtype=np.int64).reshape(-1) for vector in vectors])
+        warmups = np.array([warmup_rows(vector) for vector in vectors], dtype=np.int64)
+        # Sets with equal windows stand together: a feature is built once for all of them.
+        order = np.lexsort(windows.T[::-1]) if windows.shape[1] else np.arange(len(vectors))
+        states = np.stack([self.steps.day_state(code, step) for code, step in zip(prepared.codes, prepared.price_steps, strict=True)])
+        book = addresses(prepared.book, len(prepared.last))
+        ordered = windows[order]
+        changed = np.ones(len(vectors), dtype=np.int64)
+        changed[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
+        tasks = self._tasks(prepared, len(vectors))
+        started = time.perf_counter()
+
+        def call(task: tuple[int, int, int, int]) -> tuple[NDArray[np.float64], int]:
+            b0, b1, s0, s1 = task
+            chosen = order[s0:s1]
+            lengths = prepared.blocks[b0:b1, kernel.BLOCK_HI] - prepared.blocks[b0:b1, kernel.BLOCK_LO]
+            work = self.make_work(int(lengths.max()), states.shape[1])
+            room = ROOM
+            while True:
+                out = np.empty((room, kernel.OUT_FIELDS), dtype=np.float64)
+                counters = np.zeros(1, dtype=np.int64)
+                count = self.run_blocks(
+                    prepared.inputs,
+                    book,
+                    prepared.last,
+                    prepared.universe,
+                    prepared.row_time,
+                    prepared.blocks[b0:b1],
+                    np.arange(b0, b1, dtype=np.int64),
+                    prepared.params,
+                    states,
+                    vectors[chosen],
+                    windows[chosen],
+                    changed[s0:s1],
+                    warmups[chosen],
+                    chosen.astype(np.int64),
+                    prepared.vector,
+                    work,
+                    out,
+                    counters,
+                )
+                if count <= room:
+                    return out[:count], int(counters[kernel.ERRORS])
+                room = count  # the loop counted on without keeping: now there is room for all
+
+        answers = self.executor.map(call, tasks)
+        seconds = time.perf_counter() - started
+        raw = np.concatenate([part for part, _ in answers])
+        if len(vectors) > 1:
+            raw = raw[np.argsort(raw[:, kernel.OUT_SET], kind="stable")]
+        return Result(raw, sum(errors for _, errors in answers), seconds)
+
+    def _tasks(self, prepared: Prepared, sets: int) -> list[tuple[int, int, int, int]]:
+        """Return (first block, last, first set, last): shards of symbol-days, and of sets where days are few."""
+        count, workers = len(prepared.blocks), self.executor.workers
+        rows = np.cumsum(prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO])
+        wanted = min(count, max(workers, 2) * 4)  # more than threads, so that an interrupt is noticed between two
+        cuts = [0, *np.searchsorted(rows, rows[-1] * np.arange(1, wanted) / wanted).tolist(), count]
+        shards = [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+        pieces = 1 if len(shards) >= workers * 2 else min(sets, workers * 2)
+        edges = [sets * k // pieces for k in range(pieces + 1)]
+        return [(a, b, s0, s1) for a, b in shards for s0, s1 in zip(edges[:-1], edges[1:], strict=True) if s1 > s0]
+
+
+def warmup_rows(vector: NDArray[np.float64]) -> int:
+    """Return 평균값계산틱수: `self.vars[0]`, 30 when it is not given (strategy-language 1)."""
+    return max(int(vector[0]), 1) if len(vector) else 30
+
+
+def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void]:
+    """Return the raw trades of one set as ROUND_TRIP_DTYPE, in the order of command-line.md."""
+    market = prepared.market
+    out = np.zeros(len(raw), dtype=ROUND_TRIP_DTYPE)
+    entry, leave = raw[:, kernel.OUT_ENTRY].astype(np.int64), raw[:, kernel.OUT_EXIT].astype(np.int64)
+    out["symbol"] = prepared.symbols[raw[:, kernel.OUT_BLOCK].astype(np.int64)]
+    out["side"] = raw[:, kernel.OUT_SIGN]
+    out["entry_time"], out["exit_time"] = prepared.row_time[entry], prepared.row_time[leave]
+    held = clock_seconds(out["exit_time"], prepared.interval_s) - clock_seconds(out["entry_time"], prepared.interval_s)
+    out["holding_time"] = held // prepared.interval_s
+    out["qty"] = raw[:, kernel.OUT_UNITS] / 1e8
+    for side, column in (("entry", kernel.OUT_ENTRY_RAW), ("exit", kernel.OUT_EXIT_RAW)):
+        amounts = raw[:, column]
+        out[f"{side}_price"] = _round(amounts / out["qty"], market.price_decimals)
+        out[f"{side}_amount"] = _round(amounts, market.amount_decimals)
+    out["return_pct"], out["pnl"] = raw[:, kernel.OUT_RETURN], raw[:, kernel.OUT_PNL]
+    out["exit_rule"], out["past_levels"] = raw[:, kernel.OUT_RULE], raw[:, kernel.OUT_PAST]
+    return sort_trades(prepared.codes, out)
+
+
+def clock_seconds(row_time: NDArray[np.int64], interval_s: int) -> NDArray[np.int64]:
+    """Return the time of day in seconds; positions never cross a day."""
+    if interval_s != 1:
+        row_time = row_time * 100
+    seconds: NDArray[np.int64] = row_time // 10_000 % 100 * 3_600 + row_time // 100 % 100 * 60 + row_time % 100
+    return seconds
+
+
+def _round(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
+    """`trading.numbers.round_to` over an array: the same three operations."""
+    scale = 10.0**decimals
+    rounded: NDArray[np.float64] = np.rint(values * scale) / scale
+    return rounded

@@ -1,0 +1,7 @@
+"""Where the work of a run or a search is done."""
+
+from __future__ import annotations
+
+from backtester.executors.local import LocalExecutor
+
+__all__ = ["LocalExecutor"]

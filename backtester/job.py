@@ -1,0 +1,290 @@
+"""A job: what is to be run, said in words; and loading it into what the engine takes.
+
+Backtest and optimiser load through here, so that a parameter set means the same in both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtester.engine import Engine, Options, Prepared, Result, module_text, needed_columns, prepare, round_trips, steps_of
+from backtester.executors import LocalExecutor
+from backtester.metrics import Metrics, named
+from domain.errors import InputError
+from domain.instruments import Market
+from domain.version import VERSION
+from storage.columns import RowSet, open_rows
+from storage.ticks import TickStore
+from strategy import cache
+from strategy.program import Program, build
+from trading.trades import trades_sha256
+from utility.paths import DataDir
+
+DEFAULT_WINDOW = 30.0
+"""평균값계산틱수 when `self.vars[0]` is not given (strategy-language 1)."""
+KRX_TIMES = {1: (90_000, 93_000), 60: (90_000, 151_900)}
+"""Time of day of a stock run that names none (workstation 8.1)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A strategy, its rows and how they are run.
+
+    Parameters
+    ----------
+    market : Market
+    interval_s : {1, 60}
+    buy_text, sell_text : str
+    from_time, to_time : int, optional
+        Row times, both included; a date YYYYMMDD means its whole day.
+    symbols : tuple of str, optional
+        Bare codes; all of the source when None.
+    variables : mapping of int to float
+        `self.vars`.
+    rows_since : tuple of (str, str)
+        Conditions of 경과틱수.
+    source : str, optional
+    """
+
+    market: Market
+    interval_s: int
+    buy_text: str
+    sell_text: str
+    options: Options
+    from_time: int | None = None
+    to_time: int | None = None
+    symbols: tuple[str, ...] | None = None
+    variables: Mapping[int, float] = field(default_factory=dict)
+    rows_since: tuple[tuple[str, str], ...] = ()
+    source: str | None = None
+    strategy: str = ""
+
+    def passport(self, rows: RowSet, program: Program) -> dict[str, Any]:
+        """Return everything that decides the result, for the store and for `--resume`."""
+        options = self.options
+        return {
+            "version": VERSION,
+            "market": self.market.code,
+            "interval_s": self.interval_s,
+            "source": rows.source,
+            "data": rows.digest,
+            "program": program.digest,
+            "strategy": self.strategy,
+            "buy": self.buy_text,
+            "sell": self.sell_text,
+            "rows_since": [list(pair) for pair in self.rows_since],
+            "from": self.from_time,
+            "to": self.to_time,
+            "symbols": list(self.symbols) if self.symbols is not None else None,
+            "vars": {str(index): value for index, value in sorted(self.variables.items())},
+            "betting": options.betting,
+            "entry_levels": options.entry_levels,
+            "exit_levels": options.exit_levels,
+            "latency": options.latency,
+            "fill": options.fill,
+            "fees": list(options.fees) if options.fees is not None else None,
+            "start": options.start,
+            "end": options.end,
+        }
+
+
+@dataclass
+class Loaded:
+    """A job that is ready to run."""
+
+    job: Job
+    program: Program
+    rows: RowSet
+    prepared: Prepared
+    engine: Engine
+    metrics: Metrics
+    compile_seconds: float
+    load_seconds: float
+    from_cache: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished backtest."""
+
+    trades: NDArray[np.void]
+    metrics: dict[str, float]
+    sha256: str
+    errors: int
+    engine_seconds: float
+    past_levels: int
+
+
+def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
+    """Compile the strategy, map the rows, cut them to the job's times.
+
+    Raises
+    ------
+    StrategyErrors
+        The texts are refused.
+    InputError, DataError
+        No such rows, symbols or columns; rows without a book.
+    """
+    started = time.perf_counter()
+    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since)
+    steps = steps_of(program)
+    data.cache.mkdir(parents=True, exist_ok=True)
+    module = cache.load("engine", module_text(steps), data.cache / "steps", data.mac_key())
+    compiled = time.perf_counter()
+    rows = open_rows(
+        TickStore(data.root),
+        job.market.code,
+        job.interval_s,
+        source=job.source,
+        codes=job.symbols,
+        from_time=job.from_time,
+        to_time=job.to_time,
+        keys=needed_columns(steps.columns),
+    )
+    prepared = prepare(rows, steps.columns, job.market, job.options)
+    metrics = Metrics(prepared, executor)
+    return Loaded(
+        job=job,
+        program=program,
+        rows=rows,
+        prepared=prepared,
+        engine=Engine(module, steps, executor),
+        metrics=metrics,
+        compile_seconds=compiled - started,
+        load_seconds=time.perf_counter() - compiled,
+        from_cache=bool(getattr(module, "from_cache", False)),
+    )
+
+
+def vector(program: Program, variables: Mapping[int, float]) -> NDArray[np.float64]:
+    """Return `self.vars` of a job: position 0 is 평균값계산틱수, 30 when it is not given.
+
+    Raises
+    ------
+    InputError
+        ``backtest.var_missing`` when a text reads a variable that has no value.
+    """
+    length = max(program.n_vars, max(variables, default=0) + 1, 1)
+    used = used_variables(program)
+    missing = sorted(index for index in used if index not in variables and index != 0)
+    if missing:
+        raise InputError("backtest.var_missing", indices=", ".join(str(index) for index in missing))
+    out = np.zeros(length, dtype=np.float64)
+    out[0] = DEFAULT_WINDOW
+    for index, value in variables.items():
+        if index < 0 or not np.isfinite(value):
+            raise InputError("backtest.var", index=index, value=value)
+        out[index] = value
+    return out
+
+
+def used_variables(program: Program) -> set[int]:
+    """Return the indices of `self.vars` that the texts read."""
+    from strategy.nodes import Variable
+
+    return {node.index for node in program.nodes if isinstance(node, Variable)}
+
+
+def run_one(loaded: Loaded, values: NDArray[np.float64]) -> Run:
+    """Run one parameter set to the end: trades in their order, metrics, hash."""
+    result: Result = loaded.engine.run(loaded.prepared, values[None, :])
+    trades = round_trips(loaded.prepared, result.raw)
+    return Run(
+        trades=trades,
+        metrics=named(loaded.metrics.of(result.raw, 1)[0]),
+        sha256=trades_sha256(loaded.prepared.codes, trades),
+        errors=result.errors,
+        engine_seconds=result.seconds,
+        past_levels=int(trades["past_levels"].sum()) if len(trades) else 0,
+    )
+
+
+# --- reading what people write -------------------------------------------------------------------
+
+
+def parse_moment(text: str, market: Market, interval_s: int, last: bool) -> int:
+    """Return a date or an ISO 8601 time with a zone as YYYYMMDD or as a row time of the market's clock.
+
+    Raises
+    ------
+    InputError
+        ``backtest.moment``: not a date, or a time without a zone.
+    """
+    try:
+        if len(text) <= 10:
+            return int(dt.date.fromisoformat(text).strftime("%Y%m%d"))
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError("backtest.moment", value=text) from None
+    if moment.tzinfo is None:
+        raise InputError("backtest.moment", value=text)
+    local = moment.astimezone(ZoneInfo(market.zone))
+    if interval_s == 1:
+        return int(local.strftime("%Y%m%d%H%M%S"))
+    # A minute row stands for its whole minute: it begins inside the range.
+    if not last and (local.second or local.microsecond):
+        local += dt.timedelta(minutes=1)
+    return int(local.strftime("%Y%m%d%H%M"))
+
+
+def parse_clock(text: str) -> int:
+    """Return ``HHMMSS``, ``HH:MM`` or ``HH:MM:SS`` as hhmmss; InputError ``backtest.clock``."""
+    digits = text.replace(":", "")
+    if len(digits) == 4:
+        digits += "00"
+    try:
+        dt.datetime.strptime(digits, "%H%M%S")
+    except ValueError:
+        raise InputError("backtest.clock", value=text) from None
+    return int(digits)
+
+
+def parse_fees(text: str) -> tuple[float, float]:
+    """Return ``RATE[:TAX]`` as fractions; InputError ``backtest.fees``."""
+    rate, _, tax = text.partition(":")
+    try:
+        return float(rate), float(tax or 0)
+    except ValueError:
+        raise InputError("backtest.fees", value=text) from None
+
+
+def parse_sets(parts: Sequence[str]) -> dict[int, float]:
+    """Return ``i=value`` parts as a mapping; InputError ``backtest.set``."""
+    out: dict[int, float] = {}
+    for part in parts:
+        index, _, value = part.partition("=")
+        try:
+            number, result = int(index), float(value)
+        except ValueError:
+            raise InputError("backtest.set", part=part) from None
+        if number < 0 or not np.isfinite(result):
+            raise InputError("backtest.set", part=part)
+        out[number] = result
+    return out
+
+
+def parse_rows_since(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the lines ``name = expression`` of a rows-since file; InputError ``backtest.rows_since`` with the line."""
+    out = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, expression = line.partition("=")
+        if not equals or not name.strip() or expression.startswith("="):
+            raise InputError("backtest.rows_since", line=number, text=line)
+        out.append((name.strip(), expression.strip()))
+    return tuple(out)
+
+
+def default_times(market: Market, interval_s: int) -> tuple[int, int]:
+    """Return start and end of a run that names none: the whole day, on stocks those of workstation 8.1."""
+    return KRX_TIMES[interval_s] if market.kind == "stock" else (0, 235_959)

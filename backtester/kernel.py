@@ -1,0 +1,309 @@
+"""The compiled loop over rows: one text for all markets, intervals and strategies.
+
+The part below the LOOP line is joined, as text, to the functions of a strategy
+(`strategy.compiler.functions`), so that Numba compiles the steps into the loop and can keep the result on
+disk: a loop that received the steps as arguments could not be cached. Above the line stand stand-ins
+with the same signatures, so that this file can be read, checked and compiled by itself.
+
+Order of things on a row: strategy-language 10.1 and workstation 8.4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+USES_ORDER_QTY = USES_RETURNS = USES_HOLDING = False
+HAS_MARKS = False
+N_COLUMNS, N_FEATURES, N_VARIABLES, N_PRESETS, N_KEPT = 1, 0, 1, 1, 0
+
+
+@njit(nogil=True)
+def buy(inputs: Any, sums: Any, extremes: Any, i: int, lo: int, variables: Any, position: Any, state: Any) -> int:
+    """Stand-in: never buys."""
+    return 0
+
+
+@njit(nogil=True)
+def sell(inputs: Any, sums: Any, extremes: Any, i: int, lo: int, variables: Any, position: Any, state: Any) -> int:
+    """Stand-in: never sells."""
+    return 0
+
+
+@njit(nogil=True)
+def mark(inputs: Any, sums: Any, extremes: Any, i: int, lo: int, variables: Any, position: Any, state: Any) -> int:
+    """Stand-in for the conditions of 경과틱수; gives the number of arithmetic errors."""
+    return 0
+
+
+@njit(nogil=True)
+def make_sums(rows: int) -> Any:
+    """Stand-in: running sums of up to `rows` rows, one entry more."""
+    return np.zeros((1, rows + 1), dtype=np.int64)
+
+
+@njit(nogil=True)
+def make_extremes(rows: int) -> Any:
+    """Stand-in: window extremes."""
+    return np.zeros((1, rows), dtype=np.float64)
+
+
+@njit(nogil=True)
+def make_scratch(rows: int) -> Any:
+    """Stand-in: what `fill_features` needs between calls."""
+    return np.zeros((1, 3), dtype=np.int64)
+
+
+@njit(nogil=True)
+def fill_features(windows: Any, inputs: Any, sums: Any, extremes: Any, scratch: Any, lo: int, i0: int, i1: int) -> None:
+    """Stand-in: no features."""
+
+
+@njit(nogil=True)
+def borrow_inputs(inputs: Any) -> Any:
+    """Stand-in: the columns without owners."""
+    return inputs
+
+
+@njit(nogil=True)
+def slice_inputs(inputs: Any, lo: int, hi: int) -> Any:
+    """Stand-in: the columns of one symbol-day."""
+    return (inputs[0][lo:hi],)
+
+
+# === LOOP ===
+from backtester.pointer import number_at  # noqa: E402
+from strategy.borrow import borrow  # noqa: E402
+from trading.matching import forced_amount, sweep  # noqa: E402
+from trading.numbers import UNIT_F, clock_seconds, round_to, to_units  # noqa: E402
+from trading.position_vars import (  # noqa: E402
+    FORCE_EXIT,
+    ORDER_QTY,
+    POSITION_QTY,
+    POSITION_SIZE,
+    clear_position,
+    open_position,
+    update_holding,
+    update_returns,
+)
+from trading.positions import AMOUNT_DECIMALS, PARAMS_SIZE, profit  # noqa: E402
+from trading.sizing import quantity  # noqa: E402
+
+CHUNK = 2048  # rows whose features are built just before they are read, so that columns are still in cache
+NONE, ENTRY, EXIT = 0, 1, 2
+OUT_SET, OUT_BLOCK, OUT_ENTRY, OUT_EXIT, OUT_SIGN, OUT_UNITS = range(6)
+OUT_ENTRY_RAW, OUT_EXIT_RAW, OUT_RETURN, OUT_PNL, OUT_RULE, OUT_PAST = range(6, 12)
+OUT_FIELDS = 12  # rows are global row numbers, amounts not rounded, units of 1e-8
+BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE = range(7)
+BLOCK_LO, BLOCK_HI, BLOCK_BEGIN, BLOCK_PARAMS, BLOCK_DECIMALS, BLOCK_SYMBOL = range(6)
+BLOCK_FIELDS = 6
+ERRORS = 0
+BOOK_ASK, BOOK_BID = 0, 10
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def price_order(book, last_price, row, buying, levels, units, fill_last, prices, sizes):  # type: ignore[no-untyped-def]
+    """Price an order on global row `row`: (whole quantity fits, unrounded amount of the whole).
+
+    Where it does not fit, the amount is that of a forced sale (workstation 8.4).
+    """
+    if fill_last:
+        return True, last_price * (units / UNIT_F)
+    first = BOOK_ASK if buying else BOOK_BID
+    for level in range(5):
+        prices[level] = number_at(book[first + level], row)
+        sizes[level] = to_units(number_at(book[first + 5 + level], row))
+    filled, amount, _ = sweep(prices, sizes, levels, units)
+    return filled >= units, forced_amount(filled, amount, units, last_price)
+
+
+@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine; every road of 10.1 is here and nowhere else
+    inputs, book, last, universe, row_time,
+    blocks, block_nos, params, states, variables, windows, rebuild, warmups, set_nos, options, work, out, counters,
+):  # fmt: skip
+    """Run every parameter set over every block, block by block, so that a block stays in cache for all sets.
+
+    Parameters
+    ----------
+    inputs : tuple of ndarray of float64, shape (rows,)
+        The program's columns.
+    book : ndarray of int64, shape (20,)
+        Addresses of the book columns: asks, ask sizes, bids, bid sizes, best first.
+    last, universe, row_time : ndarray, shape (rows,)
+        현재가, 관심종목, row time.
+    blocks : ndarray of int64, shape (blocks, BLOCK_FIELDS)
+        First row, row after the last, first row that runs code, row of `params`, quantity decimals, row of `states`.
+    block_nos, set_nos : ndarray of int64
+        Numbers written into `out`.
+    params : ndarray of float64, shape (m, PARAMS_SIZE)
+    states : ndarray of float64, shape (symbols, at least 1)
+        State vector at the start of a day.
+    variables, windows, rebuild, warmups : ndarray, shape (sets, …)
+        `self.vars`, window of each feature, whether those differ from the set before (sets with equal
+        windows stand together and share the features), rows a day needs before code runs.
+    options : ndarray of float64
+        BETTING … AUCTION_GATE.
+    work : tuple of ndarray
+        From `make_work`.
+    out : ndarray of float64, shape (room, OUT_FIELDS)
+        Receives the trades.
+    counters : ndarray of int64
+        ERRORS: rows on which a code ended in an arithmetic error.
+
+    Returns
+    -------
+    int
+        Number of trades; more than ``len(out)`` means that the rest was not kept.
+    """
+    betting, entry_levels, exit_levels = options[BETTING], int(options[ENTRY_LEVELS]), int(options[EXIT_LEVELS])
+    latency, fill_last, interval_s = int(options[LATENCY]), options[FILL_LAST] != 0.0, int(options[INTERVAL])
+    auction_gate = options[AUCTION_GATE] != 0.0
+    sums, extremes, scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
+    position, state, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
+    columns = borrow_inputs(inputs)
+    last, universe, row_time, book = borrow(last), borrow(universe), borrow(row_time), borrow(book)
+    blocks, block_nos, params, states = borrow(blocks), borrow(block_nos), borrow(params), borrow(states)
+    variables, windows, rebuild, warmups = borrow(variables), borrow(windows), borrow(rebuild), borrow(warmups)
+    set_nos, out, counters = borrow(set_nos), borrow(out), borrow(counters)
+    zero = len(blocks) - len(blocks)  # not a literal, which would be a type of its own and a second compilation
+    count = zero
+    for b in range(len(blocks)):
+        lo, hi, begin = blocks[b, BLOCK_LO], blocks[b, BLOCK_HI], blocks[b, BLOCK_BEGIN]
+        n = hi - lo
+        cols = slice_inputs(columns, lo, hi)
+        day_last, day_universe, day_time = last[lo:hi], universe[lo:hi], row_time[lo:hi]
+        day_params = params[blocks[b, BLOCK_PARAMS]]
+        decimals = blocks[b, BLOCK_DECIMALS]
+        day_state = states[blocks[b, BLOCK_SYMBOL]]
+        ready = zero  # features of rows before it are there
+        for s in range(len(variables)):
+            if rebuild[s]:
+                ready = zero
+            vector = variables[s]
+            first = max(begin, warmups[s] - 1)
+            clear_position(position)
+            for k in range(len(state)):
+                state[k] = day_state[k]
+            holding = False
+            forced = False
+            waiting = -1  # row on which the order that waits is priced; −1: none waits
+            units, sign, rule = 0, 1, 0
+            signal_row, entry_row, entry_seconds = 0, 0, 0
+            entry_raw = 0.0
+            i = 0 if HAS_MARKS else first
+            while i < n:
+                if i >= ready:
+                    upto = min(max(ready + CHUNK, i + 1), n)
+                    fill_features(windows[s], cols, sums, extremes, scratch, zero, ready, upto)
+                    for e in range(len(extremes) - N_KEPT, len(extremes)):
+                        for row in range(ready, upto):
+                            extremes[e, row] = np.nan  # nobody has asked for it yet (kept.py)
+                    ready = upto
+                if HAS_MARKS:
+                    counters[ERRORS] += mark(cols, sums, extremes, i, zero, vector, position, state)
+                    if i < first:
+                        i += 1
+                        continue
+                act = NONE
+                if waiting >= 0:
+                    if i == waiting:
+                        waiting = -1
+                        act = EXIT if holding else ENTRY
+                elif auction_gate and number_at(book[BOOK_ASK + 9], lo + i) == 0.0 and number_at(book[BOOK_BID + 9], lo + i) == 0.0:
+                    act = NONE  # no code while the fifth levels are empty (VI, auction)
+                elif holding:
+                    if USES_RETURNS:
+                        update_returns(position, day_params, day_last[i])
+                    if USES_HOLDING:
+                        update_holding(position, clock_seconds(day_time[i], interval_s) - entry_seconds, interval_s)
+                    position[ORDER_QTY] = position[POSITION_QTY]
+                    position[FORCE_EXIT] = 0.0
+                    result = sell(cols, sums, extremes, i, zero, vector, position, state)
+                    if result > 0:
+                        rule, forced = result, position[FORCE_EXIT] != 0.0
+                        if latency == 0:
+                            act = EXIT
+                        else:
+                            waiting = i + latency  # past the day's end it becomes the close on the last row
+                    elif result < 0:
+                        counters[ERRORS] += 1
+                elif day_universe[i] != 0.0:
+                    if USES_ORDER_QTY:
+                        position[ORDER_QTY] = quantity(betting, day_last[i], decimals) / UNIT_F
+                    result = buy(cols, sums, extremes, i, zero, vector, position, state)
+                    if result > 0:
+                        units = quantity(betting, day_last[i], decimals)
+                        sign = 1 if result == 1 else -1
+                        signal_row = i
+                        if units > 0:
+                            if latency == 0:
+                                act = ENTRY
+                            else:
+                                waiting = i + latency  # past the day's end it is dropped
+                    elif result < 0:
+                        counters[ERRORS] += 1
+                if act == ENTRY:
+                    whole, amount = price_order(book, day_last[i], lo + i, sign > 0, entry_levels, units, fill_last, prices, sizes)
+                    if whole:
+                        entry_raw = amount
+                        holding = True
+                        forced = False
+                        entry_row = i
+                        entry_seconds = clock_seconds(day_time[i], interval_s)
+                        open_position(position, day_params, sign, units, entry_raw, signal_row, day_time[i])
+                if holding and (act == EXIT or i == n - 1):
+                    whole, exit_raw = price_order(book, day_last[i], lo + i, sign < 0, exit_levels, units, fill_last, prices, sizes)
+                    if act != EXIT or not (whole or forced):
+                        rule = 0  # what is open after the codes of the last row is closed on it
+                    if whole or (act == EXIT and forced) or i == n - 1:
+                        decimals_of_money = int(day_params[AMOUNT_DECIMALS])
+                        paid, got = round_to(entry_raw, decimals_of_money), round_to(exit_raw, decimals_of_money)
+                        pnl, return_pct = profit(day_params, paid, got, sign)
+                        if count < len(out):
+                            out[count, OUT_SET] = set_nos[s]
+                            out[count, OUT_BLOCK] = block_nos[b]
+                            out[count, OUT_ENTRY] = lo + entry_row
+                            out[count, OUT_EXIT] = lo + i
+                            out[count, OUT_SIGN] = sign
+                            out[count, OUT_UNITS] = units
+                            out[count, OUT_ENTRY_RAW] = entry_raw
+                            out[count, OUT_EXIT_RAW] = exit_raw
+                            out[count, OUT_RETURN] = return_pct
+                            out[count, OUT_PNL] = pnl
+                            out[count, OUT_RULE] = rule
+                            out[count, OUT_PAST] = 0.0 if whole else 1.0
+                        count += 1
+                        holding = False
+                        clear_position(position)
+                i += 1
+    return count
+
+
+def make_work(rows, n_state):  # type: ignore[no-untyped-def]
+    """Return the arrays that a thread needs for blocks of up to `rows` rows; made in Python, nothing to compile."""
+    plain = make_extremes.py_func(rows)
+    extremes = np.concatenate([plain, np.full((N_KEPT, rows), np.nan)]) if N_KEPT else plain
+    return (
+        make_sums.py_func(rows), extremes, make_scratch.py_func(rows), np.zeros(POSITION_SIZE), np.zeros(n_state),
+        np.zeros(5), np.zeros(5, dtype=np.int64),
+    )  # fmt: skip
+
+
+def warm() -> None:
+    """Compile the loop with the types production uses; runs when the module is loaded."""
+    column = np.ones(1)
+    column.flags.writeable = False
+    stamp = np.array([20260105000000], dtype=np.int64)
+    stamp.flags.writeable = False
+    book = np.zeros(20, dtype=np.int64)
+    blocks = np.zeros((1, BLOCK_FIELDS), dtype=np.int64)
+    numbers = np.zeros(1, dtype=np.int64)
+    windows = np.ones((1, N_FEATURES), dtype=np.int64)
+    run_blocks(
+        (column,) * N_COLUMNS, book, column, column, stamp, blocks, numbers, np.zeros((1, PARAMS_SIZE)),
+        np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers, np.ones(7), make_work(1, N_PRESETS),
+        np.zeros((1, OUT_FIELDS)), numbers,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Measurements: what, unit, budget and why; each prints JSON."""

@@ -1,0 +1,308 @@
+"""`stom.py data import | list | verify | export | make`: the tick store from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cli.data_export import export_rows
+from cli.data_make import make_data
+from cli.main import add_common
+from cli.output import emit, language
+from cli.progress import Reporter, add_progress
+from domain.errors import InputError
+from storage.columns import RowSet, open_rows
+from storage.ticks import TickStore
+from trading.importers import MARKETS, import_files
+from utility.paths import DataDir
+from utility.text import sentence
+
+INTERVALS = {"1s": 1, "1m": 60}
+_SHOWN_REASONS = 6
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the `data` family."""
+    family = subparsers.add_parser("data", help="recorded and made market data: import, make, list, verify, export")
+    actions = family.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_import(actions)
+    _add_make(actions)
+    _add_list(actions)
+    _add_verify(actions)
+    _add_export(actions)
+
+
+def _finish(parser: argparse.ArgumentParser, run: Any, show: Any) -> None:
+    add_common(parser)
+    parser.set_defaults(run=run, show=show)
+
+
+def _add_market(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument("--market", choices=sorted(MARKETS), required=required, default=None)
+
+
+def _add_import(actions: Any) -> None:
+    parser = actions.add_parser("import", help="recorded files or folders into the store; what a file is, is told by its content")
+    parser.add_argument("sources", metavar="SRC", nargs="+", help="files or folders; together they are one stream in time order")
+    _add_market(parser, False)
+    parser.add_argument(
+        "--symbol", action="append", default=None, help="only this symbol (repeatable); names candles that do not name theirs"
+    )
+    parser.add_argument("--map", action="append", default=None, metavar="OURS=THEIRS", help="a column of a table that no rule knows")
+    parser.add_argument("--dry-run", action="store_true", help="count and judge, store nothing")
+    add_progress(parser)
+    _finish(parser, run_import, show_import)
+
+
+def _add_make(actions: Any) -> None:
+    parser = actions.add_parser("make", help="seeded made market data; replaces what was made of that market before")
+    _add_market(parser, True)
+    parser.add_argument("--symbols", type=int, default=10)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--days", type=float, default=1.0, help="days of the market (krx: trading days); a fraction is that part of a day")
+    length.add_argument("--hours", type=float, default=None, help="so many hours instead, from the first session's start on")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", default="2026-01-05", help="first day, YYYY-MM-DD (default 2026-01-05)")
+    parser.add_argument("--events", action="store_true", help="store raw trades and depth too, so that it can be replayed")
+    add_progress(parser)
+    _finish(parser, run_make, None)
+
+
+def _add_list(actions: Any) -> None:
+    parser = actions.add_parser("list", help="what is stored")
+    _add_market(parser, False)
+    _finish(parser, run_list, show_list)
+
+
+def _add_verify(actions: Any) -> None:
+    parser = actions.add_parser("verify", help="checksums, order, gaps; a damaged file is put aside and its range marked")
+    parser.add_argument("--keep", action="store_true", help="report damaged files, but leave them where they are")
+    _finish(parser, run_verify, show_verify)
+
+
+def _add_export(actions: Any) -> None:
+    parser = actions.add_parser("export", help="rows as Parquet or CSV, one file or (a folder) one per symbol")
+    _add_market(parser, True)
+    parser.add_argument("--interval", choices=tuple(INTERVALS), required=True)
+    parser.add_argument("--symbol", action="append", default=None)
+    parser.add_argument("--source", default=None, help="recorded, made or runN (default: the first that exists)")
+    parser.add_argument("--from", dest="from_time", default=None, metavar="DATE", help="first day, YYYY-MM-DD")
+    parser.add_argument("--to", dest="to_time", default=None, metavar="DATE", help="last day, included")
+    parser.add_argument("--out", required=True, help="a file ending in .parquet or .csv, or a folder")
+    parser.add_argument("--names", choices=("en", "ko"), default="en", help="headings")
+    _finish(parser, run_export, None)
+
+
+# --- import ---------------------------------------------------------------------------------------
+
+
+def _mapping(pairs: list[str] | None) -> dict[str, str]:
+    found = {}
+    for pair in pairs or []:
+        for one in pair.split(","):
+            ours, sign, theirs = one.partition("=")
+            if not sign or not ours.strip() or not theirs.strip():
+                raise InputError("import.bad_map", text=one)
+            found[ours.strip()] = theirs.strip()
+    return found
+
+
+def run_import(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Import and say what became of every row; status 2 when nothing could be taken."""
+    reporter = Reporter(args)
+    started = time.monotonic()
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        reporter.tell(done, 0, done / max(time.monotonic() - started, 1e-6), 0.0, None)
+
+    store = TickStore(DataDir(args.data_dir).root)
+    sources = [Path(source) for source in args.sources]
+    report = import_files(store, sources, args.market, args.symbol, _mapping(args.map), args.dry_run, progress)
+    reporter.close()
+    result = report.as_dict()
+    if result["rows_in"] and not result["rows_stored"] and "already_imported" not in result["reasons"]:
+        emit(args, result)
+        names = ", ".join(Path(one["file"]).name for one in result["files"])
+        sys.stderr.write(
+            sentence("import.nothing", language(args), files=names, reasons=_reasons(result["reasons"], language(args))) + "\n"
+        )
+        return 2
+    return result
+
+
+def _reasons(reasons: dict[str, int], tongue: str) -> str:
+    largest = sorted(reasons.items(), key=lambda item: -item[1])[:_SHOWN_REASONS]
+    return ", ".join(f"{sentence('import.reason.' + name, tongue)} {count:,}" for name, count in largest)
+
+
+def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print a line a file and the sums."""
+    tongue = language(args)
+    for one in result["files"]:
+        line = sentence("data.import.file", tongue, **{**one, "file": Path(one["file"]).name})
+        reasons = _reasons(one["reasons"], tongue)
+        print(line + (f" ({reasons})" if reasons else ""))
+    for one in result["gap_list"][:20]:
+        print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
+    fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_rejected", "gaps", "events")}
+    made = ", ".join(f"{interval} {count:,}" for interval, count in result["rows_made"].items()) or "0"
+    print(sentence("data.import.sum", tongue, **fields, made=made))
+    if result["dry_run"]:
+        print(sentence("data.import.dry", tongue))
+
+
+# --- make -----------------------------------------------------------------------------------------
+
+
+def run_make(args: argparse.Namespace) -> dict[str, Any]:
+    """Make data and print its rows and hash."""
+    reporter = Reporter(args)
+    market, days = MARKETS[args.market], args.days
+    if args.hours is not None:
+        days = args.hours * 3_600 / (market.session_end_s - market.session_start_s)
+    try:
+        return make_data(
+            TickStore(DataDir(args.data_dir).root),
+            market,
+            args.symbols,
+            days,
+            args.seed,
+            args.start,
+            args.events,
+            reporter.tell,
+        )
+    finally:
+        reporter.close()
+
+
+# --- list, verify, export ---------------------------------------------------------------------------
+
+
+def run_list(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what is stored: rows in `datasets`, raw trades and depth in `events`."""
+    store = TickStore(DataDir(args.data_dir).root)
+    entries = [entry for entry in store.datasets() if args.market in (None, entry["market"])]
+    _add_ladder_steps(store, entries)
+    return {
+        "datasets": [entry for entry in entries if entry["interval"] in INTERVALS],
+        "events": [entry for entry in entries if entry["interval"] not in INTERVALS],
+    }
+
+
+def _add_ladder_steps(store: TickStore, entries: list[dict[str, Any]]) -> None:
+    """Give instruments on a ladder the step at the last price that is stored."""
+    opened: dict[tuple[str, str, str], RowSet] = {}
+    for entry in entries:
+        if entry["price_step"] or entry["interval"] not in INTERVALS:
+            continue
+        key = (entry["market"], entry["source"], entry["interval"])
+        if key not in opened:
+            opened[key] = open_rows(store, key[0], INTERVALS[key[2]], key[1], keys=("last_price",))
+        rows = opened[key]
+        block = rows.blocks[rows.blocks["symbol"] == rows.codes.index(entry["symbol"])][-1]
+        day = dt.datetime.strptime(str(block["day"]), "%Y%m%d").date()
+        entry["price_step"] = MARKETS[key[0]].step_at(float(rows.columns["last_price"][block["hi"] - 1]), day)
+
+
+def show_list(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    tongue = language(args)
+    if not result["datasets"] and not result["events"]:
+        print(sentence("data.list.empty", tongue))
+        return
+    table = Table(box=None)
+    numeric = ("rows", "price_step", "qty_step")
+    for name in ("market", "source", "symbol", "interval", "from", "to", "rows", "price_step", "qty_step"):
+        table.add_column(sentence(f"data.column.{name}", tongue), justify="right" if name in numeric else "left", no_wrap=True)
+    for entry in result["datasets"] + result["events"]:
+        first, last = (_moment(entry[name], entry["interval"]) for name in ("from", "to"))
+        table.add_row(
+            entry["market"],
+            entry["source"],
+            entry["symbol"],
+            entry["interval"],
+            first,
+            last,
+            f"{entry['rows']:,}",
+            f"{entry['price_step']:.8g}" if entry["price_step"] else "–",
+            f"{entry['qty_step']:.8f}".rstrip("0").rstrip("."),
+        )
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _moment(value: int, interval: str) -> str:
+    if interval not in INTERVALS:
+        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(value // 1_000_000_000))
+    text = str(value).ljust(14, "0")
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]}:{text[12:14]}"
+
+
+def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Check everything; status 4 when something is wrong."""
+    store = TickStore(DataDir(args.data_dir).root)
+    recovered = store.recover(MARKETS)
+    problems = store.verify(quarantine=not args.keep)
+    gaps = []
+    for market in store.markets():
+        for source in store.sources(market):
+            table = store.instruments(market, source)
+            for row in store.read_gaps(market, source):
+                who = int(row["instrument"])
+                gaps.append(
+                    {
+                        "market": market,
+                        "source": source,
+                        "symbol": table[who].code if who >= 0 else "",
+                        "stream": row["stream"].decode(),
+                        "cause": row["cause"].decode(),
+                        "state": row["state"].decode(),
+                        "from_ns": int(row["from_ns"]),
+                        "to_ns": int(row["to_ns"]),
+                    }
+                )
+    result = {"problems": problems, "gaps": gaps, "recovered": [manifest.file for manifest in recovered], "ok": not problems}
+    if problems:
+        emit(args, result)
+        return 4
+    return result
+
+
+def show_verify(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print the problems, one a line."""
+    tongue = language(args)
+    for problem in result["problems"]:
+        where = problem.get("file") or problem.get("session", "")
+        print(f"{problem['market']}/{problem['source']} {where}: {sentence('data.problem.' + problem['problem'], tongue)}")
+    print(
+        sentence("data.verify.sum", tongue, problems=len(result["problems"]), gaps=len(result["gaps"]), recovered=len(result["recovered"]))
+    )
+
+
+def run_export(args: argparse.Namespace) -> dict[str, Any]:
+    """Write rows out."""
+    days = []
+    for text in (args.from_time, args.to_time):
+        if text is not None and not (len(text) == 10 and text.replace("-", "").isdigit()):
+            raise InputError("data.bad_date", text=text)
+        days.append(int(text.replace("-", "")) if text else None)
+    return export_rows(
+        TickStore(DataDir(args.data_dir).root),
+        args.market,
+        INTERVALS[args.interval],
+        args.source,
+        args.symbol,
+        days[0],
+        days[1],
+        Path(args.out),
+        args.names,
+    )

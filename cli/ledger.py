@@ -1,0 +1,253 @@
+"""`stom.py orders|fills|positions|account|kill|verify`: money without a window.
+
+Ledgers are opened read-only beside the trader that writes them. The kill switch is the latch file of
+each account, which a trader reads before every send and ten times a second: it needs no socket, and
+what the trader did is read from the ledger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.main import add_common
+from cli.output import emit, language
+from domain.errors import DataError, InputError, RefusedError
+from storage import ledger_read
+from storage.account_lock import AccountLock
+from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, read_latch, write_latch
+from trading.kill_switch import latch_path as latch_file
+from utility.paths import DataDir
+from utility.text import sentence
+
+COLUMNS = {
+    "orders": ("account", "client_order_id", "instrument_id", "side", "kind", "price", "qty", "cum_qty", "state", "in_doubt", "reason"),
+    "fills": ("account", "instrument_id", "side", "qty", "price", "fee", "fee_asset", "row_time", "client_order_id", "owner"),
+    "positions": ("account", "instrument_id", "qty", "entry_price", "entry_cost", "entry_time", "realised", "owner"),
+    "accounts": ("account", "market", "currency", "totals", "realised", "round_trips", "open_orders", "in_doubt", "latch"),
+}
+WAIT_S = {"entries": 2.0, "cancel": 5.0, "flatten": 30.0, "freeze": 2.0}
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the family's parsers."""
+    for name, run in (("orders", run_list), ("fills", run_list), ("positions", run_positions), ("account", run_account)):
+        parser = subparsers.add_parser(name, help=f"{name} in the ledger")
+        _add_choice(parser)
+        if run is run_list:
+            parser.add_argument("--from", dest="since", default=None, help="ISO 8601 with a zone, or a date (UTC)")
+            parser.add_argument("--limit", type=int, default=1_000, help="newest rows at most (default 1000)")
+        add_common(parser)
+        parser.set_defaults(run=run, show=show, what=name)
+    kill = subparsers.add_parser("kill", help="pull the kill switch of every account, or re-arm it")
+    which = kill.add_mutually_exclusive_group()
+    which.add_argument("--level", choices=LEVELS[1:], default=ENTRIES)
+    which.add_argument("--rearm", action="store_true", help="asks for confirmation on a terminal")
+    kill.add_argument("--reason", default="")
+    kill.add_argument("--wait", type=float, default=None, help="seconds to wait for a running trader (default by level)")
+    _add_choice(kill)
+    add_common(kill)
+    kill.set_defaults(run=run_kill, show=show_kill)
+    verify = subparsers.add_parser("verify", help="ledger, journal and store against themselves")
+    _add_choice(verify)
+    add_common(verify)
+    verify.set_defaults(run=run_verify, show=show_verify)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--market", default=None)
+    parser.add_argument("--account", default=None)
+
+
+def _folders(args: argparse.Namespace) -> list[Path]:
+    return ledger_read.accounts(DataDir(args.data_dir).root / "accounts", args.account, args.market)
+
+
+def parse_time(text: str | None) -> int:
+    """Return ISO 8601 text with a zone, or a date, as UTC nanoseconds; 0 for None."""
+    if text is None:
+        return 0
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError("ledger.time", value=text) from error
+    if moment.tzinfo is None:
+        if len(text) != 10:
+            raise InputError("ledger.time", value=text)
+        moment = moment.replace(tzinfo=dt.UTC)
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def run_list(args: argparse.Namespace) -> dict[str, Any]:
+    """Return orders or fills."""
+    if args.limit < 1:
+        raise InputError("ledger.limit", value=args.limit)
+    since = parse_time(args.since)
+    rows = [row for folder in _folders(args) for row in ledger_read.listing(folder, args.what, since, args.limit)]
+    time_of = "created_ns" if args.what == "orders" else "exchange_ns"
+    return {args.what: sorted(rows, key=lambda row: row[time_of])[-args.limit :]}
+
+
+def run_positions(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what is held."""
+    return {"positions": [row for folder in _folders(args) for row in ledger_read.positions(folder)]}
+
+
+def run_account(args: argparse.Namespace) -> dict[str, Any]:
+    """Return each account's cash, holdings, counts and latch."""
+    return {"accounts": [ledger_read.account(folder) for folder in _folders(args)]}
+
+
+def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print a list as a table."""
+    (name, rows), code = next(iter(result.items())), language(args)
+    if not rows:
+        sys.stdout.write(sentence("ledger.nothing", code) + "\n")
+        return
+    table = Table()
+    for column in COLUMNS[name]:
+        table.add_column(sentence(f"ledger.column.{column}", code))
+    for row in rows:
+        table.add_row(*("" if row.get(column) is None else str(row.get(column)) for column in COLUMNS[name]))
+    # A pipe has no width: nothing is cut there.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+
+
+# --- kill switch -----------------------------------------------------------------------------------------
+
+
+def run_kill(args: argparse.Namespace) -> dict[str, Any]:
+    """Pull or re-arm the switch of the chosen accounts and say what happened."""
+    folders = _folders(args)
+    if args.rearm:
+        _confirm(language(args))
+    level = NONE if args.rearm else args.level
+    before = {folder: ledger_read.last_event(folder) for folder in folders}
+    person = os.environ.get("USER") or os.environ.get("USERNAME") or "person"
+    latch = Latch(level=level, actor=f"cli:{person}", reason=args.reason, utc_ns=time.time_ns())
+    for folder in folders:
+        write_latch(folder, latch)
+    running = [folder for folder in folders if _is_running(folder)]
+    _await(running, before, level, WAIT_S.get(level, 2.0) if args.wait is None else args.wait)
+    cancelled, flattened, remaining, noticed = 0, [], [], 0
+    for folder in folders:
+        count, sold, held, seen = ledger_read.kill_progress(folder, before[folder])
+        cancelled += count
+        flattened += [f"{folder.name} {name}" for name in sold]
+        remaining += [f"{folder.name} {name}" for name in held]
+        noticed += seen
+    return {
+        "level": level,
+        "accounts": [folder.name for folder in folders],
+        "running": [folder.name for folder in running],
+        "noticed": noticed,
+        "cancelled": cancelled,
+        "flattened": flattened,
+        "remaining": remaining,
+    }
+
+
+def _confirm(code: str) -> None:
+    """Ask on the terminal; a script cannot re-arm."""
+    if not sys.stdin.isatty():
+        raise RefusedError("kill.rearm_needs_terminal")
+    sys.stderr.write(sentence("kill.rearm_question", code) + " ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "rearm":
+        raise RefusedError("kill.rearm_refused")
+
+
+def _is_running(folder: Path) -> bool:
+    """Tell whether a trader holds the account."""
+    lock = AccountLock(folder / "lock", "ledger.locked")
+    try:
+        lock.acquire()
+    except RefusedError:
+        return True
+    lock.release()
+    return False
+
+
+def _await(folders: list[Path], before: dict[Path, int], level: str, wait_s: float) -> None:
+    """Wait until every running trader has noticed and, where it sells, is flat."""
+    deadline = time.monotonic() + wait_s
+    while folders and time.monotonic() < deadline:
+        progress = [ledger_read.kill_progress(folder, before[folder]) for folder in folders]
+        if all(seen and (level != "flatten" or not held) for _, _, held, seen in progress):
+            return
+        time.sleep(0.1)
+
+
+def show_kill(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Say what the switch did."""
+    code = language(args)
+    key = "kill.rearmed" if result["level"] == NONE else "kill.pulled"
+    fields = {name: ", ".join(value) if isinstance(value, list) else value for name, value in result.items()}
+    sys.stdout.write(sentence(key, code, **fields) + "\n")
+    if result["remaining"]:
+        sys.stdout.write(sentence("kill.still_held", code, remaining=fields["remaining"]) + "\n")
+
+
+# --- verify ------------------------------------------------------------------------------------------------
+
+
+def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Check every ledger and the tick store; exit status 4 when something is wrong."""
+    from paper.truth_check import compare, lives
+    from trading.ledger_check import verify_account
+    from trading.venues import market
+
+    data_dir = DataDir(args.data_dir)
+    problems: list[dict[str, Any]] = []
+    folders = _folders(args)
+    try:
+        truths = lives(data_dir.exchange)
+    except InputError as error:
+        truths = {}
+        problems.append({"code": error.code, **error.fields})
+    compared = 0
+    for folder in folders:
+        try:
+            problems += verify_account(folder, market(ledger_read.cursor(folder, "market")))
+            if not _is_running(folder):  # while both sides write, what one has and the other does not yet is no difference
+                differences, count = compare(folder, truths)
+                problems, compared = problems + differences, compared + count
+        except DataError as error:
+            problems.append({"code": error.code, **error.fields})
+        latch = read_latch(latch_file(folder))
+        if latch is not None and latch.actor == "latch":
+            problems.append({"code": "verify.latch", "path": str(latch_file(folder)), "detail": latch.reason})
+    checked = [folder.name for folder in folders]
+    if args.account is None and data_dir.ticks.is_dir() and importlib.util.find_spec("storage.ticks") is not None:
+        from storage.ticks import TickStore
+
+        problems += [_as_dict(problem) for problem in TickStore(data_dir.root).verify()]
+        checked.append("ticks")
+    result = {"ok": not problems, "checked": checked, "truth": compared, "problems": problems}
+    if not problems:
+        return result
+    emit(args, result)
+    return 4
+
+
+def _as_dict(problem: Any) -> dict[str, Any]:
+    return problem if isinstance(problem, dict) else {"code": "verify.store", "detail": str(problem)}
+
+
+def show_verify(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print each problem as a sentence."""
+    code = language(args)
+    for problem in result["problems"]:
+        fields = {name: value for name, value in problem.items() if name != "code"}
+        sys.stdout.write(sentence(problem.get("code", "verify.store"), code, **fields) + "\n")
+    key = "verify.ok" if result["ok"] else "verify.bad"
+    sys.stdout.write(sentence(key, code, checked=", ".join(result["checked"]), count=len(result["problems"])) + "\n")

@@ -1,0 +1,324 @@
+"""`stom.py live`: receiver, strategy and trader for each market, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cli.live_report import Collector
+from cli.main import add_common
+from cli.output import language
+from domain.errors import DataError, InputError, RefusedError, StomError
+from domain.market_codes import FIRST_MARKET
+from domain.messages import Failed, LogRecord, Message
+from domain.process_config import LiveOptions, StrategyText
+from domain.settings import Settings
+from trading.supervisor import Supervisor
+from trading.venues import VENUES
+from trading.venues import market as find_market
+from trading.venues import venue as find_venue
+from utility.paths import DataDir
+from utility.settings_file import load as load_settings
+from utility.text import sentence
+
+INTERVALS = {"1s": 1, "1m": 60}
+POLL_MS = 50
+FIRST_STRATEGY = {"1s": "데모_돌파", "1m": "분봉_교차"}
+"""What trades on paper when nobody named a strategy: a newcomer has none yet."""
+FATAL = ("process.crash_loop", "process.mixed_builds", "process.refused", "replay.process_lost")
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the `live` command."""
+    parser = subparsers.add_parser("live", help="trade on the paper exchange (or, armed, on the venue) without a window")
+    parser.add_argument("--market", action="append", choices=_markets(), default=None, help="repeatable")
+    parser.add_argument(
+        "--strategy",
+        default=None,
+        metavar="NAME",
+        help="a strategy of the library (on paper, when none is named: the setting's, else the demo)",
+    )
+    parser.add_argument("--watch", action="store_true", help="no strategy: receive and record only")
+    parser.add_argument("--buy", default=None, metavar="FILE")
+    parser.add_argument("--sell", default=None, metavar="FILE")
+    parser.add_argument("--rows-since", default=None, metavar="FILE", help="lines: name = expression")
+    parser.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE", help="self.vars[I]")
+    parser.add_argument("--betting", type=float, default=None, help="amount of currency per entry")
+    parser.add_argument("--entry-levels", type=int, default=None, help="book levels an entry may use (1-5)")
+    parser.add_argument("--exit-levels", type=int, default=None, help="book levels an exit may use (1-5)")
+    parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
+    parser.add_argument("--replay", default=None, metavar="PATH", help="recorded files, a folder, or a source: recorded, made, runN")
+    parser.add_argument("--speed", type=_speed, default=None, help="N, or max (replay)")
+    parser.add_argument("--duration", type=_duration, default=0.0, metavar="60s", help="stop after so long (s, m, h)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--paper", action="store_true", help="the paper exchange (default)")
+    mode.add_argument("--armed", action="store_true", help="the real venue; asks for confirmation on a terminal")
+    parser.add_argument("--seed", type=int, default=0, help="of the made market; 0 = the setting's")
+    parser.add_argument("--cash", type=float, default=0.0, help="opening cash of a paper account")
+    parser.add_argument("--faults", default=None, metavar="FILE", help="fault rules of the paper exchange (JSON list)")
+    parser.add_argument("--rate-factor", type=float, default=1.0, help=argparse.SUPPRESS)
+    parser.add_argument("--settle", type=float, default=0.0, help=argparse.SUPPRESS)
+    add_common(parser)
+    parser.set_defaults(run=run, show=show)
+
+
+def _markets() -> list[str]:
+    return sorted({find_venue(code).market for code in VENUES})
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return 0.0
+    speed = float(text)
+    if not 0.0 < speed <= 100_000.0:
+        raise argparse.ArgumentTypeError("a number above 0, or max")
+    return speed
+
+
+def _duration(text: str) -> float:
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], 0.0)
+    seconds = float(text[:-1]) * unit if unit else float(text)
+    if not 0.0 < seconds <= 31 * 86_400:
+        raise argparse.ArgumentTypeError("e.g. 60s, 10m, 2h")
+    return seconds
+
+
+# --- from arguments to options ------------------------------------------------------------------------
+
+
+def options_of(args: argparse.Namespace, code: str, data: DataDir, settings: Settings) -> LiveOptions:
+    """Return what a market is to be run with."""
+    replay = None
+    if args.replay is not None:
+        from paper.assembly import locate_recording
+
+        replay = locate_recording(find_market(code), data, args.replay)
+        replay = msgspec.structs.replace(replay, codes=_codes(args), speed=1.0 if args.speed is None else args.speed)
+    elif args.speed == 0.0:
+        raise InputError("live.speed_max")
+    return LiveOptions(
+        market=code,
+        strategy=strategy_of(args, code, data, settings),
+        interval_s=INTERVALS[args.interval],
+        replay=replay,
+        is_paper=not args.armed,
+        codes=_codes(args),
+        seed=args.seed,
+        speed=args.speed or settings.paper.speed,
+        cash=args.cash,
+        faults=_faults(args.faults),
+        rate_factor=args.rate_factor,
+        settle_window_s=args.settle,
+    )
+
+
+def _codes(args: argparse.Namespace) -> tuple[str, ...]:
+    return () if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code)
+
+
+def _faults(path: str | None) -> tuple[dict[str, Any], ...]:
+    if path is None:
+        return ()
+    try:
+        return tuple(msgspec.json.decode(Path(path).read_bytes(), type=list[dict[str, Any]]))
+    except OSError as error:
+        raise InputError("live.file", path=path, cause=error.strerror or str(error)) from error
+    except msgspec.MsgspecError as error:
+        raise InputError("exchange.faults_damaged", path=path, reason=str(error)) from error
+
+
+def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Settings) -> StrategyText | None:
+    """Return the strategy of the arguments, checked, or None when none is named."""
+    from backtester.job import parse_rows_since, parse_sets, vector
+    from strategy.program import build
+
+    market, own = find_market(code), settings.market(code).strategy
+    found = _texts(args, code, data, own.name)
+    if found is None:
+        return None
+    name, version, buy, sell, variables = found
+    rows_since = () if args.rows_since is None else parse_rows_since(_read(args.rows_since))
+    program = build(buy, sell, market, INTERVALS[args.interval], rows_since)
+    chosen = vector(program, {**variables, **parse_sets(args.sets)})
+    return StrategyText(
+        name=name,
+        version=version or program.digest[:16],
+        buy=buy,
+        sell=sell,
+        variables=tuple(chosen.tolist()),
+        betting=args.betting or own.betting or market.default_betting,
+        entry_levels=args.entry_levels or own.entry_levels,
+        exit_levels=args.exit_levels or own.exit_levels,
+        start_s=_clock(own.start_time, 0),
+        end_s=_clock(own.end_time, 86_400),
+        rows_since=rows_since,
+    )
+
+
+def _texts(args: argparse.Namespace, code: str, data: DataDir, chosen: str) -> tuple[str, str, str, str, dict[int, float]] | None:
+    if args.watch and not (args.strategy is None and args.buy is None and args.sell is None):
+        raise InputError("live.watch_strategy")
+    if args.watch:
+        return None
+    if args.buy is not None or args.sell is not None:
+        if args.strategy is not None:
+            raise InputError("backtest.two_strategies")
+        if args.buy is None or args.sell is None:
+            raise InputError("backtest.texts_missing")
+        return Path(args.buy).stem, "", _read(args.buy), _read(args.sell), {}
+    # Real money moves only by a strategy that somebody named.
+    name = args.strategy or chosen or ("" if args.armed else FIRST_STRATEGY[args.interval])
+    if not name:
+        return None
+    from storage.strategies import Strategies
+
+    title, buy, sell, variables = Strategies(data.library).texts(name, code)
+    return title, "", buy, sell, dict(variables)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError("live.file", path=path, cause=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise InputError("live.file", path=path, cause=f"UTF-8, byte {error.start}") from error
+
+
+def _clock(text: str, default: int) -> int:
+    return int(text[:2]) * 3_600 + int(text[2:4]) * 60 + int(text[4:6]) if text else default
+
+
+# --- running ------------------------------------------------------------------------------------------
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Run until the replay is over, the time is up, or Ctrl+C."""
+    data = DataDir(args.data_dir)
+    settings = load_settings(data.settings)
+    codes = list(dict.fromkeys(args.market or [FIRST_MARKET]))
+    if args.armed:
+        if args.replay is not None:
+            raise InputError("live.armed_replay")
+        from cli.arming import confirm
+
+        confirm(args, codes, data, settings)
+    chosen = [options_of(args, code, data, settings) for code in codes]
+    supervisor = Supervisor(data, settings, view=False, log_level=args.log_level or "")
+    collector = Collector(supervisor, data)
+    try:
+        for options in chosen:
+            _introduce(args, options)
+            supervisor.start_market(options)
+        result = _watch(args, supervisor, collector, chosen)
+    finally:
+        supervisor.close()
+    if not collector.is_quick:
+        _seal(data, result)
+    return result
+
+
+def _introduce(args: argparse.Namespace, options: LiveOptions) -> None:
+    """Say in a line what begins: which market, whether it is real, whose money, which strategy."""
+    if args.quiet:
+        return
+    lang = language(args)
+    kind = "live.venue" if not options.is_paper else "live.made" if options.replay is None else "live.replayed"
+    fields = {
+        "market": options.market,
+        "kind": sentence(kind, lang),
+        "account": sentence("live.paper" if options.is_paper else "live.real", lang),
+        "strategy": "–" if options.strategy is None else options.strategy.name,
+    }
+    sys.stderr.write(sentence("live.begins", lang, **fields) + "\n")
+    sys.stderr.flush()
+
+
+def _seal(data: DataDir, result: dict[str, Any]) -> None:
+    """Turn what the receivers left as whole open segments into Parquet, so that it can be read at once."""
+    from storage.ticks import TickStore
+
+    store = TickStore(data.root)
+    try:
+        store.recover({code: find_market(code) for code in result["markets"]})
+    finally:
+        store.unlock()
+
+
+def _watch(args: argparse.Namespace, supervisor: Supervisor, collector: Collector, chosen: list[LiveOptions]) -> dict[str, Any]:
+    started = time.monotonic()
+    table = _table(args, supervisor, collector)
+    try:
+        while not _is_over(args, supervisor, chosen, started):
+            for code, message in supervisor.poll(POLL_MS):
+                collector.add(code, message)
+                _say(args, code, message, table is not None)
+            if table is not None:
+                table.update()
+    except KeyboardInterrupt:
+        collector.is_quick = True
+    finally:
+        if table is not None:
+            table.close()
+    return collector.report(time.monotonic() - started)
+
+
+def _is_over(args: argparse.Namespace, supervisor: Supervisor, chosen: list[LiveOptions], started: float) -> bool:
+    if args.duration and time.monotonic() - started >= args.duration:
+        return True
+    if any(options.replay is None for options in chosen):
+        return False
+    return all(run.ended_n >= 0 for run in supervisor.markets.values())
+
+
+def _say(args: argparse.Namespace, code: str, message: Message, has_table: bool) -> None:
+    """Tell on standard error what a person should know; raise what ends the run."""
+    if isinstance(message, Failed):
+        fields = {key: str(value) for key, value in message.fields.items()}
+        text = sentence(message.code, language(args), **fields)
+        if message.code in FATAL:
+            raise _fatal(message)
+        if not has_table:
+            sys.stderr.write(f"{code}: {text}\n")
+    elif isinstance(message, LogRecord) and message.level >= 40 and not has_table and not args.quiet:
+        sys.stderr.write(f"{code}: {message.text}\n")
+
+
+def _fatal(message: Failed) -> StomError:
+    fields = dict(message.fields)
+    code = str(fields.pop("failure", "") or message.code) if message.code == "process.refused" else message.code
+    status = int(fields.pop("status", 1) or 1)
+    kinds: dict[int, type[StomError]] = {2: InputError, 3: RefusedError, 4: DataError}
+    return kinds.get(status, StomError)(code, **{key: value for key, value in fields.items() if key != "code"})
+
+
+def _table(args: argparse.Namespace, supervisor: Supervisor, collector: Collector) -> Any:
+    if args.quiet or args.json or not sys.stderr.isatty():
+        return None
+    from cli.live_table import LiveTable
+
+    return LiveTable(supervisor, collector, language(args))
+
+
+def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print the result for a person."""
+    lang = language(args)
+    for key in ("ticks", "rows", "signals", "intents", "orders", "fills", "trades", "gaps", "unexplained", "pnl"):
+        value = result[key]
+        text = f"{value:,.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+        sys.stdout.write(f"{sentence('live.' + key, lang):<24} {text}\n")
+    latency = result["latency_us"]
+    sys.stdout.write(
+        f"{sentence('live.latency', lang):<24} p50 {latency['p50']:,.0f}  p99 {latency['p99']:,.0f}  max {latency['max']:,.0f} µs\n"
+    )
+    if result["refusals"]:
+        words = "  ".join(f"{rule} {count}" for rule, count in sorted(result["refusals"].items()))
+        sys.stdout.write(f"{sentence('live.refusals', lang):<24} {words}\n")
+    sys.stdout.write(f"{sentence('live.trades_sha256', lang):<24} {result['trades_sha256']}\n")
+    sys.stdout.write(sentence("live.saved", lang, source=result["source"], ledger=result["ledger_path"]) + "\n")

@@ -1,0 +1,54 @@
+"""How a command speaks: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import locale
+import os
+import sys
+from typing import Any
+
+import msgspec
+
+from domain.errors import StomError, StrategyError
+from utility.text import sentence
+
+
+def language(args: argparse.Namespace) -> str:
+    """Return the language of messages: ``--lang``, else the environment's, else Korean."""
+    chosen: str | None = getattr(args, "lang", None)
+    if chosen:
+        return chosen
+    name = os.environ.get("LC_ALL") or os.environ.get("LANG") or (locale.getlocale()[0] or "")
+    return "en" if name.startswith("en") else "ko"
+
+
+def emit(args: argparse.Namespace, result: dict[str, Any] | None) -> None:
+    """Print a result: one JSON object with ``--json``, else by the parser's `show`, else key by key."""
+    if result is None:
+        return
+    if getattr(args, "json", False):
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+        sys.stdout.flush()
+        return
+    show = getattr(args, "show", None)
+    if show is not None:
+        show(args, result)
+        return
+    for key, value in result.items():
+        sys.stdout.write(f"{key}: {value}\n")
+    sys.stdout.flush()
+
+
+def report_error(args: argparse.Namespace, error: StomError) -> int:
+    """Print an error in the user's language on standard error and return its exit status."""
+    fields = dict(error.fields)
+    if isinstance(error, StrategyError):
+        fields |= {"line": error.line, "column": error.column}
+    text = sentence(error.code, language(args), **fields)
+    if getattr(args, "json", False):
+        body = {"error": {"code": error.code, "message": text, **{k: str(v) for k, v in fields.items()}}}
+        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+        sys.stdout.flush()
+    sys.stderr.write(text + "\n")
+    return error.exit_status

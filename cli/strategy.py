@@ -1,0 +1,295 @@
+"""`stom.py strategy`: check texts, and keep them in the versioned library."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from cli.main import add_common
+from cli.output import emit, language
+from domain.errors import InputError, StrategyError
+from domain.market_codes import FIRST_MARKET, MARKET_CODES
+from utility.text import has, sentence
+
+INTERVALS = {"1s": 1, "1m": 60}
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add `strategy` with its actions."""
+    parser = subparsers.add_parser("strategy", help="check strategy texts; the library: list, show, save, history, diff, import, export")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    check = _action(actions, "check", _check, _show_check, "check a text; errors with line, column and hint")
+    check.add_argument("file")
+    check.add_argument("--side", choices=("buy", "sell"), default="buy")
+    check.add_argument("--market", choices=MARKET_CODES, default=FIRST_MARKET)
+    check.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
+
+    _action(actions, "list", _list, _show_list, "every strategy of the library")
+    show = _action(actions, "show", _show_one, _show_text, "one strategy as text")
+    show.add_argument("name")
+    show.add_argument("--version", type=int, default=None)
+    history = _action(actions, "history", _history, _show_list, "every version of a strategy, newest first")
+    history.add_argument("name")
+    diff = _action(actions, "diff", _diff, _show_diff, "what changed between two versions")
+    diff.add_argument("name")
+    diff.add_argument("old", type=int)
+    diff.add_argument("new", type=int, nargs="?", default=None, help="the newest when left out")
+
+    save = _action(actions, "save", _save, _show_saved, "store two checked texts as a new version")
+    save.add_argument("name")
+    save.add_argument("--buy", metavar="FILE", required=True)
+    save.add_argument("--sell", metavar="FILE", required=True)
+    save.add_argument("--market", action="append", choices=MARKET_CODES, default=[], help="a market it may run on (repeatable)")
+    save.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
+    save.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE", help="self.vars[I]")
+    save.add_argument("--note", default="")
+    save.add_argument("--unchecked", action="store_true", help="store texts that the checker refuses, too")
+
+    bring = _action(actions, "import", _import, _show_imported, "read text files, folders of them, or a STOM strategy.db")
+    bring.add_argument("source", nargs="+")
+    export = _action(actions, "export", _export, _show_exported, "write strategies as text files")
+    export.add_argument("name", nargs="*", help="all when left out")
+    export.add_argument("--out", required=True, metavar="PATH", help="a .txt file for one strategy, else a folder")
+
+
+def _action(actions: Any, name: str, run: Any, show: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
+    add_common(parser)
+    parser.set_defaults(run=run, show=show)
+    return parser
+
+
+def _library(args: argparse.Namespace) -> Any:
+    from storage.strategies import Strategies
+    from utility.paths import DataDir
+
+    return Strategies(DataDir(args.data_dir).library)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError("strategy.import_file", path=path, cause=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise InputError("strategy.import_file", path=path, cause=f"UTF-8, byte {error.start}") from error
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+
+def explain(error: StrategyError, code: str) -> dict[str, Any]:
+    """Return an error as line, column, code, message and hint in a language."""
+    fields = {"line": error.line, "column": error.column, **error.fields}
+    hint = str(error.fields.get("hint", ""))
+    return {
+        "line": error.line,
+        "column": error.column,
+        "code": error.code,
+        "message": sentence(error.code, code, **fields),
+        "hint": sentence(hint, code, **fields) if hint and has(hint, code) else "",
+    }
+
+
+def _check(args: argparse.Namespace) -> dict[str, Any] | int:
+    from strategy.catalogue import Role, vocabulary
+    from strategy.language import StrategyErrors, parse
+    from strategy.nodes import Column, Derived, PositionField, RowCount, Window
+    from strategy.program import Program, empty_tree
+    from trading.venues import market as find_market
+
+    market, interval_s, side = find_market(args.market), INTERVALS[args.interval], args.side
+    code = language(args)
+    try:
+        tree = parse(_read(args.file), side, market, interval_s)
+    except StrategyErrors as refused:
+        errors = [explain(one, code) for one in refused.errors]
+        emit(args, {"ok": False, "file": args.file, "errors": errors, "factors": [], "lookback": 0, "vars": 0})
+        return refused.exit_status
+    other = empty_tree("sell" if side == "buy" else "buy", market, interval_s)
+    program = Program(tree if side == "buy" else other, other if side == "buy" else tree, market, interval_s)
+    used = {node.key for node in program.nodes if isinstance(node, Column | Derived | Window | PositionField)}
+    if any(isinstance(node, RowCount) for node in program.nodes):
+        used.add("row_count")
+    words = vocabulary(side, market, interval_s).words.values()
+    shown = {
+        word.key: word.name
+        for word in words
+        if word.language == code and word.role in (Role.COLUMN, Role.DERIVED, Role.POSITION, Role.COUNT)
+    }
+    return {
+        "ok": True,
+        "file": args.file,
+        "errors": [],
+        "factors": sorted(used),
+        "names": [shown.get(key, key) for key in sorted(used)],
+        "lookback": program.lookback(),
+        "vars": program.n_vars,
+        "digest": program.digest,
+    }
+
+
+def _show_check(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    code = language(args)
+    if result["ok"]:
+        count = {"factors": len(result["factors"]), "lookback": result["lookback"], "vars": result["vars"]}
+        sys.stdout.write(sentence("strategy.check_ok", code, **count) + "\n")
+        sys.stdout.write("  " + ", ".join(result["names"]) + "\n")
+        return
+    for one in result["errors"]:
+        sys.stdout.write(f"{result['file']}: {one['message']}\n")
+        if one["hint"]:
+            sys.stdout.write(f"    → {one['hint']}\n")
+
+
+# --- library: reading ------------------------------------------------------------------------------
+
+
+def _entry(version: Any, texts: bool = False) -> dict[str, Any]:
+    bundle = version.bundle
+    saved = dt.datetime.fromtimestamp(version.utc_ns / 1e9, dt.UTC).isoformat(timespec="seconds") if version.utc_ns else ""
+    entry = {
+        "name": bundle.name,
+        "version": version.version,
+        "saved": saved,
+        "markets": list(bundle.markets),
+        "interval": "1s" if bundle.interval_s == 1 else "1m",
+        "vars": {str(index): value for index, value in sorted(bundle.variables.items())},
+        "note": bundle.note,
+    }
+    return {**entry, "buy": bundle.buy, "sell": bundle.sell} if texts else entry
+
+
+def _list(args: argparse.Namespace) -> dict[str, Any]:
+    return {"strategies": [_entry(one) for one in _library(args).all()]}
+
+
+def _history(args: argparse.Namespace) -> dict[str, Any]:
+    return {"strategies": [_entry(one) for one in _library(args).history(args.name)]}
+
+
+def _show_list(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    for one in result["strategies"]:
+        markets = " ".join(one["markets"]) or "*"
+        sys.stdout.write(f"{one['name']}  v{one['version']}  {one['interval']}  {markets}  {one['saved']}  {one['note']}\n")
+
+
+def _show_one(args: argparse.Namespace) -> dict[str, Any]:
+    return {"strategies": [_entry(_library(args).get(args.name, args.version), texts=True)]}
+
+
+def _show_text(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    from storage.bundles import write_bundle
+
+    sys.stdout.write(write_bundle(_library(args).get(args.name, args.version).bundle))
+
+
+def _diff(args: argparse.Namespace) -> dict[str, Any]:
+    return {"name": args.name, "diff": _library(args).diff(args.name, args.old, args.new), "strategies": []}
+
+
+def _show_diff(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    if result["diff"]:
+        sys.stdout.write(result["diff"] + "\n")
+
+
+# --- library: writing --------------------------------------------------------------------------------
+
+
+def _save(args: argparse.Namespace) -> dict[str, Any]:
+    from storage.bundles import Bundle, parse_variables, plain_name
+
+    bundle = Bundle(
+        name=plain_name(args.name),
+        buy=_read(args.buy),
+        sell=_read(args.sell),
+        markets=tuple(dict.fromkeys(args.market)),
+        interval_s=INTERVALS[args.interval],
+        variables=parse_variables(",".join(args.sets), "--set"),
+        note=args.note,
+    )
+    if not args.unchecked:
+        _must_run(bundle)
+    version, new = _library(args).save(bundle)
+    return {"strategies": [_entry(version)], "new": new}
+
+
+def _must_run(bundle: Any) -> None:
+    """Refuse texts that do not pass the checker on the markets they are for (any one market when they name none)."""
+    from strategy.program import build
+    from trading.venues import market as find_market
+
+    refused: StrategyError | None = None
+    for code in bundle.markets or MARKET_CODES:
+        try:
+            build(bundle.buy, bundle.sell, find_market(code), bundle.interval_s, _conditions(bundle.buy + bundle.sell))
+        except StrategyError as error:
+            refused = refused or error
+            if bundle.markets:
+                raise
+        else:
+            refused = None
+            if not bundle.markets:
+                return
+    if refused is not None:
+        raise refused
+
+
+def _conditions(text: str) -> list[tuple[str, str]]:
+    """Return a stand-in for each condition of 경과틱수 that a text names: they are settings of a run, not of the text."""
+    names = dict.fromkeys(re.findall(r"""(?:경과틱수|rows_since)\s*\(\s*['"]([^'"]+)['"]""", text))
+    return [(name, "True") for name in names]
+
+
+def _show_saved(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    one = result["strategies"][0]
+    code = "strategy.saved" if result["new"] else "strategy.unchanged"
+    sys.stdout.write(sentence(code, language(args), name=one["name"], version=one["version"]) + "\n")
+
+
+def _import(args: argparse.Namespace) -> dict[str, Any]:
+    from storage.bundles import Bundle, read_file
+
+    bundles: list[Bundle] = []
+    for source in args.source:
+        path = Path(source)
+        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+        if not files:
+            raise InputError("strategy.import_nothing", path=source)
+        for file in files:
+            bundles += read_file(file)
+    library = _library(args)
+    saved = [library.save(bundle) for bundle in bundles]
+    entries = [{**_entry(version), "new": new} for version, new in saved]
+    return {"strategies": entries, "imported": sum(new for _, new in saved)}
+
+
+def _show_imported(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    _show_list(args, result)
+    sys.stdout.write(sentence("strategy.imported", language(args), count=result["imported"]) + "\n")
+
+
+def _export(args: argparse.Namespace) -> dict[str, Any]:
+    from storage.bundles import write_bundle
+
+    library = _library(args)
+    chosen = [library.get(name) for name in args.name] if args.name else library.all()
+    out = Path(args.out)
+    single = out.suffix == ".txt" and len(chosen) == 1
+    (out.parent if single else out).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for version in chosen:
+        path = out if single else out / f"{version.name}.txt"
+        path.write_text(write_bundle(version.bundle), "utf-8", newline="\n")
+        paths.append(str(path))
+    return {"strategies": [_entry(version) for version in chosen], "paths": paths}
+
+
+def _show_exported(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    for path in result["paths"]:
+        sys.stdout.write(sentence("strategy.exported", language(args), path=path) + "\n")

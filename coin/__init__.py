@@ -1,0 +1,1 @@
+"""The coin markets and their venues."""

@@ -1,0 +1,231 @@
+"""The shapes that adapters fill. Mode is composition: paper and live differ only in what is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from domain.exchange import Dialect, ExchangeCore
+from domain.instruments import Balance, Instrument
+from domain.orders import Fill, Order, OrderStatus
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def utc_ns(self) -> int:
+        """Return wall-clock nanoseconds UTC."""
+        ...
+
+    def mono_ns(self) -> int:
+        """Return monotonic nanoseconds; for intervals, time-outs and latency."""
+        ...
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a venue is: the only difference between paper and live.
+
+    Parameters
+    ----------
+    rest, ws_public, ws_private : str
+        Base addresses. `is_paper` is derived: all three are loopback.
+    """
+
+    rest: str
+    ws_public: str
+    ws_private: str
+    is_paper: bool = True
+
+
+class EventBatch(msgspec.Struct, frozen=True):
+    """What a Feed hands over for one frame.
+
+    Parameters
+    ----------
+    events : ndarray of EVENT_DTYPE
+        In the frame's order; may be empty (heartbeat, control answers).
+    connection : str
+        The connection number of the upgrade answer's header, "" when the venue sends none.
+    frames : int
+        Frames handled on that connection so far, this one included.
+    read_ns : int
+        Monotonic clock when the frame's last byte was read.
+    """
+
+    events: np.ndarray
+    connection: str = ""
+    frames: int = 0
+    read_ns: int = 0
+
+
+class FeedNotice(msgspec.Struct, frozen=True):
+    """A change of a feed's state: connected, reconnecting, gap, rejected."""
+
+    code: str
+    connection: str = ""
+    fields: dict[str, Any] = {}
+
+
+class Feed(Protocol):
+    """Public data of a venue: reconnects by itself, never blocks, marks what it missed.
+
+    The sink is called from the feed's own thread, in arrival order, one call per frame.
+    """
+
+    def instruments(self) -> list[Instrument]:
+        """Return the tradable instruments; raise VenueError."""
+        ...
+
+    def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None: ...
+
+    def subscribe(self, instruments: Sequence[Instrument]) -> None:
+        """Receive trades and books of exactly these; index i of events is position i here."""
+        ...
+
+    def history(self, instrument: Instrument, interval_s: int, start_ns: int, end_ns: int) -> np.ndarray:
+        """Return bars (time_ns, open, high, low, close, volume, value) as float64, shape (n, 7), oldest first."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as the venue states it."""
+
+    client_order_id: str
+    venue_order_id: str
+    instrument_id: str
+    side: int
+    status: OrderStatus
+    qty: int
+    cum_qty: int
+    cum_amount: Decimal
+    price: Decimal | None
+    exchange_ns: int
+    reason: str = ""
+    source: str = "stream"  # rest, stream, query, recon
+
+
+class BrokerOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answer to a place or cancel proves (reliability 3).
+
+    `kind`: accepted, rejected, not_sent, transient (429, token: a new attempt may follow), exists
+    (duplicate client id), in_doubt. For a cancel: cancel_accepted, cancel_rejected, in_doubt; one that was
+    provably not sent is a cancel_rejected, too: a failed cancel never says what the order is.
+    `about` tells which of the two was asked.
+    """
+
+    client_order_id: str
+    kind: str
+    venue_order_id: str = ""
+    code: str = ""
+    retry_after_s: float = 0.0
+    sent_ns: int = 0  # monotonic clock when the first byte was written; 0 = nothing was written
+    about: str = "place"  # place, cancel
+
+
+class BrokerQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `query`: found with its order and fills, or proven unknown to the venue, or failed."""
+
+    client_order_id: str
+    found: bool
+    failed: bool = False
+    order: BrokerOrder | None = None
+    fills: tuple[Fill, ...] = ()
+
+
+class BrokerBalances(msgspec.Struct, frozen=True, kw_only=True):
+    """Balances as the venue stated them; `complete` when all assets are listed."""
+
+    balances: tuple[Balance, ...]
+    complete: bool
+
+
+class BrokerState(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the private stream: connected, lost; `connection` is its number in lock-step."""
+
+    code: str
+    connection: str = ""
+
+
+class BrokerFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """One private frame was handled; sent after what it held, so that lock-step can count."""
+
+    connection: str
+    frames: int
+
+
+BrokerUpdate = BrokerOrder | BrokerOutcome | BrokerQuery | BrokerBalances | BrokerState | BrokerFrame | Fill
+
+
+class AccountSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's truth in one stable cut; all pages or VenueError."""
+
+    balances: tuple[Balance, ...]
+    open_orders: tuple[BrokerOrder, ...]
+    fills: tuple[Fill, ...]
+    venue_ns: int
+
+
+class Broker(Protocol):
+    """Orders and account. Never blocks: place, cancel and query return at once, and each answer
+    arrives through the sink with its id. The sink is called from the broker's own threads."""
+
+    def start(self, sink: Callable[[BrokerUpdate], None]) -> None:
+        """Connect the private stream; BrokerState tells when it stands."""
+        ...
+
+    def instruments(self) -> list[Instrument]: ...
+
+    def snapshot(self, fills_since_ns: int) -> AccountSnapshot:
+        """Return the venue's truth (blocking; start and after any doubt); raise VenueError."""
+        ...
+
+    def place(self, order: Order) -> None: ...
+
+    def cancel(self, order: Order) -> None: ...
+
+    def query(self, order: Order) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Credentials(Protocol):
+    """An API key pair; prints as ``***`` and is only opened where a request is signed."""
+
+    def key(self) -> str: ...
+
+    def secret(self) -> str: ...
+
+
+class Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `trading/venues.py`: a venue as seen by the composition root.
+
+    Parameters
+    ----------
+    market : str
+        Code of the Market it serves.
+    capabilities : Capabilities
+    live : Endpoint
+    paper_endpoint : callable (host, port) -> Endpoint
+        The same three addresses on the paper exchange.
+    make_feed : callable (endpoint, clock) -> Feed
+    make_broker : callable (endpoint, credentials, clock, armed=never) -> Broker
+        `armed() -> bool` is asked before each order of an endpoint that is not paper; nothing signed
+        leaves a live client that nobody armed.
+    make_dialect : callable (core) -> Dialect
+        The far side of the same wire, used by the paper exchange only.
+    """
+
+    code: str
+    market: str
+    capabilities: Any
+    live: Endpoint
+    paper_endpoint: Callable[[str, int], Endpoint]
+    make_feed: Callable[[Endpoint, Clock], Feed]
+    make_broker: Callable[..., Broker]
+    make_dialect: Callable[[ExchangeCore], Dialect]

@@ -1,0 +1,1 @@
+"""The stock markets and their venues."""

@@ -1,0 +1,1 @@
+"""What is kept: ticks in Parquet, money and studies in SQLite."""

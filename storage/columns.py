@@ -1,0 +1,246 @@
+"""Rows as memory-mapped columns, built from the store on first use; safe to delete.
+
+``columns/<market>/<source>/<kind>/<digest>/<key>.npy``, all symbols of the dataset sorted by code, then row
+time. A key is built when it is first asked for, so a strategy of eight columns costs eight files; the
+digest is that of the segments' hashes, so new data is another directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import InputError
+from domain.instruments import Instrument
+from domain.records import ROW_NO_BOOK, row_schema
+from storage.segments import Manifest
+from storage.ticks import ROW_KINDS, TickStore
+
+BLOCK_DTYPE = np.dtype([("symbol", "<i4"), ("day", "<i4"), ("lo", "<i8"), ("hi", "<i8")])
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """Rows of several symbols and days as columns.
+
+    Parameters
+    ----------
+    codes : tuple of str
+        Sorted; a block's `symbol` is a position here.
+    columns : dict of str to float64 (n,)
+        Read-only, memory-mapped. They hold the whole dataset: what was asked for is what `blocks` names.
+    row_time : int64 (n,)
+    blocks : ndarray of BLOCK_DTYPE
+        One symbol-day each, rows lo … hi − 1, `day` as YYYYMMDD, sorted by symbol, then day.
+    qty_decimals : int64 (symbols,)
+        Decimals of an order quantity.
+    has_book : bool
+        Every row of the blocks has a book; without it only ``--fill last`` can trade.
+    digest : str
+        Of the dataset, the selection not included.
+    """
+
+    market: str
+    interval_s: int
+    source: str
+    codes: tuple[str, ...]
+    columns: dict[str, NDArray[np.float64]]
+    row_time: NDArray[np.int64]
+    blocks: NDArray[np.void]
+    qty_decimals: NDArray[np.int64]
+    has_book: bool
+    digest: str
+    instruments: tuple[Instrument, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows in the blocks."""
+        return int((self.blocks["hi"] - self.blocks["lo"]).sum())
+
+
+class _Index(msgspec.Struct):
+    """What a built dataset holds."""
+
+    codes: list[str]
+    instruments: list[Instrument]
+    rows: int
+
+
+def open_rows(
+    store: TickStore,
+    market: str,
+    interval_s: int,
+    source: str | None = None,
+    codes: Sequence[str] | None = None,
+    from_time: int | None = None,
+    to_time: int | None = None,
+    keys: Sequence[str] | None = None,
+) -> RowSet:
+    """Return stored rows as memory-mapped columns.
+
+    Parameters
+    ----------
+    market : str
+        Its code.
+    interval_s : {1, 60}
+    source : str, optional
+        The first of recorded, made, newest run that has such rows when None.
+    codes : sequence of str, optional
+        Only these symbols.
+    from_time, to_time : int, optional
+        Row times, both included; a date (YYYYMMDD) means its whole day.
+    keys : sequence of str, optional
+        Columns to map; all when None.
+
+    Raises
+    ------
+    InputError
+        ``store.no_data``, ``store.unknown_symbol``, ``store.unknown_column``.
+    DataError
+        A segment cannot be read.
+    """
+    source = store.choose_source(market, source, ROW_KINDS[interval_s])
+    manifests = [manifest for _, manifest in store.manifests(market, source, ROW_KINDS[interval_s])]
+    schema = row_schema(manifests[0].info.schema.partition("/")[0], interval_s)
+    wanted = list(schema.keys if keys is None else keys)
+    for key in wanted:
+        if key not in schema.keys:
+            raise InputError("store.unknown_column", column=key, interval=interval_s)
+    digest = dataset_digest(manifests)
+    folder = store.root / "columns" / market / source / ROW_KINDS[interval_s] / digest[:32]
+    index = _build(store, market, source, interval_s, folder, wanted)
+    chosen = index.codes if codes is None else sorted(set(codes))
+    for code in chosen:
+        if code not in index.codes:
+            raise InputError("store.unknown_symbol", symbol=code, market=market, source=source)
+    row_time = np.load(folder / "row_time.npy", mmap_mode="r")
+    blocks = _select(np.load(folder / "blocks.npy"), row_time, index.codes, chosen, *_span(interval_s, from_time, to_time))
+    no_book = np.load(folder / "no_book.npy")
+    has_book = not any(int(no_book[hi] - no_book[lo]) for lo, hi in zip(blocks["lo"].tolist(), blocks["hi"].tolist(), strict=True))
+    instruments = {one.code: one for one in index.instruments}
+    return RowSet(
+        market=market,
+        interval_s=interval_s,
+        source=source,
+        codes=tuple(chosen),
+        columns={key: np.load(folder / f"{key}.npy", mmap_mode="r") for key in wanted},
+        row_time=row_time,
+        blocks=blocks,
+        qty_decimals=np.array([instruments[code].qty_decimals for code in chosen], np.int64),
+        has_book=has_book,
+        digest=digest,
+        instruments=tuple(instruments[code] for code in chosen),
+    )
+
+
+def dataset_digest(manifests: Sequence[Manifest]) -> str:
+    """Return the SHA-256 of the segments' hashes in their order."""
+    text = "\n".join(f"{one.info.day} {one.first_seq} {one.revision} {one.sha256}" for one in manifests)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _span(interval_s: int, from_time: int | None, to_time: int | None) -> tuple[int, int]:
+    digits = 1_000_000 if interval_s == 1 else 10_000
+    low = 0 if from_time is None else from_time * digits if from_time < 100_000_000 else from_time
+    high = 10**15 if to_time is None else to_time * digits + digits - 1 if to_time < 100_000_000 else to_time
+    return low, high
+
+
+def _select(blocks: np.ndarray, row_time: np.ndarray, codes: list[str], chosen: Sequence[str], low: int, high: int) -> NDArray[np.void]:
+    """Return the blocks of the chosen codes cut to the span, symbols renumbered."""
+    place = {codes.index(code): k for k, code in enumerate(chosen)}
+    out = []
+    for symbol, day, lo, hi in blocks.tolist():
+        if symbol not in place:
+            continue
+        times = row_time[lo:hi]
+        first, last = lo, hi
+        if times[0] < low:
+            first = lo + int(np.searchsorted(times, low, side="left"))
+        if times[-1] > high:
+            last = lo + int(np.searchsorted(times, high, side="right"))
+        if last > first:
+            out.append((place[symbol], day, first, last))
+    return np.array(out, BLOCK_DTYPE)
+
+
+# --- building -------------------------------------------------------------------------------------
+
+
+def _build(store: TickStore, market: str, source: str, interval_s: int, folder: Path, keys: Sequence[str]) -> _Index:
+    """Make the columns that are missing; return the dataset's index."""
+    head = folder / "index.json"
+    missing = [key for key in keys if not (folder / f"{key}.npy").exists()]
+    if head.exists() and not missing:
+        return msgspec.json.decode(head.read_bytes(), type=_Index)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = store.instruments(market, source)
+    schema = row_schema(next(iter(store.manifests(market, source, ROW_KINDS[interval_s])))[1].info.schema.partition("/")[0], interval_s)
+    places = [schema.index(key) for key in missing]
+    idents: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    for _, rows in store.read_rows(market, source, interval_s):
+        ident = np.empty((4, len(rows)), np.int64)
+        ident[0], ident[1], ident[2], ident[3] = rows["instrument"], rows["row_time"], rows["seq"], rows["flags"]
+        idents.append(ident)
+        values.append(np.ascontiguousarray(rows["values"][:, places].T))
+    who, when, seq, flags = np.concatenate(idents, axis=1)
+    rank = np.argsort(np.argsort([one.code for one in table]))
+    who = rank[who]
+    order = np.lexsort((seq, when, who))
+    # Of two rows of one symbol and time (an import over another) the one stored last stands.
+    keep = np.ones(len(order), bool)
+    keep[:-1] = (np.diff(who[order]) != 0) | (np.diff(when[order]) != 0)
+    order = order[keep]
+    for k, key in enumerate(missing):
+        _save(folder / f"{key}.npy", np.concatenate([part[k] for part in values])[order])
+    used = np.unique(who)
+    by_rank = {int(rank[k]): one for k, one in enumerate(table)}
+    instruments = [by_rank[k] for k in used.tolist()]
+    index = _Index(codes=[one.code for one in instruments], instruments=instruments, rows=len(order))
+    if not head.exists():
+        symbol = np.searchsorted(used, who[order]).astype(np.int32)
+        times = when[order]
+        day = (times // (1_000_000 if interval_s == 1 else 10_000)).astype(np.int32)
+        starts = np.flatnonzero(np.concatenate(([True], (np.diff(symbol) != 0) | (np.diff(day) != 0))))
+        blocks = np.zeros(len(starts), BLOCK_DTYPE)
+        blocks["symbol"], blocks["day"] = symbol[starts], day[starts]
+        blocks["lo"], blocks["hi"] = starts, np.append(starts[1:], len(order))
+        _save(folder / "row_time.npy", times)
+        _save(folder / "blocks.npy", blocks)
+        _save(folder / "no_book.npy", np.concatenate(([0], np.cumsum((flags[order] & ROW_NO_BOOK) != 0))))
+        temporary = head.with_suffix(f".{os.getpid()}")
+        temporary.write_bytes(msgspec.json.encode(index))
+        os.replace(temporary, head)
+        _forget_others(folder)
+    return index
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """Write an array so that a reader sees the whole of it or nothing."""
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with open(temporary, "wb") as file:
+        np.save(file, np.ascontiguousarray(array))
+    os.replace(temporary, path)
+
+
+def _forget_others(folder: Path) -> None:
+    """Delete the columns of the dataset's earlier states; a system that cannot while they are mapped keeps them."""
+    for other in folder.parent.iterdir():
+        if other != folder and other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def cache_bytes(root: Path) -> dict[str, Any]:
+    """Return what the cache holds: files and bytes."""
+    files = [path for path in (root / "columns").rglob("*.npy")]
+    return {"files": len(files), "bytes": sum(path.stat().st_size for path in files)}

@@ -1,0 +1,287 @@
+"""Runs, studies and their trials in `library.db` (architecture 3.3), beside the strategies.
+
+Trials are written in bulk, one short transaction a batch, so that a killed search loses at most the
+batch it was in. A study is resumed by asking its seeded optimiser again from the start and answering
+from here: what comes out is what an uninterrupted search would have found.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from domain.errors import DataError, InputError
+
+metadata = MetaData()
+BUSY_TIMEOUT_S = 5.0
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("passport", Text, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("trades", Integer, nullable=False),
+    Column("trades_sha256", Text, nullable=False),
+    Column("trades_path", Text, nullable=False),
+)
+"""One backtest: where it came from (passport, JSON) and what it gave."""
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("study", Text, primary_key=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("state", Text, nullable=False),  # running, stopped, done
+    Column("passport", Text, nullable=False),
+    Column("result", Text, nullable=False),
+)
+"""One search; `passport` is all that is needed to go on with it."""
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("study", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("vars", LargeBinary, nullable=False),  # float64, little-endian
+    Column("score", Float, nullable=False),
+    Column("metrics", LargeBinary, nullable=False),  # float64, little-endian, in the order named by the study's passport
+    sqlite_with_rowid=False,
+)
+"""One parameter set of a study with its score; numbers are the order of evaluation."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored backtest."""
+
+    run: int
+    kind: str
+    created_ns: int
+    passport: dict[str, Any]
+    metrics: dict[str, float]
+    trades: int
+    trades_sha256: str
+    trades_path: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A stored search, without its trials."""
+
+    study: str
+    created_ns: int
+    updated_ns: int
+    method: str
+    state: str
+    passport: dict[str, Any]
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All trials of a study in the order of evaluation.
+
+    Parameters
+    ----------
+    vectors : ndarray of float64, shape (n, n_vars)
+    scores : ndarray of float64, shape (n,)
+    metrics : ndarray of float64, shape (n, n_metrics)
+    """
+
+    vectors: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    metrics: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Studies:
+    """Runs and studies of a data directory.
+
+    Parameters
+    ----------
+    path : Path
+        ``library.db``; made with its tables on first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A connection a transaction: other processes may write between two batches.
+        self._engine: Engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+        event.listen(self._engine, "connect", _pragmas)
+        try:
+            metadata.create_all(self._engine)
+        except SQLAlchemyError as error:
+            raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    def add_run(self, run: Run) -> None:
+        """Store a finished backtest under its run number."""
+        row = {
+            "run": run.run,
+            "kind": run.kind,
+            "created_ns": run.created_ns,
+            "passport": _json(run.passport),
+            "metrics": _json(run.metrics),
+            "trades": run.trades,
+            "trades_sha256": run.trades_sha256,
+            "trades_path": run.trades_path,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(insert(runs), row)
+
+    def run(self, number: int) -> Run:
+        """Return run `number`; InputError ``studies.no_run``."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(runs).where(runs.c.run == number)).mappings().first()
+        if row is None:
+            raise InputError("studies.no_run", run=number)
+        return _run(dict(row))
+
+    def runs(self, limit: int = 100) -> list[Run]:
+        """Return the newest runs, newest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(runs).order_by(runs.c.run.desc()).limit(limit)).mappings().all()
+        return [_run(dict(row)) for row in rows]
+
+    # --- studies -----------------------------------------------------------------------------------
+
+    def new_study(self, method: str, passport: dict[str, Any], utc_ns: int) -> str:
+        """Store a study that begins and return its name, ``<method>-<number>``."""
+        with self._engine.begin() as connection:
+            # The insert takes the write lock, so that two processes never agree on one number.
+            number = int(connection.execute(select(func.count()).select_from(studies)).scalar_one()) + 1
+            while True:
+                name = f"{method}-{number}"
+                taken = connection.execute(select(studies.c.study).where(studies.c.study == name)).first()
+                if taken is None:
+                    break
+                number += 1
+            row = {
+                "study": name,
+                "created_ns": utc_ns,
+                "updated_ns": utc_ns,
+                "method": method,
+                "state": "running",
+                "passport": _json(passport),
+                "result": "{}",
+            }
+            connection.execute(insert(studies), row)
+        return name
+
+    def study(self, name: str) -> Study:
+        """Return a study; InputError ``studies.no_study``."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(studies).where(studies.c.study == name)).mappings().first()
+        if row is None:
+            raise InputError("studies.no_study", study=name)
+        return _study(dict(row))
+
+    def studies(self, limit: int = 100) -> list[Study]:
+        """Return the newest studies, newest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(studies).order_by(studies.c.created_ns.desc()).limit(limit)).mappings().all()
+        return [_study(dict(row)) for row in rows]
+
+    def set_state(self, name: str, state: str, result: dict[str, Any], utc_ns: int) -> None:
+        """Store how a study stands: running, stopped or done, and its best so far."""
+        with self._engine.begin() as connection:
+            connection.execute(update(studies).where(studies.c.study == name).values(state=state, result=_json(result), updated_ns=utc_ns))
+
+    def add_trials(
+        self, name: str, first: int, vectors: NDArray[np.float64], scores: NDArray[np.float64], metrics: NDArray[np.float64]
+    ) -> None:
+        """Store a batch of trials in one transaction.
+
+        Parameters
+        ----------
+        name : str
+            Study.
+        first : int
+            Number of the first one; a number that is there already is an error of ours.
+        vectors, scores, metrics : ndarray of float64, shape (n, n_vars), (n,), (n, n_metrics)
+        """
+        if not len(scores):
+            return
+        vectors, metrics = np.ascontiguousarray(vectors, dtype="<f8"), np.ascontiguousarray(metrics, dtype="<f8")
+        rows = [
+            {"study": name, "number": first + k, "vars": vectors[k].tobytes(), "score": float(scores[k]), "metrics": metrics[k].tobytes()}
+            for k in range(len(scores))
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(trials), rows)
+
+    def trials(self, name: str) -> Trials:
+        """Return every trial of a study; DataError ``studies.damaged`` when a number is missing."""
+        query = select(trials.c.number, trials.c.vars, trials.c.score, trials.c.metrics).where(trials.c.study == name)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(trials.c.number)).all()
+        if [row[0] for row in rows] != list(range(len(rows))):
+            raise DataError("studies.damaged", study=name)
+        return Trials(
+            vectors=_matrix([row[1] for row in rows]),
+            scores=np.array([row[2] for row in rows], dtype=np.float64),
+            metrics=_matrix([row[3] for row in rows]),
+        )
+
+
+def _pragmas(connection: sqlite3.Connection, _: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(error.orig) if isinstance(error, OperationalError) else type(error).__name__
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _matrix(blobs: Sequence[bytes]) -> NDArray[np.float64]:
+    if not blobs:
+        return np.zeros((0, 0), dtype=np.float64)
+    return np.frombuffer(b"".join(blobs), dtype="<f8").astype(np.float64).reshape(len(blobs), -1)
+
+
+def _run(row: dict[str, Any]) -> Run:
+    return Run(**{**row, "passport": msgspec.json.decode(row["passport"]), "metrics": msgspec.json.decode(row["metrics"])})
+
+
+def _study(row: dict[str, Any]) -> Study:
+    return Study(**{**row, "passport": msgspec.json.decode(row["passport"]), "result": msgspec.json.decode(row["result"])})

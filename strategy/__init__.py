@@ -1,0 +1,1 @@
+"""The strategy language: text → typed tree → interpreter or compiled step."""

@@ -1,0 +1,1 @@
+"""Derived factors, one idea a file; see docs/adding-a-factor.md."""

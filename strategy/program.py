@@ -1,0 +1,430 @@
+"""A program: both texts as trees, and what a host must prepare for them.
+
+The program says which recorded columns the step reads, which running sums and window extremes it
+wants per row, how its state vector is laid out, and what the numbers of its sell rules mean.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import StrategyError
+from domain.instruments import Market
+from domain.records import row_schema
+from strategy.arithmetic import Arithmetic, Stop
+from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
+from strategy.language import StrategyErrors, parse, parse_condition
+from strategy.nodes import (
+    Attribute,
+    Column,
+    Derived,
+    Expr,
+    Node,
+    Number,
+    PositionField,
+    RowsSince,
+    SetAttribute,
+    TextTest,
+    Tree,
+    Variable,
+    Window,
+    children,
+    digest,
+    walk,
+)
+
+LANGUAGE = "1"
+"""Changes when the meaning of a tree changes; part of every digest."""
+
+NEVER = 999_999.0
+"""경과틱수 of a condition that was not true today."""
+
+DAY_S = 86_400
+LEVELS = {1: 16, 60: 10}
+"""Levels of a range-extreme table by interval: 2^16 ≥ 65,536 rows of a day of seconds is reached by two overlapping halves."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A per-row derived array shared by all call sites that need it.
+
+    Parameters
+    ----------
+    kind : {"sum", "max", "min", "levels_max", "levels_min"}
+        sum: exact running sum in units of 10^-decimals, for any window. max, min: extreme of the last
+        `window` rows. levels_*: extremes of the last 2, 4, 8 … rows, for windows that change by row.
+    key : str
+        Recorded column.
+    decimals : int
+        Decimals of the column (sum).
+    window : Expr or None
+        Length, of constants and ``self.vars`` only (max, min).
+    """
+
+    kind: str
+    key: str
+    decimals: int = 0
+    window: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A slot of the state vector that is constant for a symbol: a text test, or its price step."""
+
+    test: TextTest | None = None
+
+    def value(self, code: str, name: str, price_step: float) -> float:
+        """Return the slot's value for an instrument."""
+        if self.test is None:
+            return price_step
+        subject = unicodedata.normalize("NFC", code if self.test.subject == "code" else name)
+        if self.test.operator == "contains":
+            return 1.0 if self.test.texts[0] in subject else 0.0
+        return 1.0 if subject in self.test.texts else 0.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """Both texts, checked and laid out; equal digests mean equal steps.
+
+    Parameters
+    ----------
+    buy, sell : Tree
+        The trees.
+    marks : tuple of (str, Tree)
+        Conditions of 경과틱수, evaluated on every row before the codes.
+    never : float
+        경과틱수 of a condition that was not true today (0 for compatibility).
+    """
+
+    buy: Tree
+    sell: Tree
+    market: Market
+    interval_s: int
+    marks: tuple[tuple[str, Tree], ...] = ()
+    never: float = NEVER
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node of every tree."""
+        trees = [self.buy, self.sell, *(tree for _, tree in self.marks)]
+        return tuple(node for tree in trees for node in tree.nodes())
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Recorded columns the step reads, in stored order; ``row_time`` last when the step reads the clock."""
+        used: set[str] = set()
+        for node in self.nodes:
+            if isinstance(node, Column | Window):
+                used.add(node.key)
+            elif isinstance(node, Derived):
+                used |= {key for key, _ in self.derived_inputs(node.key)}
+        order = [key for key in row_schema(self.market.kind, self.interval_s).keys if key in used]
+        return (*order, "row_time") if "row_time" in used else tuple(order)
+
+    def derived_inputs(self, key: str) -> list[tuple[str, int]]:
+        """Return (column, rows back) of each column a derived factor reads."""
+        out = []
+        for parameter in derived()[key].parameters:
+            if parameter not in CONSTANTS:
+                name, back = column_of(parameter)
+                out.append((column_key(name, self.market.kind, self.interval_s), back))
+        return out
+
+    def decimals(self, key: str) -> int:
+        """Return the decimals of a recorded column."""
+        return recorded(self.market.kind, self.interval_s)[key].decimals
+
+    # --- features ------------------------------------------------------------------------------------
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The derived arrays, in order of first use; each once."""
+        found: dict[Feature, None] = {}
+        for node in self.nodes:
+            if isinstance(node, Window):
+                feature = self.feature_of(node)
+                if feature is not None:
+                    found[feature] = None
+        return tuple(found)
+
+    def feature_of(self, node: Window) -> Feature | None:
+        """Return the feature behind a look-back; None for an angle, which needs two rows only."""
+        if node.operation == "angle":
+            return None
+        if node.operation in ("sum", "mean", "mean_int"):
+            return Feature("sum", node.key, self.decimals(node.key))
+        if fixed(node.n):
+            return Feature(node.operation, node.key, 0, node.n)
+        return Feature("levels_" + node.operation, node.key)
+
+    @cached_property
+    def sums(self) -> tuple[Feature, ...]:
+        """Features that are rows of `sums`, in order."""
+        return tuple(one for one in self.features if one.kind == "sum")
+
+    @cached_property
+    def extremes(self) -> tuple[Feature, ...]:
+        """Features with a window, the first rows of `extremes`, in order."""
+        return tuple(one for one in self.features if one.kind in ("max", "min"))
+
+    @cached_property
+    def levels(self) -> tuple[Feature, ...]:
+        """Features for windows that change by row; each takes `n_levels` rows of `extremes` after the others."""
+        return tuple(one for one in self.features if one.kind.startswith("levels"))
+
+    @property
+    def n_levels(self) -> int:
+        """Rows of `extremes` that one of `levels` takes."""
+        return LEVELS[self.interval_s]
+
+    @property
+    def n_sums(self) -> int:
+        """First dimension of `sums`."""
+        return len(self.sums)
+
+    @property
+    def n_extremes(self) -> int:
+        """First dimension of `extremes`."""
+        return len(self.extremes) + len(self.levels) * self.n_levels
+
+    def windows(self, variables: Sequence[float]) -> NDArray[np.int64]:
+        """Return the window of each of `extremes` for a parameter set, at least 1.
+
+        Raises
+        ------
+        StrategyError
+            A variable that the texts use is missing or not finite.
+        """
+        self.check_variables(variables)
+        arithmetic = Arithmetic([float(one) for one in variables])
+        out = np.ones(len(self.extremes), dtype=np.int64)
+        for k, feature in enumerate(self.extremes):
+            assert feature.window is not None
+            out[k] = window_length(arithmetic, feature.window)
+        return out
+
+    def check_variables(self, variables: Sequence[float]) -> None:
+        """Refuse a vector that is too short or holds what is not finite."""
+        if len(variables) < self.n_vars:
+            raise StrategyError("strategy.vars_missing", 0, 0, given=len(variables), wanted=self.n_vars)
+        for index in range(self.n_vars):
+            if not math.isfinite(float(variables[index])):
+                raise StrategyError("strategy.vars_value", 0, 0, index=index, value=str(variables[index]))
+
+    def lookback(self, variables: Sequence[float] = ()) -> int:
+        """Return how many rows of today, the current one included, the longest look-back reads.
+
+        One that changes by row, or that hangs on variables which are not given, may read the whole day.
+        """
+        day = DAY_S // self.interval_s
+        arithmetic = Arithmetic([float(one) for one in variables])
+        longest = 1
+        for node in self.nodes:
+            if isinstance(node, Window):
+                parts: tuple[Expr | None, ...] = (node.n, node.pre)
+            elif isinstance(node, Column | Derived):
+                one_more = Number(value=1.0)
+                parts = (one_more, node.ago)
+            else:
+                continue
+            rows = derived()[node.key].lookback if isinstance(node, Derived) else 0
+            for part in parts:
+                if part is None:
+                    continue
+                used = [one.index for one in walk(part) if isinstance(one, Variable)]
+                if not fixed(part) or (used and max(used) >= len(variables)):
+                    return day
+                rows += max(window_length(arithmetic, part, least=0), 0)
+            longest = max(longest, rows)
+        return min(longest, day)
+
+    # --- state ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def presets(self) -> tuple[Preset, ...]:
+        """Slots of the state vector that a symbol fixes; they come first."""
+        found: dict[Preset, None] = {}
+        for node in self.nodes:
+            if isinstance(node, TextTest):
+                found[Preset(node)] = None
+            elif isinstance(node, Derived) and "price_step" in derived()[node.key].parameters:
+                found[Preset()] = None
+        return tuple(found)
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the user's ``self.`` attributes, in order of first use."""
+        found: dict[str, None] = {}
+        for node in self.nodes:
+            if isinstance(node, Attribute | SetAttribute):
+                found[node.name] = None
+        return tuple(found)
+
+    def preset_slot(self, preset: Preset) -> int:
+        """Return the state slot of a preset."""
+        return self.presets.index(preset)
+
+    def mark_slot(self, name: str) -> int:
+        """Return the state slot that remembers the last row on which a condition was true, 1-based."""
+        return len(self.presets) + [one for one, _ in self.marks].index(name)
+
+    def attribute_slot(self, name: str) -> int:
+        """Return the state slot of a ``self.`` attribute."""
+        return len(self.presets) + len(self.marks) + self.attributes.index(name)
+
+    @property
+    def n_state(self) -> int:
+        """Length of the state vector; at least 1."""
+        return self.error_slot + 1
+
+    @property
+    def error_slot(self) -> int:
+        """Last slot of the state vector, where a compiled step notes an arithmetic error; 0 between calls."""
+        return len(self.presets) + len(self.marks) + len(self.attributes)
+
+    def day_state(self, code: str, name: str = "", price_step: float = 0.0) -> NDArray[np.float64]:
+        """Return the state vector at the start of an instrument's day.
+
+        Zero but for the presets.
+        """
+        state = np.zeros(self.n_state, dtype=np.float64)
+        for k, preset in enumerate(self.presets):
+            state[k] = preset.value(code, name or code, price_step)
+        return state
+
+    # --- the rest ---------------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Text of the condition of sell rule k, at k − 1."""
+        return self.sell.labels
+
+    @cached_property
+    def n_vars(self) -> int:
+        """Length of ``self.vars`` that the texts need."""
+        return max((node.index + 1 for node in self.nodes if isinstance(node, Variable)), default=0)
+
+    @cached_property
+    def position_fields(self) -> frozenset[str]:
+        """Fields of the position vector that the texts read."""
+        return frozenset(node.key for node in self.nodes if isinstance(node, PositionField))
+
+    def ladder(self) -> tuple[tuple[float, float, float], ...]:
+        """Return the market's price steps as (first day YYYYMMDD, lower price, step), empty where instruments state their own."""
+        rows = []
+        for ladder in self.market.ladders:
+            day = ladder.valid_from.year * 10_000 + ladder.valid_from.month * 100 + ladder.valid_from.day
+            rows += [(float(day), float(band.lower), float(band.step)) for band in ladder.steps]
+        return tuple(rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the step means; spelling, language and layout of the texts take no part."""
+        used = sorted({node.key for node in self.nodes if isinstance(node, Derived)})
+        definitions = tuple((key, _definition(key)) for key in used)
+        ladder = self.ladder() if any("ladder" in derived()[key].parameters for key in used) else ()
+        bodies = (self.buy.body, self.sell.body, tuple((name, tree.body) for name, tree in self.marks))
+        units = tuple(self.decimals(one.key) for one in self.sums)
+        return digest(LANGUAGE, self.market.kind, self.interval_s, bodies, self.never, self.columns, units, definitions, ladder)
+
+
+def _definition(key: str) -> str:
+    import inspect
+
+    function = derived()[key].function
+    return inspect.getsource(function) if function is not None else ""
+
+
+def fixed(expr: Expr) -> bool:
+    """Tell whether an expression hangs on constants and ``self.vars`` only."""
+    from strategy.nodes import Binary, Call, Choice, Compare, Logic, Power, Truth, Unary
+
+    allowed = (Number, Truth, Variable, Unary, Binary, Power, Compare, Logic, Choice, Call)
+    return isinstance(expr, allowed) and all(fixed(one) for one in children(expr) if isinstance(one, Expr))
+
+
+def window_length(arithmetic: Arithmetic, expr: Expr, least: int = 1) -> int:
+    """Return a window of constants and variables as rows, clipped to [least, 10^9]; an arithmetic error gives `least`."""
+    try:
+        value = arithmetic.value(expr)
+    except Stop:
+        return least
+    if not math.isfinite(value):
+        return least
+    return int(max(min(value, 1e9), float(least)))
+
+
+def build(
+    buy_text: str,
+    sell_text: str,
+    market: Market,
+    interval_s: int,
+    rows_since: Iterable[tuple[str, str]] = (),
+    never: float = NEVER,
+) -> Program:
+    """Check two texts and the conditions of 경과틱수 and lay them out.
+
+    Parameters
+    ----------
+    buy_text, sell_text : str
+        The documents.
+    market : Market
+        Names and constants.
+    interval_s : {1, 60}
+        Interval of the rows.
+    rows_since : iterable of (name, expression)
+        Named conditions, evaluated on every row.
+    never : float
+        경과틱수 of a condition that was not true today.
+
+    Raises
+    ------
+    StrategyErrors
+        Everything wrong in any of the texts; the field `side` says in which ("buy", "sell", or the
+        condition's name).
+    """
+    errors: list[StrategyError] = []
+    trees: dict[str, Tree] = {}
+    marks: list[tuple[str, Tree]] = []
+    for side, text in (("buy", buy_text), ("sell", sell_text)):
+        try:
+            trees[side] = parse(text, side, market, interval_s)
+        except StrategyErrors as refused:
+            errors += _with_side(refused, side)
+    for name, text in rows_since:
+        plain = unicodedata.normalize("NFKC", name.strip())
+        if not plain or plain in [known for known, _ in marks]:
+            errors.append(StrategyError("strategy.condition_name", 1, 1, name=plain, side=plain))
+            continue
+        try:
+            marks.append((plain, parse_condition(text, market, interval_s)))
+        except StrategyErrors as refused:
+            errors += _with_side(refused, plain)
+    known = {name for name, _ in marks}
+    for side, tree in [*trees.items(), *marks]:
+        for node in tree.nodes():
+            if isinstance(node, RowsSince) and (node.name not in known or tree.side == "mark"):
+                code = "strategy.condition_in_condition" if tree.side == "mark" else "strategy.unknown_condition"
+                errors.append(StrategyError(code, node.line, node.column, name=node.name, side=side))
+        if tree.indicators:
+            errors.append(StrategyError("strategy.later", tree.indicators[0][1].line, 1, name="self.indicator", side=side))
+    if errors:
+        raise StrategyErrors(errors)
+    return Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never)
+
+
+def _with_side(refused: StrategyErrors, side: str) -> list[StrategyError]:
+    return [StrategyError(one.code, one.line, one.column, **{**one.fields, "side": side}) for one in refused.errors]
+
+
+def empty_tree(side: str, market: Market, interval_s: int) -> Tree:
+    """Return the tree of an empty text (for checking one text alone)."""
+    return Tree(side, market.code, interval_s, ())

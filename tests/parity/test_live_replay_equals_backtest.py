@@ -1,0 +1,35 @@
+"""A recording played through the paper exchange into live trading gives the trades of a back-test on the rows it recorded.
+
+The short form: one run a case at speed max. `python -m tools.rigs.parity` runs all cases, speeds and repeats.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.rigs.parity import CASES, compare, is_there
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["binance", "upbit"])
+def test_recorded_market_gives_identical_trades(name: str, tmp_path: Path) -> None:
+    if not is_there(name):
+        pytest.skip("the recorded data are not beside the work tree")
+    found = compare(name, "max", "churn", tmp_path)
+    assert found["equal"], found
+    assert found["trades"][0] == found["trades"][1] >= CASES[name].trades_min
+    assert found["rows"][0] == found["rows"][1]
+    assert found["unexplained"] == 0
+    assert found["refusals"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_made_market_gives_identical_trades(tmp_path: Path) -> None:
+    found = compare("made-upbit", "max", "churn", tmp_path, minutes=2.0, symbols=4)
+    assert found["equal"], found
+    assert found["trades"][0] == found["trades"][1] > 5
+    assert found["unexplained"] == 0

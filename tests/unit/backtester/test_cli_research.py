@@ -1,0 +1,187 @@
+"""`stom.py backtest` and `optimise` from arguments to JSON, over a small store."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cli.main import run_command
+from coin.markets import UPBIT
+from domain.instruments import Instrument
+from domain.records import row_schema
+from storage.studies import Studies
+from storage.ticks import TickStore
+from tests.research import HAND_TEXTS, made_rows
+
+ROOT = Path(__file__).resolve().parents[3]
+METRICS = {"tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory with made rows of three symbols and two texts beside it."""
+    root = tmp_path_factory.mktemp("data")
+    rows = made_rows("upbit", 41)
+    schema = row_schema("coin", 1)
+    instruments = [Instrument(instrument_id=f"upbit:{code}", code=code, name=code, base=code, quote="KRW") for code in rows.codes]
+    store = TickStore(root)
+    writer = store.writer(UPBIT, "made", "row1s", schema, instruments, {"what": "made"})
+    seq = 0
+    for day in np.unique(rows.blocks["day"]):
+        for symbol, _, lo, hi in rows.blocks[rows.blocks["day"] == day].tolist():
+            out = np.zeros(hi - lo, schema.dtype())
+            out["row_time"], out["instrument"] = rows.row_time[lo:hi], symbol
+            out["seq"] = np.arange(seq + 1, seq + 1 + hi - lo)
+            seq += hi - lo
+            clock = rows.row_time[lo:hi] % 1_000_000
+            seconds = clock // 10_000 * 3600 + clock // 100 % 100 * 60 + clock % 100
+            midnight = np.datetime64(f"{str(day)[:4]}-{str(day)[4:6]}-{str(day)[6:]}").astype("datetime64[s]").astype(np.int64)
+            out["exchange_ns"] = (midnight + seconds) * 1_000_000_000
+            for key, column in rows.columns.items():
+                out["values"][:, schema.index(key)] = column[lo:hi]
+            writer.append(out)
+    writer.seal()
+    store.unlock()
+    for name, text in HAND_TEXTS.items():
+        (root / f"{name}.txt").write_text(text, "utf-8")
+    (root / "ranges.txt").write_text(
+        "self.vars[0] = [[3, 5, 9], 5]\nself.vars[1] = [[1, 3, 5], 3]\nself.vars[2] = [[0.5, 1, 2], 1]\n", "utf-8"
+    )
+    return root
+
+
+def words(data: Path, command: str, *more: str) -> list[str]:
+    texts = ["--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt")]
+    return [command, "--data-dir", str(data), "--market", "upbit", *texts, "--json", *more]
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str, object]]:
+    status = run_command(list(argv))
+    return status, json.loads(capsys.readouterr().out)
+
+
+SETS = ("--set", "0=5", "--set", "1=3", "--set", "2=1")
+
+
+def test_backtest_answers_with_every_key(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, got = call(capsys, *words(data, "backtest", *SETS, "--report", str(tmp_path)))
+    assert status == 0
+    assert {
+        "rows",
+        "engine_seconds",
+        "compile_seconds",
+        "load_seconds",
+        "wall_seconds",
+        "metrics",
+        "trades",
+        "trades_path",
+        "trades_sha256",
+    } <= set(got)
+    assert set(got["metrics"]) >= METRICS | {"거래횟수", "수익금합계"}
+    assert got["source"] == "made"
+    table = pq.read_table(got["trades_path"])
+    assert table.num_rows == got["trades"] > 5
+    assert table["exit_label"].to_pylist()[0].startswith(("if ", "elif ", "전략종료청산"))
+    for language in ("ko", "en"):
+        page = (tmp_path / f"report_{language}.html").read_text("utf-8")
+        assert page.count("<tr class=") == got["trades"]
+        assert (tmp_path / f"equity_{language}.png").stat().st_size > 10_000
+    assert "수익금합계" in (tmp_path / "report_ko.html").read_text("utf-8")
+    run = Studies(data / "library.db").run(got["run"])
+    assert (run.trades_sha256, run.metrics["tc"]) == (got["trades_sha256"], got["trades"])
+
+
+def test_same_arguments_same_hash_and_dates_are_included(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, whole = call(capsys, *words(data, "backtest", *SETS, "--workers", "1"))
+    _, again = call(capsys, *words(data, "backtest", *SETS, "--from", "2024-01-05", "--to", "2024-01-06"))
+    _, first = call(capsys, *words(data, "backtest", *SETS, "--to", "2024-01-05"))
+    assert whole["trades_sha256"] == again["trades_sha256"]
+    assert 0 < first["rows"] < whole["rows"]
+    _, late = call(capsys, *words(data, "backtest", *SETS, "--latency", "1", "--fees", "0", "--symbols", "S00,S01"))
+    assert late["trades_sha256"] != whole["trades_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "code"),
+    [
+        ((), 2, "backtest.var_missing"),
+        ((*SETS, "--from", "2030-01-01"), 2, "backtest.no_rows"),
+        ((*SETS, "--order-settings", "x"), 3, "backtest.later"),
+        ((*SETS, "--fill", "queue"), 3, "backtest.later"),
+        ((*SETS, "--start", "25:00"), 2, "backtest.clock"),
+        ((*SETS, "--fees", "abc"), 2, "backtest.fees"),
+        ((*SETS, "--symbols", "NO"), 2, "store.unknown_symbol"),
+        ((*SETS, "--betting", "0"), 2, "backtest.betting"),
+        ((*SETS, "--rows-since", "/no/such/file"), 2, "backtest.file"),
+    ],
+)
+def test_bad_words_are_refused_with_a_sentence(
+    data: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], status: int, code: str
+) -> None:
+    got, body = call(capsys, *words(data, "backtest", *more))
+    assert (got, body["error"]["code"]) == (status, code)
+    assert code not in body["error"]["message"] or code.startswith("store.")
+
+
+def test_optimise_agrees_with_backtest(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ("--ranges", str(data / "ranges.txt"), "--population", "12", "--generations", "4", "--seed", "3")
+    status, got = call(capsys, *words(data, "optimise", *more))
+    assert status == 0
+    assert {"evaluations", "evaluations_per_second", "row_evaluations_per_second", "engine_seconds", "wall_seconds", "study"} <= set(got)
+    sets = [word for index, value in enumerate(got["best"]["vars"]) for word in ("--set", f"{index}={value}")]
+    _, alone = call(capsys, *words(data, "backtest", *sets))
+    assert alone["metrics"] == got["best"]["metrics"]
+    assert alone["trades_sha256"] == got["trades_sha256"]
+    _, again = call(capsys, *words(data, "optimise", *more))
+    assert (again["best"], again["evaluations"]) == (got["best"], got["evaluations"])
+    _, grid = call(capsys, *words(data, "optimise", "--method", "grid", "--ranges-form", "list", "--ranges", str(data / "ranges.txt")))
+    assert grid["evaluations"] == 27
+    assert grid["best"]["score"] >= got["best"]["score"]
+
+
+def test_a_large_grid_asks_first(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.research.GRID_ASK", 10)
+    more = ("--method", "grid", "--ranges-form", "list", "--ranges", str(data / "ranges.txt"))
+    status, got = call(capsys, *words(data, "optimise", *more))
+    assert (status, got["error"]["code"], got["error"]["count"]) == (3, "optimise.too_many", "27")
+    assert call(capsys, *words(data, "optimise", *more, "--yes"))[1]["evaluations"] == 27
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_interrupt_saves_and_kill_loses_at_most_a_batch(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wide = "\n".join(
+        f"self.vars[{index}] = [[{', '.join(str(start + k * step) for k in range(40))}], {start}]"
+        for index, start, step in ((0, 3, 1), (1, 1, 0.25), (2, 0.5, 0.1))
+    )
+    (data / "wide.txt").write_text(wide, "utf-8")
+    argv = words(data, "optimise", "--method", "grid", "--ranges-form", "list", "--ranges", str(data / "wide.txt"), "--progress", "json")
+    store = Studies(data / "library.db")
+    for number in (signal.SIGINT, signal.SIGKILL):
+        known = {study.study for study in store.studies()}
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "stom.py"), *argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+        )
+        deadline, study = time.monotonic() + 60, ""
+        while time.monotonic() < deadline and not (study and len(store.trials(study))):
+            study = next((one.study for one in store.studies() if one.study not in known), "")
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=30)
+        stored = len(store.trials(study))
+        assert 0 < stored < 64_000
+        if number == signal.SIGINT:
+            body = json.loads(out)
+            assert (body["state"], body["evaluations"], store.study(study).state) == ("stopped", stored, "stopped")
+    monkey = store.trials(study)
+    status, body = call(capsys, "optimise", "--data-dir", str(data), "--resume", "no-such", "--json")
+    assert (status, body["error"]["code"]) == (2, "studies.no_study")
+    assert np.array_equal(monkey.vectors, store.trials(study).vectors)

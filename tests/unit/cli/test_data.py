@@ -1,0 +1,229 @@
+"""`stom.py data …`: made data by seed, export and import back, list, verify, bad input by name."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cli.main import run_command
+from coin.markets import UPBIT
+from domain.records import row_schema
+from storage.columns import open_rows
+from storage.ticks import TickStore
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> dict[str, Any]:
+    assert run_command(["data", *words, "--json", "--quiet"]) == status
+    return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+
+
+def make(capsys: pytest.CaptureFixture[str], root: Path, *more: str, market: str = "upbit", seed: int = 4) -> dict[str, Any]:
+    words = ("--symbols", "2", "--days", "0.004", "--seed", str(seed), *more)
+    return run(capsys, "make", "--market", market, *words, "--data-dir", str(root))
+
+
+@pytest.mark.parametrize("market", ["upbit", "binance", "binance-futures", "krx"])
+def test_made_rows_are_the_same_for_a_seed_and_differ_by_seed(capsys: pytest.CaptureFixture[str], tmp_path: Path, market: str) -> None:
+    first = make(capsys, tmp_path / "a", market=market)
+    again = make(capsys, tmp_path / "b", market=market)
+    other = make(capsys, tmp_path / "a", market=market, seed=5)
+    assert first["sha256"] == again["sha256"] != other["sha256"]
+    assert first["rows"] == first["rows_1s"] + first["rows_1m"] > 150
+    listed = run(capsys, "list", "--data-dir", str(tmp_path / "a"))
+    assert sum(one["rows"] for one in listed["datasets"]) == other["rows"]  # the second replaced the first
+    assert all(one["price_step"] > 0 and one["qty_step"] > 0 for one in listed["datasets"])
+    assert run(capsys, "verify", "--data-dir", str(tmp_path / "a"))["ok"]
+
+
+def test_events_are_stored_on_request_and_make_the_rows_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from trading.rows import RowBuilder
+
+    made = make(capsys, tmp_path, "--events")
+    store = TickStore(tmp_path)
+    builder = RowBuilder(UPBIT, 1, store.instruments("upbit", "made"))
+    rows = np.concatenate([builder.push(events) for events in store.read_events("upbit", "made")])
+    stored = np.concatenate([found for _, found in store.read_rows("upbit", "made", 1)])
+    assert rows.tobytes() == stored.tobytes()
+    assert made["events"] == builder.counters()["events"]
+
+
+@pytest.mark.parametrize(("ending", "names"), [("rows.parquet", "en"), ("rows.csv", "en"), ("rows.csv", "ko"), ("folder", "ko")])
+@pytest.mark.parametrize("market", ["upbit", "krx"])
+def test_exported_rows_come_back_identical(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, ending: str, names: str, market: str
+) -> None:
+    make(capsys, tmp_path / "a", market=market)
+    for interval, seconds in (("1s", 1), ("1m", 60)):
+        out = tmp_path / interval / ending
+        told = run(
+            capsys,
+            "export",
+            "--market",
+            market,
+            "--interval",
+            interval,
+            "--out",
+            str(out),
+            "--names",
+            names,
+            "--data-dir",
+            str(tmp_path / "a"),
+        )
+        report = run(capsys, "import", str(out), "--market", market, "--data-dir", str(tmp_path / "b"))
+        assert report["rows_in"] == report["rows_stored"] == told["rows"]
+        before = open_rows(TickStore(tmp_path / "a"), market, seconds)
+        after = open_rows(TickStore(tmp_path / "b"), market, seconds)
+        assert (before.codes, before.blocks.tolist()) == (after.codes, after.blocks.tolist())
+        assert (np.asarray(before.row_time) == np.asarray(after.row_time)).all()
+        for key in before.columns:
+            assert np.asarray(before.columns[key]).tobytes() == np.asarray(after.columns[key]).tobytes(), key
+        assert (after.source, after.has_book) == ("recorded", True)
+
+
+def test_an_export_is_sorted_and_headed_as_the_contract_says(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    make(capsys, tmp_path)
+    out = tmp_path / "rows.parquet"
+    run(capsys, "export", "--market", "upbit", "--interval", "1s", "--out", str(out), "--data-dir", str(tmp_path))
+    table = pq.read_table(out)
+    assert table.column_names == ["code", "row_time", *row_schema("coin", 1).keys]
+    pairs = list(zip(table.column("code").to_pylist(), table.column("row_time").to_pylist(), strict=True))
+    assert pairs == sorted(pairs)
+    assert {str(kind) for kind in table.schema.types[2:]} == {"double"}
+
+
+def test_bars_become_minute_rows_by_the_rule(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "any_name.csv"
+    path.write_text(
+        "open_time,open,high,low,close,volume,quote_volume,taker_buy_volume,taker_buy_quote_volume\n"
+        "1767571200000,100,105,99,104,10,1020.5,4,410.25\n"
+        "1767571260000,104,106,103,103,6,625.5,6,625.5\n"
+        "1767571260000,104,106,103,103,6,625.5,6,625.5\n"
+        "1767657600000,103,103,103,103,0,0,0,0\n"
+        "1767657660000,103,abc,103,103,1,103,0,0\n"
+        "1767657720000,103,102,103,103,1,103,0,0\n"
+    )
+    report = run(capsys, "import", str(path), "--market", "binance", "--symbol", "ABCUSDT", "--data-dir", str(tmp_path / "s"))
+    assert (report["rows_in"], report["rows_stored"]) == (6, 3)
+    assert report["reasons"] == {"duplicate": 1, "high": 1, "high_low": 1}
+    assert report["gaps"] == 1
+    rows = open_rows(TickStore(tmp_path / "s"), "binance", 60)
+    assert rows.row_time.tolist() == [202601050000, 202601050001, 202601060000]
+    column = {key: np.asarray(values).tolist() for key, values in rows.columns.items()}
+    assert column["last_price"] == [104.0, 103.0, 103.0]
+    assert (column["day_open"], column["day_high"], column["day_low"]) == (
+        [100.0, 100.0, 103.0],
+        [105.0, 106.0, 103.0],
+        [99.0, 99.0, 103.0],
+    )
+    assert (column["value_1m"], column["day_value"]) == ([1020.5, 625.5, 0.0], [1020.5, 1646.0, 0.0])
+    assert (column["buy_volume_1m"], column["sell_volume_1m"]) == ([4.0, 6.0, 0.0], [6.0, 0.0, 0.0])
+    assert (column["buy_value_1m"], column["sell_value_1m"]) == ([410.25, 625.5, 0.0], [610.25, 0.0, 0.0])
+    assert column["trade_strength"] == [66.67, 166.67, 500.0]
+    assert column["change_pct"] == [4.0, 3.0, 0.0]
+    assert column["ask1"] == [0.0] * 3
+    assert not rows.has_book
+
+
+def test_half_of_the_volume_is_bought_when_the_taker_is_not_known(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "005930.csv"
+    path.write_text(
+        "timestamp,open,high,low,close,volume\n"
+        "2025-05-12 09:00:00,55200,55300,55100,55100,454037\n"
+        "2025-05-12 09:01:00,55200,55300,55100,55300,31\n"
+    )
+    run(capsys, "import", str(path), "--data-dir", str(tmp_path / "s"))
+    rows = open_rows(TickStore(tmp_path / "s"), "krx", 60)
+    assert rows.row_time.tolist() == [202505120900, 202505120901]
+    assert rows.columns["buy_volume_1m"].tolist() == [227018.0, 15.0]
+    assert rows.columns["sell_volume_1m"].tolist() == [227019.0, 16.0]
+    assert rows.columns["value_1m"].tolist() == [25017.0, 2.0]  # 당일거래대금 in whole millions, then its difference
+    assert rows.columns["day_value"].tolist() == [25017.0, 25019.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("ticker,date,foreign_net\n1,2024-01-02,5\n", "unknown_columns"), ("what is this\nfile\n", "unknown_format")],
+)
+def test_a_file_nothing_can_read_is_refused_with_status_two_and_its_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, reason: str
+) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text(text)
+    report = run(capsys, "import", str(path), "--data-dir", str(tmp_path / "s"), status=2)
+    assert set(report["reasons"]) == {reason}
+    assert report["rows_in"] == report["rows_rejected"] > 0
+    assert not (tmp_path / "s" / "ticks").exists()
+
+
+def test_five_minute_bars_are_refused_for_what_they_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "KRW-A.csv"
+    lines = [f"{1767571200000 + 300_000 * k},1,1,1,1,1" for k in range(5)]
+    path.write_text("open_time,open,high,low,close,volume\n" + "\n".join(lines) + "\n")
+    report = run(capsys, "import", str(path), "--data-dir", str(tmp_path / "s"), status=2)
+    assert report["reasons"] == {"interval_5m": 5}
+
+
+def test_bad_arguments_name_the_field(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    root = ("--data-dir", str(tmp_path / "s"))
+    told = run(capsys, "import", str(tmp_path / "nowhere"), *root, status=2)
+    assert told["error"]["code"] == "import.no_file"
+    bars = tmp_path / "bars.csv"
+    bars.write_text("open_time,open,high,low,close,volume\n1767571200000,1,1,1,1,1\n1767571260000,1,1,1,1,1\n")
+    assert run(capsys, "import", str(bars), *root, status=2)["error"]["code"] == "import.symbol_needed"
+    assert run(capsys, "import", str(bars), "--map", "time", *root, status=2)["error"]["code"] == "import.bad_map"
+    assert run(capsys, "make", "--market", "upbit", "--symbols", "0", *root, status=2)["error"]["code"] == "data.make_range"
+    assert (
+        run(capsys, "export", "--market", "upbit", "--interval", "1s", "--out", "x.parquet", *root, status=2)["error"]["code"]
+        == "store.no_data"
+    )
+    packed = tmp_path / "KRW-A.csv.gz"
+    packed.write_bytes(gzip.compress(bars.read_bytes())[:-12])
+    assert run(capsys, "import", str(packed), *root, status=2)["error"]["code"] in ("import.table", "import.damaged")
+
+
+def test_a_dry_run_stores_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "KRW-A.csv"
+    path.write_text("open_time,open,high,low,close,volume\n1767571200000,1,1,1,1,1\n1767571260000,1,1,1,1,1\n")
+    report = run(capsys, "import", str(path), "--dry-run", "--data-dir", str(tmp_path / "s"))
+    assert (report["rows_stored"], report["dry_run"], report["rows_made"]) == (2, True, {"1m": 2})
+    assert not (tmp_path / "s" / "ticks").exists()
+    named = tmp_path / "odd.csv"
+    named.write_text("Moment;,O,H,L,C,V\n1767571200000,1,1,1,1,1\n1767571260000,1,1,1,1,1\n")
+    mapping = "time=Moment;,open=O,high=H,low=L,close=C,volume=V"
+    report = run(capsys, "import", str(named), "--map", mapping, "--symbol", "KRW-A", "--dry-run", "--data-dir", str(tmp_path / "s"))
+    assert report["rows_stored"] == 2
+
+
+def test_a_damaged_store_is_told_with_status_four(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    make(capsys, tmp_path)
+    victim = sorted(tmp_path.glob("ticks/upbit/made/row1s/*/*.parquet"))[0]
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 3] ^= 1
+    victim.write_bytes(bytes(data))
+    told = run(capsys, "verify", "--data-dir", str(tmp_path), status=4)
+    assert [one["problem"] for one in told["problems"]] == ["checksum"]
+    after = run(capsys, "verify", "--data-dir", str(tmp_path))
+    assert [one["cause"] for one in after["gaps"]] == ["damaged"]
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_people_get_sentences(capsys: pytest.CaptureFixture[str], tmp_path: Path, language: str) -> None:
+    words = ["--data-dir", str(tmp_path), "--lang", language, "--quiet"]
+    assert run_command(["data", "list", *words]) == 0
+    assert "data.list" not in capsys.readouterr().out
+    path = tmp_path / "KRW-A.csv"
+    path.write_text("open_time,open,high,low,close,volume\n1767571200000,1,1,1,1,1\n1767571260000,1,1,1,1,1\n1767571260000,1,1,1,1,1\n")
+    assert run_command(["data", "import", str(path), *words]) == 0
+    assert run_command(["data", "list", *words]) == 0
+    assert run_command(["data", "verify", *words]) == 0
+    text = capsys.readouterr().out
+    assert "import.reason" not in text
+    assert "data.import" not in text
+    assert "data.column" not in text
+    assert "KRW-A" in text

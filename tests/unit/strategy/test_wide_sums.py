@@ -1,0 +1,53 @@
+"""A window whose sum does not fit an int64 is still exact: a bitcoin in won needs 600 rows for that."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coin.markets import UPBIT
+from domain.records import POSITION_SIZE
+from strategy import cache
+from strategy.compiler import source
+from strategy.interpreter import Interpreter
+from strategy.kernels import wide_divide, wide_ratio
+from strategy.program import build
+
+
+def test_the_long_division_is_exact() -> None:
+    draw = random.Random(5)
+    for _ in range(3000):
+        divisor = draw.randrange(1, 1440) * 10**8
+        total = draw.randrange(-(2**78), 2**78)
+        high, low = total >> 32, total & 0xFFFFFFFF
+        extra = draw.randrange(0, 3)
+        high, low = high - extra, low + (extra << 32)
+        sign, quotient, rest = wide_divide(high, low, divisor)
+        assert sign * quotient == int(Fraction(total, divisor))
+        assert quotient * divisor + rest == abs(total)
+        assert wide_ratio(high, low, divisor) == float(Fraction(total, divisor))
+
+
+@pytest.mark.parametrize("price", [153_000_000.0, 152_999_999.0, 98_765_432.1])
+def test_long_windows_of_large_numbers_agree_with_exact_integers(tmp_path: Path, price: float) -> None:
+    buy = "self.a = 이동평균(700)\nself.b = 누적초당매수수량(100)\nself.c = 이동평균(600)\nself.d = 이동평균(1200)\n"
+    program = build(buy, "매도 = False\n", UPBIT, 1)
+    module = cache.load("step", source(program), tmp_path, b"k" * 32)
+    rows = 1300
+    moves = np.random.default_rng(3).integers(-50, 50, rows) * 1000.0
+    inputs = tuple(price + moves if key == "last_price" else np.full(rows, 2e9) for key in program.columns)
+    sums, extremes, scratch = module.make_sums(rows), module.make_extremes(rows), module.make_scratch(rows)
+    module.fill_features(program.windows([]), inputs, sums, extremes, scratch, 0, 0, rows)
+    position, variables = np.zeros(POSITION_SIZE), np.zeros(1)
+    compiled, walked = program.day_state("KRW-BTC"), program.day_state("KRW-BTC")
+    for i in (699, 1199, rows - 1):
+        module.buy(inputs, sums, extremes, i, 0, variables, position, compiled)
+        Interpreter(program).buy(inputs, sums, extremes, i, 0, variables, position, walked)
+        assert compiled.tolist() == walked.tolist()
+    last_price = inputs[program.columns.index("last_price")]
+    exact = Fraction(sum(round(x * 10**8) for x in last_price[-1200:].tolist()), 1200 * 10**8)
+    assert compiled[3] == round(float(exact) * 1e8) / 1e8

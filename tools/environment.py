@@ -1,0 +1,98 @@
+"""Environment variables that must stand before the first import of Qt, Numba or matplotlib.
+
+Every entry point calls `prepare` (or `prepare_tests`) before it imports anything that is not in the standard library.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Folders whose files may hold compiled functions.
+KERNEL_PACKAGES = ("domain", "strategy", "trading", "paper", "backtester", "storage")
+
+# Other wheels may bring another Qt binding; libraries that can use several must be told which before they are imported.
+QT_BINDING = {"QT_API": "pyqt5", "PYQTGRAPH_QT_LIB": "PyQt5", "PYTEST_QT_API": "pyqt5"}
+
+
+def venv_python(root=ROOT):
+    """Return the path of the environment's interpreter, which need not exist yet."""
+    parts = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return os.path.join(root, ".venv", *parts)
+
+
+def kernel_cache(root=ROOT):
+    """Return the directory where Numba keeps machine code: in the work tree, so that removing the tree removes it.
+
+    It is named by a digest of our sources that hold compiled functions, because Numba only looks at
+    the file of the outermost one: after an update it would go on running the old code of an inner one.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for package in KERNEL_PACKAGES:
+        for folder, _, names in sorted(os.walk(os.path.join(root, package))):
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    with open(os.path.join(folder, name), "rb") as file:
+                        text = file.read()
+                    if b"numba" in text or b"njit" in text:
+                        digest.update(name.encode() + b"\0" + text)
+    return os.path.join(root, "_database", "cache", "kernels", digest.hexdigest())
+
+
+def prepare(environ=None, root=ROOT):
+    """Set what every process of ours needs, and return the mapping.
+
+    Parameters
+    ----------
+    environ : mutable mapping of str to str, optional
+        `os.environ` when None. A value the user has set already is kept.
+    root : str
+        The work tree.
+
+    Returns
+    -------
+    mapping
+        `environ` itself.
+    """
+    environ = os.environ if environ is None else environ
+    for name, value in QT_BINDING.items():
+        environ.setdefault(name, value)
+    environ.setdefault("NUMBA_CACHE_DIR", kernel_cache(root))
+    # Files and standard streams hold Hangul; the code page of Windows does not decide how they are read.
+    environ.setdefault("PYTHONUTF8", "1")
+    return environ
+
+
+def prepare_tests(environ=None, root=ROOT):
+    """Set what a test run needs on top of `prepare`: no screen, no user's directories, one binding; values are forced.
+
+    Parameters
+    ----------
+    environ : mutable mapping of str to str, optional
+        `os.environ` when None.
+    root : str
+        The work tree.
+
+    Returns
+    -------
+    mapping
+        `environ` itself. `XDG_RUNTIME_DIR` names a new private directory; the caller removes it.
+    """
+    environ = prepare(environ, root)
+    environ.update(QT_BINDING)
+    environ.update(QT_QPA_PLATFORM="offscreen", MPLBACKEND="Agg", PYTHONUTF8="1")
+    # Qt complains, and our tests turn Qt's complaints into failures, when this is missing or not private to the user.
+    environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="stom-run-")
+    return environ
+
+
+def has_display(environ=None, platform=sys.platform):
+    """Return whether a window can be shown: always on Windows and macOS, elsewhere when X11 or Wayland is announced."""
+    environ = os.environ if environ is None else environ
+    if platform in ("win32", "darwin"):
+        return True
+    if environ.get("QT_QPA_PLATFORM", "").split(":")[0] in ("offscreen", "minimal", "vnc", "linuxfb", "eglfs"):
+        return True
+    return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,1 @@
+"""Venue-neutral rules of trading, and the thin process shells around them."""

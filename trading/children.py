@@ -1,0 +1,146 @@
+"""One market's processes: who needs whom, who is alive, who is started again and when to stop trying."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from domain.messages import Hello
+from domain.process_config import ProcessConfig
+from trading.run_file import is_alive
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (0.2, 5.0)
+WINDOW_S = 600.0
+START_LIMIT_S = 60.0
+"""A child that has said nothing for so long after its start is started again."""
+SPINNING_S = 1.25
+"""A strategy host that says nothing for so long while it burns its processor is in an endless loop (P22)."""
+
+
+@dataclass
+class Child:
+    """One process and what is known of it."""
+
+    name: str
+    role: str
+    slot: str
+    config: ProcessConfig
+    process: subprocess.Popen[bytes] | None = None
+    pid: int = 0
+    hello: Hello | None = None
+    is_ready: bool = False
+    is_stopping: bool = False
+    started_s: float = 0.0
+    heard_s: float = 0.0
+    due_s: float = 0.0  # when it is to be started again; 0 = no
+    restarts: int = 0
+    deaths: deque[float] = field(default_factory=deque)
+    failure: str = ""
+    failure_fields: dict[str, object] = field(default_factory=dict)
+    detail: dict[str, object] = field(default_factory=dict)
+    counters: dict[str, float] = field(default_factory=dict)
+    told: tuple[object, ...] = ()
+    cpu_s: float = 0.0
+    rss_mb: float = 0.0
+    cpu_mark: tuple[float, float] = (0.0, 0.0)
+
+    def is_running(self) -> bool:
+        """Tell whether the process is there."""
+        if self.process is not None:
+            return self.process.poll() is None
+        return self.pid > 0 and is_alive(self.pid)
+
+    def kill(self) -> None:
+        """End it now, whatever it does."""
+        if self.process is not None:
+            self.process.kill()
+        elif self.pid > 0 and self.is_running():
+            import psutil
+
+            try:
+                psutil.Process(self.pid).kill()
+            except psutil.Error as error:
+                log.warning("event=kill_failed process=%s pid=%d reason=%s", self.name, self.pid, error)
+
+    def let_go(self) -> None:
+        """Close the start pipe of a process that has ended."""
+        pipe = getattr(self.process, "stdin", None)
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                log.debug("event=pipe_closed_by_child process=%s", self.name)
+
+    def measure(self) -> None:
+        """Read memory and processor time of the process."""
+        import psutil
+
+        try:
+            process = psutil.Process(self.pid)
+            times = process.cpu_times()
+            self.cpu_s = float(times.user + times.system)
+            self.rss_mb = max(self.rss_mb, process.memory_info().rss / 1e6)
+        except psutil.Error:
+            return
+
+    def has_hung(self, now_s: float, missed_s: float) -> bool:
+        """Tell whether it lives but no longer answers."""
+        silent = now_s - self.heard_s
+        if not self.is_ready:
+            return now_s - max(self.started_s, self.heard_s) > START_LIMIT_S
+        if silent > missed_s:
+            return True
+        if self.role != "strategy" or silent < SPINNING_S / 2:
+            self.cpu_mark = (0.0, 0.0)
+            return False
+        # Silence alone may be a busy machine; silence with a burning processor is a loop.
+        self.measure()
+        if self.cpu_mark[0] == 0.0:
+            self.cpu_mark = (now_s, self.cpu_s)
+            return False
+        return silent > SPINNING_S and self.cpu_s - self.cpu_mark[1] > 0.8 * (now_s - self.cpu_mark[0]) > 0.3
+
+
+class Restarts:
+    """Decides when a dead child is started again, and when that has to end (P13).
+
+    Parameters
+    ----------
+    limit : int
+        Deaths in ten minutes that are mended; one more is a crash loop.
+    """
+
+    def __init__(self, limit: int, start: Callable[[Child], None]) -> None:
+        self.limit = limit
+        self._start = start
+
+    def on_death(self, child: Child, now_s: float) -> bool:
+        """Note a death; return False when it was one too many."""
+        child.deaths.append(now_s)
+        while child.deaths and now_s - child.deaths[0] > WINDOW_S:
+            child.deaths.popleft()
+        if len(child.deaths) > self.limit:
+            return False
+        # The pause grows with deaths in close succession only; the first is mended at once.
+        recent = sum(1 for moment in child.deaths if now_s - moment < 30.0)
+        pause = min(BACKOFF_S[0] * 2 ** (recent - 1), BACKOFF_S[1])
+        child.due_s = now_s + pause
+        return True
+
+    def on_time(self, child: Child, now_s: float) -> None:
+        """Start a child whose pause is over."""
+        if child.due_s and now_s >= child.due_s:
+            child.due_s = 0.0
+            child.restarts += 1
+            self._start(child)
+
+
+def now_s() -> float:
+    """Return monotonic seconds."""
+    return time.monotonic()

@@ -1,0 +1,352 @@
+"""Recorded files of any kind into the store; what a file is, is told by its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from domain.errors import InputError
+from domain.instruments import Instrument, Market
+from storage.ticks import TickStore
+from trading.importers.archives import columns_by_shape
+from trading.importers.bar_files import STEP_NAMES, BarFile, columns_of, interval_of, market_of_symbol, symbol_from_name
+from trading.importers.events import SOURCE, EventFile, import_events
+from trading.importers.exported import ExportedRows, market_for, read_exported, schema_of
+from trading.importers.files import open_text, sha256_of
+from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
+from trading.importers.report import FileTally, ImportReport
+from trading.importers.rows_in import import_bars, import_exported
+from trading.importers.tables import heading_of, is_parquet, parquet_rows, read_table
+from trading.importers.tapes import SnapshotFile, Tape
+from trading.venues import markets
+
+MARKETS: dict[str, Market] = markets()
+
+TAPE_NAMES = {
+    "time": ("timestamp", "time", "transact_time", "trade_time", "T"),
+    "symbol": ("market", "symbol", "code"),
+    "price": ("price", "trade_price"),
+    "qty": ("volume", "qty", "quantity", "trade_volume", "size"),
+    "side": ("side", "ask_bid"),
+    "maker": ("is_buyer_maker", "isBuyerMaker"),
+    "id": ("id", "trade_id", "sequential_id"),
+    "aggregate": ("agg_trade_id",),
+}
+_OPTIONS = re.compile(rb"\d{10}\.\d{6} \d{8} KR[0-9A-Z]{10} ")
+
+
+@dataclass
+class _Job:
+    """Files of one import, sorted by what is done with them."""
+
+    events: dict[str, list[EventFile]] = field(default_factory=dict)
+    bars: dict[str, list[BarFile]] = field(default_factory=dict)
+    rows: list[tuple[Market, ExportedRows]] = field(default_factory=list)
+    names: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def files_under(sources: Sequence[Path]) -> list[Path]:
+    """Return the files named, folders opened; InputError ``import.no_file`` for a path that is not there."""
+    found: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            found += sorted(path for path in source.rglob("*") if path.is_file() and not path.name.startswith("."))
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise InputError("import.no_file", path=str(source))
+    return found
+
+
+def import_files(
+    store: TickStore,
+    sources: Sequence[Path],
+    market: str | None = None,
+    symbols: Sequence[str] | None = None,
+    mapping: dict[str, str] | None = None,
+    dry_run: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Import files or folders as one stream; return what became of every row.
+
+    Parameters
+    ----------
+    market : str, optional
+        Market code, where the content does not tell or another is meant (USDT candles are taken for spot).
+    symbols : sequence of str, optional
+        Only these; a table of candles without a symbol column is taken for the one named.
+    mapping : dict, optional
+        Our column name → the file's, for tables that no rule knows.
+    dry_run : bool
+        Count and judge, store nothing.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or nothing at all could be recognised (single file).
+    RefusedError
+        ``store.locked``: another process is recording into the same place.
+    """
+    if market is not None and market not in MARKETS:
+        raise InputError("import.unknown_market", market=market)
+    paths = files_under(sources)
+    if not paths:
+        raise InputError("import.no_file", path=", ".join(str(source) for source in sources))
+    report = ImportReport(dry_run=dry_run)
+    job = _Job()
+    seen = _imported_hashes(store)
+    hashes: dict[str, str] = {}
+    for path in paths:
+        tally = FileTally(str(path))
+        report.files.append(tally)
+        digest = sha256_of(path)
+        if digest in seen:
+            tally.family, tally.rows_in = "again", _count_rows(path)
+            tally.reasons["already_imported"] = tally.rows_in
+            continue
+        seen.add(digest)
+        hashes[str(path)] = digest
+        try:
+            _sort_in(path, tally, job, market, symbols, mapping or {})
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            # One file of a folder that cannot be used is told, and the others are imported.
+            tally.reasons.clear()
+            tally.rows_in, tally.rows_stored, tally.note = _count_rows(path), 0, error.code
+            tally.reasons[error.code.removeprefix("import.")] = tally.rows_in
+    try:
+        _run(store, job, symbols, report, hashes, on_progress)
+    finally:
+        store.unlock()
+    return report
+
+
+def _run(
+    store: TickStore,
+    job: _Job,
+    symbols: Sequence[str] | None,
+    report: ImportReport,
+    hashes: dict[str, str],
+    on_progress: Callable[[int], None] | None,
+) -> None:
+    def origin(paths: list[Path]) -> dict[str, Any]:
+        return {"what": "import", "files": [{"name": path.name, "sha256": hashes[str(path)]} for path in paths]}
+
+    for code, events in job.events.items():
+        found = _plan_events(store, MARKETS[code], events, symbols, job.names)
+        import_events(store, MARKETS[code], events, *found, report, origin([one.path for one in events]), on_progress)
+    for code, bars in job.bars.items():
+        refused = _refused(MARKETS[code], {symbol for one in bars for symbol in one.tally.symbols}, symbols)
+        import_bars(store, MARKETS[code], bars, refused, report, origin([one.path for one in bars]))
+    for rule_book, exported in job.rows:
+        import_exported(store, rule_book, exported, report, origin([exported.path]))
+
+
+def _imported_hashes(store: TickStore) -> set[str]:
+    return {
+        one["sha256"]
+        for market in store.markets()
+        if SOURCE in store.sources(market)
+        for _, manifest in store.manifests(market, SOURCE)
+        for one in manifest.info.origin.get("files", [])
+    }
+
+
+def _count_rows(path: Path) -> int:
+    """Return the rows of a file that is not taken: of a table without its heading, else the lines that can be read."""
+    if is_parquet(path):
+        return parquet_rows(path)
+    names = heading_of(path)
+    count = 0
+    try:
+        for _ in open_text(path):
+            count += 1
+    except InputError:
+        return count
+    # A heading has words; a table without one begins with numbers.
+    return count - (1 if names and not any(name[:1].isdigit() or name.startswith("#") for name in names) else 0)
+
+
+def _refused(market: Market, found: set[str], symbols: Sequence[str] | None) -> dict[str, str]:
+    """Return symbol → why it is not imported."""
+    refused = {symbol: "other_quote" for symbol in found if foreign_quote(market, symbol)}
+    if symbols:
+        refused |= {symbol: "not_chosen" for symbol in found if symbol not in symbols and symbol not in refused}
+    return refused
+
+
+def _plan_events(
+    store: TickStore, market: Market, files: list[EventFile], symbols: Sequence[str] | None, names: dict[str, tuple[str, str]]
+) -> tuple[list[Instrument], dict[str, str], set[str], set[str]]:
+    """Return (instruments, refused symbols, symbols with single trades, symbols with a book) of one import."""
+    found: set[str] = set()
+    singles: set[str] = set()
+    booked: set[str] = set()
+    steps: dict[str, tuple[int, int]] = {}
+    seen: dict[str, tuple[int, int]] = {}
+    for file in sorted(files, key=lambda one: one.first_ns):
+        if isinstance(file, Recording):
+            found |= set(file.scan.symbols) | file.scan.booked
+            singles |= file.scan.singles
+            booked |= file.scan.booked
+            for symbol, pair in file.scan.steps.items():
+                steps.setdefault(symbol, pair)
+            for symbol, pair in file.scan.seen_steps.items():
+                before = seen.get(symbol, (0, 0))
+                seen[symbol] = (max(before[0], pair[0]), max(before[1], pair[1]))
+        elif isinstance(file, Tape):
+            found |= set(file.tally.symbols)
+            singles |= set() if file.is_aggregate else set(file.tally.symbols)
+            for symbol, pair in file.decimals.items():
+                before = seen.get(symbol, (0, 0))
+                seen[symbol] = (max(before[0], pair[0]), max(before[1], pair[1]))
+        elif isinstance(file, SnapshotFile):
+            found.add(file.symbol)
+            booked.add(file.symbol)
+    refused = _refused(market, found, symbols)
+    stored = {one.code: one for one in store.instruments(market.code, SOURCE)}
+    instruments = []
+    for symbol in sorted(found - set(refused)):
+        if symbol not in steps and symbol in stored:
+            instruments.append(stored[symbol])
+        else:
+            instruments.append(derived_instrument(market, symbol, steps.get(symbol) or seen.get(symbol), names.get(symbol)))
+    return instruments, refused, singles, booked
+
+
+# --- what a file is ---------------------------------------------------------------------------------
+
+
+def _sort_in(path: Path, tally: FileTally, job: _Job, market: str | None, symbols: Sequence[str] | None, mapping: dict[str, str]) -> None:
+    """Recognise a file by its content and put it where it is handled; else refuse it with a reason."""
+    names = heading_of(path)
+    unnamed = [] if is_parquet(path) else columns_by_shape(path)
+    names = unnamed or names
+    schema = schema_of(names)
+    if schema is not None:
+        tally.family = "rows"
+        exported = read_exported(path, read_table(path), schema, tally)
+        job.rows.append((MARKETS[market] if market else market_for(exported, MARKETS), exported))
+        return
+    tape = _match(names, TAPE_NAMES, mapping)
+    bars = columns_of(names, {ours: theirs for ours, theirs in mapping.items() if theirs in names})
+    if bars is not None:
+        _sort_bars(path, tally, job, market, symbols, bars, unnamed or None)
+    elif all(ours in tape for ours in ("time", "price", "qty")):
+        _sort_tape(path, tally, job, market, symbols, tape, unnamed or None)
+    elif not is_parquet(path) and _sort_lines(path, tally, job, market, symbols):
+        return
+    else:
+        _refuse_file(path, tally, names)
+
+
+def _match(names: list[str], wanted: dict[str, tuple[str, ...]], mapping: dict[str, str]) -> dict[str, str]:
+    found = {ours: theirs for ours, theirs in mapping.items() if theirs in names}
+    for ours, theirs in wanted.items():
+        match = next((name for name in theirs if name in names), None)
+        if ours not in found and match is not None:
+            found[ours] = match
+    return found
+
+
+def _symbol_of_table(path: Path, symbols: Sequence[str] | None) -> str:
+    """Return the symbol of a table without a symbol column: the one chosen, else the one its name tells."""
+    return symbols[0] if symbols and len(symbols) == 1 else symbol_from_name(path)
+
+
+def _sort_tape(
+    path: Path,
+    tally: FileTally,
+    job: _Job,
+    market: str | None,
+    symbols: Sequence[str] | None,
+    columns: dict[str, str],
+    names: list[str] | None,
+) -> None:
+    tally.family = "tape"
+    table = read_table(path, names)
+    symbol = "" if "symbol" in columns else _symbol_of_table(path, symbols)
+    if "symbol" not in columns and not symbol:
+        raise InputError("import.symbol_needed", file=str(path))
+    told = market or market_of_symbol(symbol or (str(table.column(columns["symbol"])[0].as_py()) if table.num_rows else ""))
+    if not told:
+        raise InputError("import.market_needed", file=str(path))
+    job.events.setdefault(told, []).append(Tape(path, MARKETS[told], table, columns, symbol, tally))
+
+
+def _sort_bars(
+    path: Path,
+    tally: FileTally,
+    job: _Job,
+    market: str | None,
+    symbols: Sequence[str] | None,
+    columns: dict[str, str],
+    names: list[str] | None,
+) -> None:
+    tally.family = "bars"
+    table = read_table(path, names)
+    symbol = ""
+    if "symbol" not in columns:
+        symbol = _symbol_of_table(path, symbols)
+        if not symbol and interval_of(table, columns) == 60:
+            raise InputError("import.symbol_needed", file=str(path))
+        symbol = symbol or "?"
+    first = symbol or (str(table.column(columns["symbol"])[0].as_py()).rsplit(".", 1)[-1] if table.num_rows else "")
+    told = market or market_of_symbol(first)
+    interval_s = interval_of(table, columns)
+    if not told and interval_s == 60:
+        tally.rows_in = int(table.num_rows)
+        tally.reasons["other_market"] = tally.rows_in
+        return
+    told = told or "krx"  # refused below for its interval, whatever it is
+    file = BarFile(path, MARKETS[told], table, columns, symbol, tally)
+    if interval_s != 60:
+        # The store keeps one-second and one-minute rows; longer bars are built from 1m, tick bars have no clock.
+        name = STEP_NAMES.get(interval_s, "tick_bars")
+        tally.family = f"bars {name}"
+        file.refuse_all(f"interval_{name}")
+        return
+    tally.family = "bars 1m"
+    job.bars.setdefault(told, []).append(file)
+
+
+def _sort_lines(path: Path, tally: FileTally, job: _Job, market: str | None, symbols: Sequence[str] | None) -> bool:
+    is_book, told, symbol = SnapshotFile.recognise(path)
+    if is_book:
+        tally.family = "book snapshots"
+        told, symbol = market or told, symbol or (symbols[0] if symbols else "")
+        if not told or not symbol:
+            raise InputError("import.symbol_needed", file=str(path))
+        job.events.setdefault(told, []).append(SnapshotFile(path, MARKETS[told], symbol, tally))
+        return True
+    scan = scan_recording(path)
+    if scan is None:
+        return False
+    job.names |= scan.names
+    told = scan.venue or ("upbit" if scan.names else "")
+    if market is not None and market != told:
+        raise InputError("import.other_market", file=str(path), market=market, found=told)
+    tally.family = "recording" if scan.symbols or scan.booked else "instrument list"
+    job.events.setdefault(told, []).append(Recording(path, MARKETS[told], scan, tally))
+    return True
+
+
+def _refuse_file(path: Path, tally: FileTally, names: list[str]) -> None:
+    """Count every row of a file that nothing here can read, under a reason that says what it seems to be."""
+    tally.rows_in = _count_rows(path)
+    first = b""
+    for line in open_text(path) if not is_parquet(path) else iter(()):
+        first = line
+        break
+    if _OPTIONS.match(first):
+        tally.family, reason = "option quotes", "no_trades_or_instrument"
+    elif names:
+        tally.family, reason = "table", "unknown_columns"
+        tally.note = ",".join(names[:24])
+    else:
+        tally.family, reason = "unknown", "unknown_format"
+    tally.reasons[reason] = tally.rows_in

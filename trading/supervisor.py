@@ -1,0 +1,399 @@
+"""The main process's engine room: starts, watches, restarts and stops the processes of its markets.
+
+Single-threaded, without Qt: the window's bridge thread and `stom.py live` both loop on `poll` and have no
+other door. It holds `run/lock`, binds `control`, writes the run file and the log files.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import InputError, StomError
+from domain.messages import (
+    Command,
+    ControlMessage,
+    Heartbeat,
+    IntentAck,
+    LogRecord,
+    MarketMessage,
+    Message,
+    OrdersMessage,
+    OutboxAck,
+    ReplayEnd,
+    Snapshot,
+    SnapshotDone,
+    SubmitIntent,
+)
+from domain.orders import Intent
+from domain.process_config import LiveOptions, StrategyText
+from domain.settings import Settings
+from trading import run_file
+from trading.children import Child
+from trading.market_run import MarketRun, without_keys
+from utility.build import build
+from utility.bus import Bus, Dealer, Keys, Router, Subscriber, make_keys
+from utility.lock import FileLock
+from utility.log import FileHandler, LogFiles, install
+from utility.paths import DataDir
+from utility.sequence import ROWS, VIEW, Hole
+
+log = logging.getLogger(__name__)
+
+STOP_S = 1.5
+INTENT_RETRY_S = 0.5
+SNAPSHOT_RETRY_S = 1.0
+Heard = list[tuple[str, Message]]
+
+
+@dataclass
+class _View:
+    """What main reads of one market."""
+
+    subscriber: Subscriber[MarketMessage] | None = None
+    orders: Dealer[OrdersMessage] | None = None
+    market_told: tuple[str, int] = ("", 0)
+    orders_told: tuple[str, int] = ("", 0)
+    acked: int = 0
+    snapshot_due_s: float = 0.0  # when the trader's picture is asked for again; 0 = it came
+
+
+class Supervisor:
+    """Owner of a data directory's run.
+
+    Parameters
+    ----------
+    data_dir : DataDir
+    settings : Settings
+    view : bool
+        Whether the screen's stream (events, books) is read too.
+    log_level : str
+        Of this process's own records.
+
+    Raises
+    ------
+    RefusedError
+        ``run.locked`` when another main process has the directory.
+    """
+
+    def __init__(self, data_dir: DataDir, settings: Settings, *, view: bool = True, log_level: str = "") -> None:
+        self.data_dir = data_dir
+        self.settings = settings
+        self._view = view
+        self._lock = FileLock(data_dir.lock, "run.locked").acquire()
+        self.files = LogFiles(data_dir.logs)
+        install(FileHandler(self.files), log_level or settings.general.log_level)
+        left = self._left_behind()
+        if left is None:
+            self.keys, self.viewer = make_keys(), make_keys()
+            self.run = data_dir.new_run()
+        else:
+            self.keys, self.viewer = Keys(left.public_key, left.secret_key), Keys(left.viewer_public, left.viewer_secret)
+            self.run = left.run
+        self.bus = Bus(self.keys, {self.viewer.public: "viewer"})
+        self.control: Router[ControlMessage] = self.bus.router(ControlMessage, _port(left.control) if left else 0)
+        self.markets: dict[str, MarketRun] = {}
+        self._views: dict[str, _View] = {}
+        self._heard: Heard = []
+        self._intents: dict[str, tuple[str, Intent, float]] = {}
+        self._next_id = 0
+        self._beat_due_s = 0.0
+        self._measure_due_s = 0.0
+        self._saved: tuple[tuple[str, int], ...] = ()
+        if left is not None:
+            self._adopt(left)
+        self._save()
+        log.info("event=main_started run=%d build=%s adopted=%s", self.run, build(), left is not None)
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    def start_market(self, options: LiveOptions) -> MarketRun:
+        """Start the processes of a market; they come up while `poll` is called."""
+        if options.market in self.markets:
+            raise InputError("market.running", market=options.market)
+        run = MarketRun(
+            options,
+            self.settings,
+            self.data_dir,
+            self.run,
+            (self.control.address, self.keys.public),
+            self.viewer.public,
+            self.control.send,
+            lambda message: self._heard.append((options.market, message)),
+        )
+        self._admit(run)
+        run.start()
+        self._save()
+        return run
+
+    def stop_market(self, code: str) -> None:
+        """Stop a market's processes in order; two seconds at most."""
+        run = self._market(code)
+        deadline = time.monotonic() + STOP_S
+        while not run.stop_next() and time.monotonic() < deadline:
+            self._turn(20)
+        run.kill_all()
+        run.wait(1.0)
+        view = self._views.pop(code)
+        if view.subscriber is not None:
+            view.subscriber.close()
+        if view.orders is not None:
+            view.orders.close()
+        del self.markets[code]
+        self._save()
+
+    def kill(self, level: str, actor: str = "person", reason: str = "") -> None:
+        """Pull the kill switch of every account: the latch file first, then the traders are told."""
+        from trading.kill_switch import Latch, write_latch
+
+        for run in self.markets.values():
+            write_latch(self.data_dir.account(run.account), Latch(level=level, actor=actor, reason=reason, utc_ns=time.time_ns()))
+            self.command(run.code, "trader", "kill", level=level, actor=actor, reason=reason)
+
+    def command(self, code: str, slot: str, name: str, /, **args: Any) -> int:
+        """Send a command to a process of a market; the CommandResult with the returned id comes from `poll`."""
+        run = self._market(code)
+        self._next_id += 1
+        slot = run.active_slot if slot == "strategy" else slot
+        child = run.children.get(slot)
+        if child is None or not self.control.send(child.name, Command(name=name, args=args, id=self._next_id)):
+            raise StomError("process.not_there", name=f"{code}.{slot}")
+        return self._next_id
+
+    def change_strategy(self, code: str, strategy: StrategyText) -> None:
+        """Bring a new strategy to a running market; the old one runs until the new one is warm."""
+        self._market(code).change_strategy(strategy)
+
+    def submit(self, code: str, intent: Intent) -> None:
+        """Send a manual intent to the market's trader until it is acknowledged."""
+        self._intents[intent.intent_id] = (code, intent, 0.0)
+
+    def poll(self, timeout_ms: int) -> Heard:
+        """Do what is due, wait for input at most so long, and return what was heard as (market, message)."""
+        self._turn(timeout_ms)
+        heard, self._heard = self._heard, []
+        return heard
+
+    def close(self) -> None:
+        """Stop every market and let the directory go."""
+        for code in list(self.markets):
+            self.stop_market(code)
+        run_file.remove(self.data_dir, self.run)
+        self._drain_control()
+        self.bus.close()
+        self.files.close()
+        self._lock.release()
+
+    def children(self) -> list[Child]:
+        """Return every child, for tables of processes; memory and processor time as last measured."""
+        return [child for run in self.markets.values() for child in run.children.values()]
+
+    def measure(self) -> None:
+        """Read memory and processor time of every child now."""
+        for child in self.children():
+            child.measure()
+
+    # --- one turn ------------------------------------------------------------------------------------
+
+    def _turn(self, timeout_ms: int) -> None:
+        self.bus.poll(timeout_ms)
+        now = time.monotonic()
+        self._drain_control()
+        for code, run in list(self.markets.items()):
+            run.wire()
+            run.watch(now)
+            self._connect_view(code, run)
+            self._read_view(code, now)
+        self._retry_intents(now)
+        self._save_if_changed()
+        if now >= self._beat_due_s:
+            self._beat_due_s = now + self.settings.processes.heartbeat_ms / 1_000
+            for child in self.children():
+                self.control.send(child.name, Heartbeat())  # an adopted one answers it with its hello
+            self.files.flush()
+        if now >= self._measure_due_s:
+            self._measure_due_s = now + 2.0
+            self.measure()
+
+    def _drain_control(self) -> None:
+        for peer, message in self.control.receive():
+            code, _, slot = peer.partition(".")
+            run = self.markets.get(code)
+            if isinstance(message, LogRecord):
+                self.files.write(peer, message)
+                if message.level >= logging.WARNING:
+                    self._heard.append((code, message))
+                if run is not None and slot in run.children:
+                    run.children[slot].heard_s = time.monotonic()
+                continue
+            if peer.startswith("viewer"):
+                self._on_viewer(peer, message)
+                continue
+            if run is None:
+                continue
+            if isinstance(message, Heartbeat) and slot in run.children:
+                run.children[slot].counters = message.counters
+            if isinstance(message, ReplayEnd):
+                run.ended_n = message.n
+            run.on_message(slot, message)
+            if not isinstance(message, Heartbeat):
+                self._heard.append((code, message))
+
+    def _on_viewer(self, peer: str, message: ControlMessage) -> None:
+        if isinstance(message, Command) and message.name == "kill":
+            self.kill(str(message.args.get("level", "freeze")), actor=peer)
+
+    def _connect_view(self, code: str, run: MarketRun) -> None:
+        view = self._views[code]
+        receiver, trader = run.children.get("receiver"), run.children.get("trader")
+        if receiver is not None and receiver.hello is not None and receiver.hello.addresses.get("market"):
+            told = (receiver.hello.addresses["market"], receiver.config.generation)
+            if told != view.market_told:
+                place = (told[0], run.keys["receiver"].public)
+                if view.subscriber is None:
+                    streams = (ROWS, VIEW) if self._view else (ROWS,)
+                    view.subscriber = self.bus.subscriber(MarketMessage, streams, "main", place, None)
+                else:
+                    view.subscriber.connect(place, None)
+                view.market_told = told
+        if trader is not None and trader.hello is not None and trader.hello.addresses.get("orders"):
+            told = (trader.hello.addresses["orders"], trader.config.generation)
+            if told != view.orders_told:
+                place = (told[0], run.keys["trader"].public)
+                if view.orders is None:
+                    view.orders = self.bus.dealer(OrdersMessage, "main", *place)
+                else:
+                    view.orders.connect(*place)
+                view.acked = 0
+                view.orders_told = told
+                view.snapshot_due_s = time.monotonic()
+
+    def _read_view(self, code: str, now: float) -> None:
+        view = self._views[code]
+        if view.subscriber is not None:
+            for item in view.subscriber.receive(now):
+                if not isinstance(item, Hole):
+                    self._heard.append((code, item))
+        if view.orders is None:
+            return
+        if view.snapshot_due_s and now >= view.snapshot_due_s:
+            # A trader that is still opening its account hears nothing yet: it is asked until it has answered.
+            view.snapshot_due_s = now + SNAPSHOT_RETRY_S
+            view.orders.send(Snapshot())
+        last = 0
+        for message in view.orders.receive():
+            seq = int(getattr(message, "outbox_seq", 0))
+            last = max(last, seq)
+            if isinstance(message, IntentAck):
+                self._intents.pop(message.intent_id, None)
+            elif isinstance(message, SnapshotDone):
+                view.snapshot_due_s = 0.0
+            if not isinstance(message, Heartbeat):
+                self._heard.append((code, message))
+        if last > view.acked:
+            view.acked = last
+            view.orders.send(OutboxAck(seq=last))
+
+    def _retry_intents(self, now: float) -> None:
+        for key, (code, intent, due) in list(self._intents.items()):
+            view = self._views.get(code)
+            if now < due or view is None or view.orders is None:
+                continue
+            view.orders.send(SubmitIntent(intent=intent))
+            self._intents[key] = (code, intent, now + INTENT_RETRY_S)
+
+    # --- the run file ---------------------------------------------------------------------------------
+
+    def _left_behind(self) -> run_file.RunFile | None:
+        left = run_file.newest(self.data_dir)
+        if left is None:
+            return None
+        alive = [entry for market in left.markets for entry in market.children if run_file.is_alive(entry.pid)]
+        if not alive or left.build != build():
+            run_file.remove(self.data_dir, left.run)
+            return None
+        return left
+
+    def _adopt(self, left: run_file.RunFile) -> None:
+        for entry in left.markets:
+            run = MarketRun(
+                entry.options,
+                self.settings,
+                self.data_dir,
+                left.run,
+                (self.control.address, self.keys.public),
+                self.viewer.public,
+                self.control.send,
+                lambda message, code=entry.options.market: self._heard.append((code, message)),  # type: ignore[misc]
+                keys=entry.keys,
+                account=entry.account,
+            )
+            run.is_started = True
+            self._admit(run)
+            now = time.monotonic()
+            for child in entry.children:
+                run.generations[child.slot] = child.generation
+                config = run.with_keys(child.config)
+                adopted = Child(child.name, child.role, child.slot, config, pid=child.pid, started_s=now, heard_s=now)
+                run.children[child.slot] = adopted
+                if child.role == "strategy":
+                    run.active_slot = child.slot
+
+    def _admit(self, run: MarketRun) -> None:
+        self.markets[run.code] = run
+        self._views[run.code] = _View()
+        for slot, keys in run.keys.items():
+            self.bus.allow(keys.public, f"{run.code}.{slot}")
+
+    def _save_if_changed(self) -> None:
+        there = tuple((child.name, child.pid) for child in self.children() if not child.is_stopping)
+        if there != self._saved:
+            self._saved = there
+            self._save()
+
+    def _save(self) -> None:
+        content = run_file.RunFile(
+            run=self.run,
+            pid=_own_pid(),
+            build=build(),
+            control=self.control.address,
+            public_key=self.keys.public,
+            secret_key=self.keys.secret,
+            viewer_public=self.viewer.public,
+            viewer_secret=self.viewer.secret,
+        )
+        for run in self.markets.values():
+            keys = {slot: (pair.public, pair.secret) for slot, pair in run.keys.items()}
+            market = run_file.MarketEntry(options=run.options, account=run.account, keys=keys)
+            for child in run.children.values():
+                if child.role != "compile" and not child.is_stopping:
+                    market.children.append(
+                        run_file.ChildEntry(
+                            name=child.name,
+                            role=child.role,
+                            slot=child.slot,
+                            pid=child.pid,
+                            generation=child.config.generation,
+                            config=without_keys(child.config),
+                        )
+                    )
+            content.markets.append(market)
+        run_file.save(self.data_dir, content)
+
+    def _market(self, code: str) -> MarketRun:
+        run = self.markets.get(code)
+        if run is None:
+            raise InputError("market.not_running", market=code)
+        return run
+
+
+def _port(address: str) -> int:
+    return int(address.rsplit(":", 1)[1])
+
+
+def _own_pid() -> int:
+    import os
+
+    return os.getpid()

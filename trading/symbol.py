@@ -1,0 +1,189 @@
+"""One symbol as the strategy host sees it: its rows of today, its position, what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from domain.instruments import Instrument, Market
+from domain.messages import FillUpdate, PositionState
+from domain.orders import TERMINAL, Action, Intent, Order
+from domain.records import POSITION_SIZE
+from strategy.program import Program
+from strategy.table import SymbolTable
+from trading.numbers import UNIT_F, row_seconds
+from trading.position_vars import (
+    ENTRY_COST,
+    ENTRY_PRICE,
+    ENTRY_ROW,
+    MAX_RETURN_PCT,
+    MIN_RETURN_PCT,
+    POSITION_QTY,
+    clear_position,
+    open_position,
+    update_position,
+)
+from trading.positions import market_params, row_date
+
+
+class Symbol:
+    """State of one instrument.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    market : Market
+    program : Program
+    variables : ndarray of float64
+    module : module or None
+        The compiled step.
+    """
+
+    def __init__(self, instrument: Instrument, market: Market, program: Program, variables: np.ndarray, module: Any) -> None:
+        self.instrument = instrument
+        self.market = market
+        self.interval_s = program.interval_s
+        self.program = program
+        self.table = SymbolTable(program, variables, module)
+        self.state = program.day_state(instrument.code, instrument.name, instrument.price_step)
+        self.decimals = instrument.qty_decimals if market.qty_decimals is None else market.qty_decimals
+        self.position = np.zeros(POSITION_SIZE)
+        clear_position(self.position)
+        self.params = np.zeros(0)
+        self.day = 0
+        self.row_time = 0  # of the newest row
+        self.last_price = 0.0
+        self.last_ns = 0
+        self.qty = 0  # held, units of 1e-8
+        self.sign = 0
+        self.is_own = True
+        self.entry_time = 0
+        self.entry_row_time = 0
+        self.pending: Intent | None = None
+        self.order: Order | None = None
+        self._bought = 0
+        self._raw = 0.0
+        self._filled = 0  # of the pending intent's order
+        self._entry_row = 0
+        self._signal = (0, 0)  # row time and row number of the newest entry signal
+
+    # --- rows -----------------------------------------------------------------------------------------
+
+    def take_row(self, row_time: int, exchange_ns: int, values: np.ndarray, last_price: float) -> int:
+        """Add a row; return its number in the day, −1 when it is not newer than the last one."""
+        if row_time <= self.row_time:
+            return -1
+        day = row_date(row_time, self.interval_s)
+        if day != self.day:
+            self.day = day
+            self.table.reset_day()
+            self.state = self.program.day_state(self.instrument.code, self.instrument.name, self.instrument.price_step)
+            self.params = market_params(self.market, day)
+        i = self.table.append(row_time, values)
+        self.row_time, self.last_price, self.last_ns = row_time, last_price, exchange_ns
+        if self.qty and row_time == self.entry_row_time:
+            self._entry_row = i  # today's rows are being read again, and here is the entry's
+            self.position[ENTRY_ROW] = i
+        return i
+
+    def update(self) -> None:
+        """Bring the position variables to the newest row, just before the sell code."""
+        seconds = row_seconds(self.row_time, self.interval_s) - row_seconds(self.entry_time, self.interval_s)
+        update_position(self.position, self.params, self.last_price, seconds, self.interval_s)
+
+    # --- what it waits for --------------------------------------------------------------------------------
+
+    def wait_for(self, intent: Intent) -> None:
+        """No further signal until this intent has ended."""
+        self.pending, self.order = intent, None
+        self._filled = 0
+        if intent.action is Action.ENTRY:
+            self._signal = (intent.row_time, max(self.table.count - 1, 0))
+
+    def was_open_before_row(self) -> bool:
+        """Tell whether the position was there before the newest row: not entered on it."""
+        return self.qty != 0 and self.row_time > self.entry_row_time
+
+    def on_refused(self, intent_id: str) -> None:
+        """The trader refused the intent."""
+        if self.pending is not None and self.pending.intent_id == intent_id:
+            self.pending = self.order = None
+
+    def on_order(self, order: Order) -> None:
+        """Take an order's new state."""
+        if self.pending is None or order.intent_id != self.pending.intent_id:
+            return
+        self.order = order
+        self._settle()
+
+    def _settle(self) -> None:
+        order = self.order
+        if order is None or order.status not in TERMINAL:
+            return
+        if self._filled < order.cum_qty:
+            return  # its last fills are on the way
+        self.pending = self.order = None
+
+    # --- position -------------------------------------------------------------------------------------------
+
+    def on_fill(self, update: FillUpdate) -> None:
+        """Take a durable fill and the position after it."""
+        fill, state = update.fill, update.position
+        if self.pending is not None and fill.client_order_id.rsplit("-", 1)[0] == self.pending.intent_id:
+            self._filled += fill.qty
+        self.is_own = state.owner not in ("external", "manual")
+        if state.qty == 0:
+            self._flatten()
+        elif self.qty == 0 or (fill.side > 0) == (self.sign > 0):
+            self._enlarge(update)
+        else:
+            self.qty = state.qty
+            self.position[POSITION_QTY] = state.qty / UNIT_F
+        self._settle()
+
+    def _enlarge(self, update: FillUpdate) -> None:
+        fill, state = update.fill, update.position
+        is_new = self.qty == 0
+        if is_new:
+            self._bought, self._raw = 0, 0.0
+            self.sign = 1 if fill.side > 0 else -1
+            self.entry_time, self.entry_row_time = state.entry_time, state.entry_row_time
+            self._entry_row = self._row_of(state.entry_row_time)
+        self._bought += fill.qty
+        self._raw += float(fill.price) * (fill.qty / UNIT_F)
+        self.qty = state.qty
+        extremes = self.position[[MAX_RETURN_PCT, MIN_RETURN_PCT]].copy()
+        open_position(self.position, self._params(), self.sign, self._bought, self._raw, self._entry_row, self.entry_time)
+        self.position[POSITION_QTY] = state.qty / UNIT_F  # less than bought where the fee was taken of it
+        if not is_new:
+            self.position[[MAX_RETURN_PCT, MIN_RETURN_PCT]] = extremes
+
+    def restore(self, state: PositionState) -> None:
+        """Take a position from the trader's snapshot."""
+        if state.qty == 0:
+            self._flatten()
+            return
+        if state.qty == self.qty and state.entry_time == self.entry_time:
+            return
+        self.qty, self.sign = state.qty, 1
+        self.is_own = state.owner not in ("external", "manual")
+        self.entry_time, self.entry_row_time = state.entry_time, state.entry_row_time
+        self._bought, self._raw = state.qty, state.entry_cost
+        self._entry_row = self._row_of(state.entry_row_time)
+        open_position(self.position, self._params(), self.sign, state.qty, state.entry_cost, self._entry_row, state.entry_time)
+        self.position[ENTRY_PRICE], self.position[ENTRY_COST] = state.entry_price, state.entry_cost
+
+    def _row_of(self, row_time: int) -> int:
+        """Return the number of the row an entry's signal was given on; the newest row's when that is not known."""
+        time, number = self._signal
+        return number if time == row_time else max(self.table.count - 1, 0)
+
+    def _flatten(self) -> None:
+        self.qty, self.sign = 0, 0
+        self.entry_time = self.entry_row_time = 0
+        self._bought, self._raw = 0, 0.0
+        clear_position(self.position)
+
+    def _params(self) -> np.ndarray:
+        return self.params if len(self.params) else market_params(self.market, 20200101)

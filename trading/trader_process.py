@@ -1,0 +1,491 @@
+"""The trader's shell: the ledger's one writer, the private stream, the venue's answers, the `orders` socket.
+
+The core decides and journals; this file moves bytes. Answers come from the broker's threads into one
+queue and are applied in batches, each in one transaction. In lock-step it tells the exchange when
+everything of a step has been handled (architecture 3.4).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import InputError, RefusedError, StomError, VenueError
+from domain.messages import (
+    Addresses,
+    Barrier,
+    Command,
+    CommandResult,
+    IntentAck,
+    MarketMessage,
+    Message,
+    OrdersMessage,
+    OutboxAck,
+    ReplayEnd,
+    ReplayPage,
+    ReplayRequest,
+    Rows,
+    Snapshot,
+    StepDone,
+    StepNext,
+    StepsMessage,
+    StepWait,
+    SubmitIntent,
+)
+from domain.orders import Intent
+from domain.ports import AccountSnapshot, Broker, BrokerFrame, BrokerOutcome, BrokerUpdate, Endpoint
+from domain.process_config import ProcessConfig
+from storage.ledger import Ledger
+from trading import matching, numbers, positions, risk
+from trading.desk import Options
+from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place, Query, Stop, TakeSnapshot
+from trading.latency import Latency
+from trading.process import ChildProcess
+from trading.risk import READY
+from trading.trader import Trader
+from trading.venues import market as find_market
+from trading.venues import venue as find_venue
+from utility import crash_points
+from utility.build import build
+from utility.bus import Dealer, Router, Subscriber
+from utility.clock import SystemClock
+from utility.codec import Codec
+from utility.paths import DataDir
+from utility.secrets import KeyPair
+from utility.sequence import ROWS, Hole
+
+log = logging.getLogger(__name__)
+
+TIMER_S = 0.05
+RESEND_S = 1.0
+RESEND_MAX = 500
+TABLE_RETRY_S = 0.5
+CRASHED = 137
+"""Status of a trader that died at a crash point: as if it had been killed."""
+
+
+@dataclass
+class _Peer:
+    """A listener on `orders`."""
+
+    acked: int = -1  # −1: has not asked for a snapshot yet
+    told_s: float = 0.0
+
+
+class TraderProcess(ChildProcess):
+    """One account's trader as a process."""
+
+    def __init__(self, config: ProcessConfig) -> None:
+        super().__init__(config)
+        self.market = find_market(config.market)
+        self.venue = find_venue(config.venue)
+        self.clock = SystemClock()
+        self.latency = Latency()
+        self.orders: Router[OrdersMessage]
+        self.core: Trader | None = None
+        self.broker: Broker | None = None
+        self.rows_in: Subscriber[MarketMessage] | None = None
+        self.steps: Dealer[StepsMessage] | None = None
+        self._updates: deque[BrokerUpdate | AccountSnapshot | VenueError] = deque()
+        self._peers: dict[str, _Peer] = {}
+        self._senders: dict[str, str] = {}
+        self._pages: Codec[MarketMessage] = Codec(MarketMessage)
+        self._market_at = ("", "")
+        self._endpoint: Endpoint | None = None
+        self._marks: dict[str, int] = {}
+        self._table_due_s = 0.0
+        self._has_table = False
+        self._timer_s = 0.0
+        self._frames: dict[str, int] = {}
+        self._step = 0  # the market barrier that came last
+        self._strategy_step = 0  # the strategy's
+        self._done_step = 0
+        self._told_step = 0
+        self._wait: dict[str, int] = {}
+        self._needed_seq = 0  # outbox sequence that the strategy must have handled
+        self._ended = False
+
+    def open(self) -> dict[str, str]:
+        for module in (numbers, matching, positions, risk):
+            module.warm()
+        self.orders = self.bus.router(OrdersMessage)
+        return {"orders": self.orders.address}
+
+    # --- connecting -------------------------------------------------------------------------------------
+
+    def on_addresses(self, addresses: Addresses) -> None:
+        words, keys = addresses.addresses, addresses.server_keys
+        endpoint = self.venue.live
+        if self.config.is_paper:
+            endpoint = Endpoint(rest=words["rest"], ws_public=words["ws_public"], ws_private=words["ws_private"])
+        if self.config.lockstep and self.steps is None and words.get("steps"):
+            self.steps = self.bus.dealer(StepsMessage, self.config.name, words["steps"], keys["exchange"])
+        market, replay = (words["market"], keys["receiver"]), (words["replay"], keys["receiver"])
+        if self.rows_in is None:
+            self.rows_in = self.bus.subscriber(MarketMessage, [ROWS], self.config.name, market, replay, is_held=True)
+            self.rows_in.on_page = self._on_table
+        elif market != self._market_at:
+            self.rows_in.connect(market, replay)
+        self._market_at = market
+        if self.core is None:
+            self._begin(endpoint, words.get("instance", ""))
+        elif endpoint != self._endpoint:
+            log.warning("event=venue_moved")
+            self.stop(1)  # another exchange is another truth: the next start reads it
+        self._endpoint = endpoint
+
+    def _begin(self, endpoint: Endpoint, instance: str) -> None:
+        config, now = self.config, self._now()
+        ledger = Ledger(DataDir(config.data_dir).account(config.account), config.account, build(), now.utc_ns, now.mono_ns)
+        options = Options(
+            interval_s=config.interval_s,
+            max_positions=config.max_positions,
+            lockstep=config.lockstep,
+            armed=config.is_paper,
+            settle_window_s=config.settle_window_s,
+            venue_instance=instance,
+        )
+        core = Trader(config.account, self.market, self.venue.capabilities, ledger, config.settings.risk, options)
+        credentials = KeyPair(config.venue_key, config.venue_secret)
+        broker = self.venue.make_broker(endpoint, credentials, self.clock)
+        core.set_instruments(broker.instruments())
+        self._marks = {"fills": ledger.fill_seq, "trips": ledger.trip_seq, "outbox": ledger.outbox_seq}
+        self.core, self.broker = core, broker
+        self._do(core.start(self._now()))
+        broker.start(self._sink)
+
+    def _on_table(self, page: ReplayPage) -> None:
+        """Take the instruments, then the rows that follow."""
+        core, rows_in = self.core, self.rows_in
+        if self._has_table or core is None or rows_in is None:
+            return
+        self._has_table = True
+        for data in page.frames:
+            message = self._pages.decode(data)
+            if message is not None and not isinstance(message, Rows):
+                self._do(core.on_market(message, self._now()))  # type: ignore[arg-type]
+        rows_in.sequencer(ROWS).begin(page.epoch, page.cut_seq + 1, time.monotonic())
+
+    # --- from the broker's threads -----------------------------------------------------------------------
+
+    def _sink(self, update: BrokerUpdate) -> None:
+        self._updates.append(update)
+        self.wake.ring()
+
+    def _take_snapshot(self, since_ns: int) -> None:
+        broker = self.broker
+        assert broker is not None
+
+        def read() -> None:
+            found: AccountSnapshot | VenueError
+            try:
+                found = broker.snapshot(since_ns)
+            except VenueError as error:
+                found = error
+            self._updates.append(found)
+            self.wake.ring()
+
+        threading.Thread(target=read, name="snapshot", daemon=True).start()
+
+    def on_wake(self) -> None:
+        core = self.core
+        if core is None:
+            return
+        if not self.config.lockstep:
+            self._read_orders()  # an intent does not wait behind the commit of what the venue said
+        batch: list[BrokerUpdate] = []
+        while self._updates:
+            update = self._updates.popleft()
+            if isinstance(update, AccountSnapshot | VenueError):
+                self._apply(batch)
+                batch = []
+                self._do(core.on_snapshot(update, self._now()))
+                continue
+            if isinstance(update, BrokerOutcome) and update.sent_ns:
+                self.latency.on_sent(update.client_order_id, update.sent_ns)
+            batch.append(update)
+        self._apply(batch)
+        self._go_on()
+
+    def _apply(self, batch: list[BrokerUpdate]) -> None:
+        core = self.core
+        if not batch or core is None:
+            return
+        self._do(core.on_brokers(batch, self._now()))
+        for update in batch:
+            if isinstance(update, BrokerFrame):
+                self._frames[update.connection] = update.frames
+
+    # --- from the bus ---------------------------------------------------------------------------------------
+
+    def on_input(self, endpoint: Any) -> None:
+        if endpoint is self.orders:
+            self._read_orders()
+        elif endpoint is self.rows_in:
+            self._read_rows()
+        elif endpoint is self.steps:
+            self._read_steps()
+
+    def _read_orders(self) -> None:
+        core = self.core
+        intents: list[Intent] = []
+        for peer, message in self.orders.receive():
+            if core is None:
+                continue  # sent again by whoever waits for an answer
+            if isinstance(message, SubmitIntent):
+                self._senders[message.intent.intent_id] = peer
+                intents.append(message.intent)
+                continue
+            self._judge(intents)
+            intents = []
+            if isinstance(message, Snapshot):
+                self._peers[peer] = _Peer(core.desk.ledger.outbox_seq, time.monotonic())
+                for effect in core.picture():
+                    if isinstance(effect, Emit):
+                        self.orders.send(peer, effect.message)
+            elif isinstance(message, OutboxAck):
+                self._acknowledge(peer, message.seq)
+            elif isinstance(message, Barrier):
+                self._strategy_step = max(self._strategy_step, message.n)
+            else:
+                self._do(core.on_message(message, self._now()))
+        self._judge(intents)
+        self._go_on()
+
+    def _judge(self, intents: list[Intent]) -> None:
+        core = self.core
+        if not intents or core is None:
+            return
+        now = self._now()
+        effects = core.on_intents(intents, now)
+        commit_ns, done_ns = core.desk.ledger.commit_ns, self.clock.mono_ns()
+        for intent in intents:
+            self.latency.on_intent(intent.intent_id, intent.read_ns, now.mono_ns, commit_ns, done_ns)
+        self._do(effects)
+
+    def _acknowledge(self, peer: str, seq: int) -> None:
+        core = self.core
+        assert core is not None
+        known = self._peers.setdefault(peer, _Peer())
+        known.acked = max(known.acked, seq)
+        # What no strategy has handled yet is kept, whatever the screen has seen.
+        strategies = [one.acked for name, one in self._peers.items() if ".strategy." in name]
+        floor = max(strategies) if strategies else known.acked
+        self._do(core.on_message(OutboxAck(seq=floor), self._now()))
+
+    def _read_rows(self) -> None:
+        core, rows_in = self.core, self.rows_in
+        if core is None or rows_in is None:
+            return
+        for item in rows_in.receive(time.monotonic()):
+            if isinstance(item, Hole):
+                log.warning("event=rows_missing from=%d to=%d epoch_changed=%s", item.from_seq, item.to_seq, item.epoch_changed)
+                continue
+            if isinstance(item, Barrier):
+                self._step = max(self._step, item.n)
+                if not self.config.has_strategy:
+                    self._strategy_step = self._step
+            self._do(core.on_market(item, self._now()))  # type: ignore[arg-type]
+        self._go_on()
+
+    # --- lock-step ------------------------------------------------------------------------------------------
+
+    def _read_steps(self) -> None:
+        assert self.steps is not None
+        for message in self.steps.receive():
+            if isinstance(message, StepWait):
+                self._wait = message.private_frames
+                self._told_step = 0
+            elif isinstance(message, StepNext):
+                self._done_step = max(self._done_step, message.n)
+                self._wait = {}
+            elif isinstance(message, ReplayEnd):
+                self._ended = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Tell the exchange that the step is done, when it is."""
+        core, step = self.core, self._step
+        if self.steps is None or core is None or step <= self._done_step or step == self._told_step:
+            return
+        if self._strategy_step < step or self._updates or core.unsettled():
+            return
+        if self._needed_seq and self._strategy_acked() < self._needed_seq:
+            return
+        if any(self._frames.get(connection, 0) < count for connection, count in self._wait.items()):
+            return
+        self._do(core.on_timer(self._now()))
+        if core.unsettled():
+            return
+        self._told_step = step
+        self.steps.send(StepDone(n=step, private_frames=dict(self._frames)))
+
+    def _strategy_acked(self) -> int:
+        return max((peer.acked for name, peer in self._peers.items() if ".strategy." in name), default=1 << 62)
+
+    # --- effects ------------------------------------------------------------------------------------------------
+
+    def _do(self, effects: list[Effect]) -> None:
+        core, broker = self.core, self.broker
+        assert core is not None
+        for effect in effects:
+            if isinstance(effect, Emit):
+                self._emit(effect.message)
+            elif isinstance(effect, Place):
+                self._place(effect)
+            elif isinstance(effect, Cancel) and broker is not None:
+                broker.cancel(effect.order)
+            elif isinstance(effect, Query) and broker is not None:
+                broker.query(effect.order)
+            elif isinstance(effect, TakeSnapshot):
+                self._take_snapshot(effect.fills_since_ns)
+            elif isinstance(effect, Alarm):
+                log.log(effect.level, "alarm=%s %s", effect.code, " ".join(f"{key}={value}" for key, value in effect.fields.items()))
+            elif isinstance(effect, Stop):
+                self.fail(StomError(effect.code))
+        if not self.is_ready and core.desk.readiness == READY:
+            self.ready(account=self.config.account, epoch=core.desk.ledger.epoch, ledger_path=str(core.desk.ledger.path), **self._marks)
+
+    def _place(self, effect: Place) -> None:
+        core, broker = self.core, self.broker
+        assert core is not None
+        assert broker is not None
+        reason = core.may_send(effect.order, self._now())
+        if reason:
+            outcome = BrokerOutcome(client_order_id=effect.order.client_order_id, kind="not_sent", code=reason)
+            self._updates.append(outcome)
+            self.wake.ring()
+            return
+        broker.place(effect.order)
+
+    def _emit(self, message: Message) -> None:
+        if isinstance(message, CommandResult):
+            self.control.send(message)
+            return
+        if isinstance(message, IntentAck):
+            peer = self._senders.pop(message.intent_id, "")
+            if peer:
+                self.orders.send(peer, message)
+            return
+        seq = int(getattr(message, "outbox_seq", 0))
+        if seq:
+            self._needed_seq = seq
+        now = time.monotonic()
+        for peer, state in self._peers.items():
+            if state.acked < 0:
+                continue
+            if self.orders.send(peer, message) and seq and seq == state.acked + 1:
+                state.told_s = now
+
+    def _send_again(self, now_s: float) -> None:
+        """Repeat what a listener has not acknowledged for a second (reliability 4.8)."""
+        core = self.core
+        if core is None:
+            return
+        last = core.desk.ledger.outbox_seq
+        for peer, state in list(self._peers.items()):
+            if not 0 <= state.acked < last or now_s - state.told_s < RESEND_S:
+                continue
+            state.told_s = now_s
+            for message in core.outbox_since(state.acked)[:RESEND_MAX]:
+                if not self.orders.send(peer, message):
+                    break
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def on_tick(self, now_s: float) -> None:
+        core = self.core
+        if core is None:
+            return
+        if self.rows_in is not None:
+            if not self._has_table and now_s >= self._table_due_s:
+                self._table_due_s = now_s + TABLE_RETRY_S
+                self.rows_in.ask(ReplayRequest(what="today", from_seq=-1))
+            self._read_rows()
+        if now_s >= self._timer_s:
+            self._timer_s = now_s + TIMER_S
+            self._do(core.on_timer(self._now()))
+            self._send_again(now_s)
+            self._go_on()
+
+    def on_command(self, command: Command) -> dict[str, Any]:
+        core = self.core
+        if core is None:
+            raise StomError("process.not_ready", name=self.config.name)
+        if command.name == "start":
+            return {}
+        if command.name == "crash_at":
+            return self._crash_at(str(command.args.get("point", "")))
+        if command.name == "stats":
+            if command.args.get("reset"):
+                self.latency.reset()
+            return (
+                core.stats()
+                | self.latency.summary()
+                | {"denied": self.bus.denied, "malformed": self.orders.codec.malformed}
+                | self._money()
+            )
+        fields: dict[str, Any] = {}
+        rest: list[Effect] = []
+        for effect in core.on_command(command, self._now()):
+            if isinstance(effect, Emit) and isinstance(effect.message, CommandResult):
+                if not effect.message.ok:
+                    self._do(rest)
+                    raise StomError(effect.message.code, **effect.message.fields)
+                fields = effect.message.fields
+            else:
+                rest.append(effect)
+        self._do(rest)
+        return fields
+
+    def _crash_at(self, point: str) -> dict[str, Any]:
+        """Let this process be killed where a fault rig wants it to be."""
+        if not self.config.is_paper:
+            raise RefusedError("process.paper_only", name="crash_at")
+        if point not in crash_points.CRASH_POINTS:
+            raise InputError("process.unknown_command", name=f"crash_at {point}")
+        crash_points.arm(point, lambda: os._exit(CRASHED))
+        return {"point": point}
+
+    def _money(self) -> dict[str, Any]:
+        assert self.core is not None
+        desk = self.core.desk
+        return {"equity": desk.account.equity(), "realised": desk.account.realised, "unrealised": desk.unrealised(), "marks": self._marks}
+
+    def on_orphan(self) -> None:
+        self._main(False)
+
+    def on_adopted(self) -> None:
+        self._main(True)
+
+    def _main(self, is_alive: bool) -> None:
+        if self.core is not None:
+            effects = self.core.on_command(Command(name="main", args={"alive": is_alive}), self._now())
+            self._do([one for one in effects if not (isinstance(one, Emit) and isinstance(one.message, CommandResult))])
+
+    def counters(self) -> dict[str, float]:
+        core = self.core
+        if core is None:
+            return {}
+        return {"live": len(core.desk.orders.live_orders()), "in_doubt": len(core.desk.orders.in_doubt()), "step": self._done_step}
+
+    def close(self) -> None:
+        if self.broker is not None:
+            self.broker.close()
+        if self.core is not None:
+            self.core.close(self._now())
+
+    def _now(self) -> Moment:
+        return Moment(self.clock.mono_ns(), self.clock.utc_ns())
+
+
+def main(config: ProcessConfig) -> int:
+    """Run a trader."""
+    sys.setswitchinterval(0.0005)
+    return TraderProcess(config).run()

@@ -1,0 +1,42 @@
+"""The venues and the markets they serve, one line each; imported when they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+from domain.errors import InputError
+from domain.instruments import Market
+from domain.ports import Venue
+
+VENUES: dict[str, str] = {
+    "upbit": "coin.upbit",
+    "binance": "coin.binance",
+}
+"""Venue code → module whose VENUE describes it."""
+
+MARKET_MODULES = ("stock.markets", "coin.markets")
+"""Modules with a tuple MARKETS."""
+
+
+def venue(code: str) -> Venue:
+    """Return the venue `code`; InputError when there is none."""
+    module = VENUES.get(code)
+    if module is None:
+        raise InputError("venue.unknown", venue=code, known=", ".join(VENUES))
+    found: Venue = importlib.import_module(module).VENUE
+    return found
+
+
+@cache
+def markets() -> dict[str, Market]:
+    """Return every market by code."""
+    return {market.code: market for module in MARKET_MODULES for market in importlib.import_module(module).MARKETS}
+
+
+def market(code: str) -> Market:
+    """Return the market `code`; InputError when there is none."""
+    found = markets().get(code)
+    if found is None:
+        raise InputError("market.unknown", market=code, known=", ".join(markets()))
+    return found

@@ -1,0 +1,1 @@
+"""The window: it watches and asks; nothing here trades."""

@@ -1,0 +1,1 @@
+"""Panes over one time axis, and the items they paint."""

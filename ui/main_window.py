@@ -1,0 +1,562 @@
+"""The window: arranges the parts, wires signals to requests, remembers the layout. It holds no trading state of its own."""
+# long: the wiring of the whole window in one table; pages and widgets hold everything else
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from PyQt5.QtCore import QByteArray, QSettings, Qt, QTimer
+from PyQt5.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from domain import messages as m
+from domain.errors import StomError
+from domain.instruments import Market
+from domain.settings import Settings
+from ui.actions import Actions
+from ui.bridge import Bridge, Health
+from ui.jobs import Jobs
+from ui.library import Library, StrategyDoc
+from ui.models.log import LogLine, LogModel
+from ui.models.market_state import MarketState
+from ui.models.watchlist import name_of
+from ui.pages.live import LivePage
+from ui.pages.log import LogPage, ScreenHandler
+from ui.pages.research import ResearchPage
+from ui.pages.settings import SettingsPage
+from ui.pages.strategy import StrategyPage
+from ui.start import live_options, strategy_text
+from ui.text import bind, language, on_language, set_language, tr
+from ui.theme import icons
+from ui.theme.style import THEME, theme
+from ui.widgets.command_box import CommandBox, Entry
+from ui.widgets.notice import Notice
+from ui.widgets.status_strip import StatusStrip
+from ui.widgets.top_bar import TopBar
+from utility import settings_file
+from utility.paths import DataDir
+
+log = logging.getLogger(__name__)
+
+PAGES = ("live", "strategy", "research", "log", "settings")
+RAIL_WIDTH = 62
+FIRST_STRATEGY = "데모_돌파"
+LAYOUT_VERSION = 1
+
+
+class MainWindow(QMainWindow):
+    """The workstation.
+
+    Parameters
+    ----------
+    bridge : Bridge
+        Not started yet; `begin` starts it.
+    library : Library
+    settings : Settings
+    markets : tuple of Market
+        The markets that can be chosen; the first is shown first.
+    data_dir : DataDir
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        library: Library,
+        settings: Settings,
+        markets: tuple[Market, ...],
+        data_dir: DataDir,
+    ) -> None:
+        super().__init__()
+        self.setObjectName("mainWindow")
+        self.bridge, self.library, self.settings, self.data_dir = bridge, library, settings, data_dir
+        self.markets = {market.code: market for market in markets}
+        self.states: dict[str, MarketState] = {}
+        self.live_pages: dict[str, LivePage] = {}
+        self.running: dict[str, str] = {}  # market → strategy name on it
+        self.is_up = False
+        self.wanted: list[str] = []
+        self.names: list[str] = []
+        self._docs: dict[str, StrategyDoc] = {}
+        self._closing = False
+        self.actions = Actions(self)
+        self.jobs = Jobs(self)
+        self.log_model = LogModel(self)
+        self.screen_log = ScreenHandler()
+        logging.getLogger().addHandler(self.screen_log)
+        self.store = QSettings(str(data_dir.root / "window.ini"), QSettings.IniFormat)
+        self._build()
+        self._wire()
+        self.show_market(str(self.store.value("window/market", markets[0].code)))
+        self._restore()
+        self.show_page("live")
+        self.live.watch.setFocus()
+        drain = QTimer(self)
+        drain.setInterval(250)
+        drain.timeout.connect(self._drain_log)
+        drain.start()
+
+    # --- building -------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.top = TopBar(list(self.markets), self.actions)
+        self.notice = Notice()
+        self.strip = StatusStrip()
+        self.rail = QFrame()
+        self.rail.setObjectName("rail")
+        self.rail.setFixedWidth(RAIL_WIDTH)
+        rail = QVBoxLayout(self.rail)
+        rail.setContentsMargins(0, 6, 0, 6)
+        rail.setSpacing(2)
+        self.rail_buttons: dict[str, QToolButton] = {}
+        group = QButtonGroup(self)
+        for name in PAGES:
+            button = QToolButton()
+            button.setObjectName("railButton")
+            button.setCheckable(True)
+            button.setToolButtonStyle(Qt.ToolButtonTextUnderIcon)
+            button.setFixedSize(RAIL_WIDTH, 56)
+            bind(button, "setText", f"ui.page.{name}")
+            bind(button, "setToolTip", f"ui.action.page_{name}.tip")
+            button.clicked.connect(lambda _=False, name=name: self.show_page(name))
+            group.addButton(button)
+            rail.addWidget(button)
+            self.rail_buttons[name] = button
+        rail.addStretch(1)
+        self.live_stack = QStackedWidget()
+        markets = tuple(self.markets.values())
+        self.strategy_page = StrategyPage(self.library, markets[0], self.actions, self.jobs)
+        self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.actions, self.jobs)
+        self.log_page = LogPage(self.log_model)
+        self.settings_page = SettingsPage(self.settings, self.data_dir.settings)
+        self.pages = QStackedWidget()
+        for page in (self.live_stack, self.strategy_page, self.research_page, self.log_page, self.settings_page):
+            self.pages.addWidget(page)
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notice)
+        column.addWidget(self.pages, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.rail)
+        middle.addWidget(right, 1)
+        whole = QWidget()
+        outer = QVBoxLayout(whole)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addWidget(self.top)
+        outer.addLayout(middle, 1)
+        outer.addWidget(self.strip)
+        self.setCentralWidget(whole)
+        self.setMinimumSize(1180, 720)
+        self._restyle()
+        self._retitle()
+
+    def _restyle(self) -> None:
+        t = theme()
+        for name, button in self.rail_buttons.items():
+            button.setIcon(icons.icon(name, t.muted, t.accent, 20))
+
+    def _retitle(self) -> None:
+        self.setWindowTitle(tr("ui.window.title"))
+
+    def _wire(self) -> None:
+        bridge, on = self.bridge, self.actions.on
+        bridge.batch.connect(self._batch)
+        bridge.health.connect(self._health)
+        bridge.up.connect(self._up)
+        bridge.down.connect(self._down)
+        bridge.done.connect(self._done)
+        bridge.failed.connect(self._request_failed)
+        bridge.stats.connect(lambda code, found: self.strip.show_stats(found) if code == self.market.code else None)
+        bridge.profit_ready.connect(lambda pair: self.states[pair[0]].use_profit(pair[1]) if pair[0] in self.states else None)
+        self.top.market_chosen.connect(self.show_market)
+        self.top.strategy_chosen.connect(self.choose_strategy)
+        self.top.kill.pulled.connect(self.pull_kill)
+        self.top.kill.rearm_asked.connect(lambda: bridge.rearm(self.market.code))
+        self.strategy_page.apply_asked.connect(self.apply_strategy)
+        self.strategy_page.backtest_asked.connect(self._backtest)
+        self.strategy_page.saved.connect(lambda doc: self.reload_strategies())
+        self.strategy_page.told.connect(self._tell)
+        self.research_page.told.connect(self._tell)
+        self.settings_page.changed.connect(self._settings_changed)
+        for name in PAGES:
+            on(f"page_{name}", lambda name=name: self.show_page(name))
+        on("start_stop", self.toggle_market)
+        on("stop_all", lambda: self.top.kill.ask("flatten"))
+        on("arm_order", lambda: self.live.toggle_arm())
+        on("command_box", self.open_command_box)
+        on("language", lambda: self.change_setting("general.language", "en" if language() == "ko" else "ko"))
+        on("cancel_order", lambda: self.live.cancel_selected())
+        on("cancel_all", lambda: self.live.cancel_all())
+        on("follow_chart", lambda: self.live.chart.chart.set_follow(True))
+        on("load_strategy", lambda: self.strategy_page.list.setFocus())
+        on("new_strategy", self.strategy_page.new)
+        on("save_strategy", self.strategy_page.save)
+        on("rename_strategy", self.strategy_page.rename)
+        on("diff_strategy", self.strategy_page.diff)
+        on("apply_live", self.strategy_page.apply)
+        on("backtest_this", self.strategy_page.backtest)
+        on("enlarge_editor", self.strategy_page.enlarge)
+        on("run_backtest", lambda: self.research_page.run("backtest"))
+        on("run_grid", lambda: self.research_page.run("grid"))
+        on("run_ga", lambda: self.research_page.run("ga"))
+        on("stop_research", self.research_page.stop)
+        on("clear_log", self.log_page.clear)
+        on("search_settings", lambda: self.settings_page.search.setFocus())
+        on("reset_settings", self.settings_page.ask_reset)
+        THEME.changed.connect(self._restyle)
+        on_language(self, self._retitle)
+
+    # --- markets ----------------------------------------------------------------------------------------
+
+    @property
+    def live(self) -> LivePage:
+        """The live page on show."""
+        return self.live_pages[self.market.code]
+
+    @property
+    def state(self) -> MarketState:
+        """State of the market on show."""
+        return self.states[self.market.code]
+
+    def state_of(self, code: str) -> MarketState:
+        """Return the state of a market, made with its page when it is first met."""
+        if code not in self.states:
+            interval = self.settings.market(code).strategy.interval
+            state = self.states[code] = MarketState(self.markets[code], 1 if interval == "1s" else 60, self)
+            page = self.live_pages[code] = LivePage(state, self.actions)
+            page.intent_made.connect(lambda intent, code=code: self.bridge.submit(code, intent))
+            page.cancel_asked.connect(lambda order, code=code: self.bridge.cancel(code, order))
+            page.watch_asked.connect(lambda index, code=code: self._watch(code, index))
+            state.account_changed.connect(lambda code=code: self._account(code))
+            state.refused.connect(
+                lambda ack: self._tell("ui.order.refused", {"rule": ack.rule, "limit": ack.limit, "observed": ack.observed})
+            )
+            page.load_layout(self.store)
+            self.live_stack.addWidget(page)
+        return self.states[code]
+
+    def show_market(self, code: str) -> None:
+        """Show another market on every tab."""
+        if code not in self.markets:
+            code = next(iter(self.markets))
+        self.market = self.markets[code]
+        state = self.state_of(code)
+        self.live_stack.setCurrentWidget(self.live_pages[code])
+        self.strip.watch(state)
+        self.strategy_page.use_market(self.market)
+        place = self.top.market.findData(code)
+        self.top.market.setCurrentIndex(place)
+        self.top.show_account(state.account)
+        self._show_running()
+        self.top.show_strategies(self.names, self.chosen_strategy(code))
+
+    def chosen_strategy(self, code: str) -> str:
+        """Return the strategy chosen for a market: the running one, else the setting's."""
+        return self.running.get(code) or self.settings.market(code).strategy.name
+
+    def begin(self, markets: list[str]) -> None:
+        """Start the bridge, and `markets` as soon as it stands."""
+        self.wanted = [code for code in markets if code in self.markets]
+        self.bridge.start()
+        self.reload_strategies()
+
+    def reload_strategies(self) -> None:
+        """Read the strategies' names for the chooser."""
+
+        def done(entries: Any) -> None:
+            self.names = [entry.name for entry in entries]
+            self.top.show_strategies(self.names, self.chosen_strategy(self.market.code))
+            self.research_page.form.show_strategies(self.names)
+
+        self.jobs.run(self.library.entries, done, self._job_failed)
+
+    def start_market(self, code: str, strategy: str | None = None) -> None:
+        """Start a market on the paper exchange with a strategy ("" watches only)."""
+        if code in self.running or not self.is_up:
+            return
+        name = self.chosen_strategy(code) if strategy is None else strategy
+        self.running[code] = name
+        self._show_running()
+        if not name:
+            self.bridge.start_market(live_options(None, self.markets[code], self.settings))
+            return
+
+        def done(doc: StrategyDoc) -> None:
+            self._docs[code] = doc
+            try:
+                self.bridge.start_market(live_options(doc, self.markets[code], self.settings))
+            except StomError as error:
+                failed(error)
+
+        def failed(error: StomError) -> None:
+            self.running.pop(code, None)
+            self._show_running()
+            self._job_failed(error)
+
+        self.jobs.run(lambda: self.library.load(name), done, failed)
+
+    def stop_market(self, code: str) -> None:
+        """Stop a market's processes; positions stay where they are."""
+        if code in self.running:
+            self.bridge.stop_market(code)
+
+    def toggle_market(self) -> None:
+        """Start the market on show, or stop it."""
+        code = self.market.code
+        if code in self.running:
+            self.stop_market(code)
+        else:
+            self.start_market(code)
+
+    def choose_strategy(self, name: str) -> None:
+        """Use another strategy on the market on show, at once when it runs."""
+        code = self.market.code
+        self.change_setting(f"{code.replace('-', '_')}.strategy.name", name)
+        if code not in self.running or not name:
+            return
+        self.jobs.run(lambda: self.library.load(name), self.apply_strategy, self._job_failed)
+
+    def apply_strategy(self, doc: StrategyDoc) -> None:
+        """Bring a saved strategy to the market on show; it is started when it does not run."""
+        code = self.market.code
+        try:
+            text = strategy_text(doc, self.market, self.settings)
+        except StomError as error:
+            self._tell_error(error)
+            return
+        self.change_setting(f"{code.replace('-', '_')}.strategy.name", doc.name)
+        self._docs[code] = doc
+        if code in self.running:
+            self.running[code] = doc.name
+            self.bridge.change_strategy(code, text)
+            self._tell("ui.notice.applied", {"name": doc.name, "version": doc.version})
+        else:
+            self.start_market(code, doc.name)
+        self.top.show_strategies(self.names, doc.name)
+
+    def pull_kill(self, level: str) -> None:
+        """Pull the kill switch of every account."""
+        self.bridge.kill(level)
+        self.notice.tell("ui.notice.killed", {"level": tr(f"ui.kill.{level}")}, "error")
+
+    def _watch(self, code: str, index: int) -> None:
+        if code in self.running and self.is_up:
+            self.bridge.watch(code, self.states[code].instruments[index].code)
+
+    def _show_running(self) -> None:
+        self.top.show_running(self.market.code in self.running, True, True)
+
+    # --- news from the bridge -----------------------------------------------------------------------------
+
+    def _up(self) -> None:
+        self.is_up = True
+        # The supervisor makes its file handler the only one; the screen listens beside it.
+        logging.getLogger().addHandler(self.screen_log)
+        for code in self.wanted:
+            self.start_market(code)
+
+    def _down(self, error: StomError) -> None:
+        self.is_up = False
+        self._tell_error(error)
+
+    def _batch(self, batch: dict[str, list[m.Message]]) -> None:
+        try:
+            for code, found in batch.items():
+                if code not in self.markets:
+                    continue
+                self.state_of(code).apply(found)
+                for message in found:
+                    self._control(code, message)
+        finally:
+            self.bridge.taken()
+
+    def _control(self, code: str, message: m.Message) -> None:
+        if isinstance(message, m.LogRecord):
+            self.log_model.add([LogLine(message.created, message.level, code, message.logger, message.text)])
+        elif isinstance(message, m.Hello):
+            text = f"event=hello pid={message.pid} build={message.build}"
+            self.log_model.add([LogLine(_now(), logging.INFO, f"{code}.{message.role}", "process", text)])
+        elif isinstance(message, m.Failed):
+            self.log_model.add([LogLine(_now(), logging.ERROR, code, "process", tr(message.code, **message.fields))])
+            self._tell_error(StomError(message.code, **message.fields))
+        elif isinstance(message, m.CommandResult) and not message.ok:
+            self._tell_error(StomError(message.code, **message.fields))
+        elif isinstance(message, m.Ready):
+            live = self.live_pages[code]
+            if live.index >= 0:
+                self._watch(code, live.index)
+
+    def _health(self, found: list[Health]) -> None:
+        code = self.market.code
+        for health in found:
+            if health.market in self.states:
+                self.states[health.market].beat(health.role, health.counters)
+            if health.market != code or health.role not in self.strip.lamps:
+                continue
+            if health.failure:
+                self.strip.failed(health.role, health.failure)
+            elif health.heard_age_s < 2.0:
+                self.strip.beat(health.role, health.counters)
+
+    def _done(self, what: str, result: Any) -> None:
+        if what == "start":
+            code = str(result)
+            made = tr("ui.market." + code)
+            name = self.running.get(code, "")
+            self.notice.tell(
+                "ui.notice.started" if name else "ui.notice.watching",
+                {"market": made, "strategy": name},
+                "info",
+                "ui.notice.stop",
+                lambda: self.stop_market(code),
+            )
+        elif what == "stop":
+            self.running.pop(str(result), None)
+            self.strip.gone()
+            self._show_running()
+            self.notice.tell("ui.notice.stopped", {"market": tr(f"ui.market.{result}")})
+        elif what == "submit":
+            self._tell("ui.order.sent", {"code": result.instrument_id.partition(":")[2]})
+        elif what == "kill":
+            self._log_line(logging.WARNING, "ui.notice.killed", {"level": tr(f"ui.kill.{result}")})
+
+    def _request_failed(self, what: str, error: StomError) -> None:
+        if what == "start":
+            for code in list(self.running):
+                if error.fields.get("market", code) == code and self.states[code].account is None:
+                    self.running.pop(code)
+            self._show_running()
+        if what == "watch":
+            return
+        self._tell_error(error)
+
+    def _account(self, code: str) -> None:
+        if code == self.market.code:
+            self.top.show_account(self.states[code].account)
+
+    def _job_failed(self, error: StomError) -> None:
+        self._tell_error(error)
+
+    # --- words to the person -----------------------------------------------------------------------------
+
+    def _tell(self, code: str, fields: dict[str, Any]) -> None:
+        if code == "ui.order.refused":
+            fields = {**fields, "rule": _rule(fields["rule"])}
+        level = "warn" if code in ("ui.order.refused", "ui.strategy.has_errors") or code.startswith("ui.ranges") else "info"
+        self.notice.tell(code, fields, level)
+        self._log_line(logging.WARNING if level == "warn" else logging.INFO, code, fields)
+
+    def _tell_error(self, error: StomError) -> None:
+        self.notice.tell(error.code, dict(error.fields), "error")
+        self._log_line(logging.ERROR, error.code, error.fields)
+
+    def _log_line(self, level: int, code: str, fields: dict[str, Any]) -> None:
+        self.log_model.add([LogLine(_now(), level, "window", "ui", tr(code, **fields))])
+
+    def _drain_log(self) -> None:
+        lines = self.screen_log.drain()
+        if lines:
+            self.log_model.add(lines)
+
+    # --- pages, settings, commands -----------------------------------------------------------------------
+
+    def show_page(self, name: str) -> None:
+        """Show a tab."""
+        self.pages.setCurrentIndex(PAGES.index(name))
+        self.rail_buttons[name].setChecked(True)
+        self.actions.for_page(name)
+        if name == "strategy":
+            self.strategy_page.start()
+        elif name == "research":
+            self.research_page.start()
+
+    def _backtest(self, doc: StrategyDoc) -> None:
+        self.research_page.form.set_choice(self.research_page.form.market, self.market.code)
+        self.show_page("research")
+        self.research_page.use_strategy(doc)
+
+    def change_setting(self, path: str, value: Any) -> None:
+        """Change one setting as the settings tab would."""
+        if settings_file.get(self.settings, path) != value:
+            self.settings_page.change(path, value)
+
+    def _settings_changed(self, settings: Settings, path: str) -> None:
+        before, self.settings = self.settings, settings
+        info = settings_file.field(path)
+        if path == "general.language":
+            set_language(settings.general.language)
+        if path.startswith("general."):
+            self.apply_look()
+        elif path.startswith("risk."):
+            self.bridge.apply_settings(settings)
+        elif info.apply == "restart" and self.running and before != settings:
+            self._tell("ui.notice.restart", {"title": info.title(language())})
+
+    def apply_look(self) -> None:
+        """Take theme, colours and font size of the settings."""
+        from PyQt5.QtWidgets import QApplication
+
+        general = self.settings.general
+        THEME.apply(QApplication.instance(), general.theme, general.up_colour, general.font_px)
+
+    def open_command_box(self) -> None:
+        """Open Ctrl+K: symbols of the market on show first, then actions."""
+        entries = []
+        for index, one in enumerate(self.state.instruments):
+            words = (name_of(one), one.code, one.name, one.english_name, one.base)
+            entries.append(Entry(words, one.code, lambda index=index: self._go_symbol(index)))
+        for name, action in self.actions.all.items():
+            if action.isEnabled() and name != "command_box":
+                entries.append(Entry((action.text(), name), action.shortcut().toString(), action.trigger))
+        box = CommandBox(entries, self)
+        box.move(self.mapToGlobal(self.rect().center()) - box.rect().center())
+        box.show()
+        box.line.setFocus()
+        self._box = box
+
+    def _go_symbol(self, index: int) -> None:
+        self.show_page("live")
+        self.live.select(index)
+
+    # --- layout ------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        self.resize(1600, 900)
+        value = self.store.value("window/geometry")
+        if isinstance(value, QByteArray) and str(self.store.value("window/version")) == str(LAYOUT_VERSION):
+            self.restoreGeometry(value)
+
+    def save_layout(self) -> None:
+        """Write geometry, splitters and choices into the data directory."""
+        self.store.setValue("window/version", LAYOUT_VERSION)
+        self.store.setValue("window/geometry", self.saveGeometry())
+        self.store.setValue("window/market", self.market.code)
+        self.store.setValue("window/running", list(self.running))
+        self.live.save_layout(self.store)
+        self.store.sync()
+
+    def closeEvent(self, event: Any) -> None:
+        if not self._closing:
+            self._closing = True
+            self.save_layout()
+            self.research_page.close_runner()
+            self.bridge.stop()
+            self.strategy_page.stop()
+            self.jobs.stop()
+            logging.getLogger().removeHandler(self.screen_log)
+        event.accept()
+
+
+def _now() -> float:
+    import time
+
+    return time.time()
+
+
+def _rule(rule: str) -> str:
+    from ui.text import word
+
+    return word("ui.rule", rule)

@@ -1,0 +1,1 @@
+"""Qt models: state without widgets."""

@@ -1,0 +1,368 @@
+"""Everything the window knows of one market, fed with batches of messages from the bridge.
+
+A batch was conflated by the bridge already; each message type has one method here. Signals say what
+changed, once per batch, so that a view repaints once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Any
+
+import numpy as np
+from PyQt5.QtCore import QObject, pyqtSignal
+
+from domain import messages as m
+from domain.instruments import NS, QTY_UNIT, Instrument, Market
+from domain.orders import TERMINAL, qty_text
+from domain.records import EVENT_DTYPE, ROUND_TRIP_DTYPE, TRADE, row_schema
+from ui.models.series import ROWS_MAX, RowSeries
+from ui.models.table import TableModel
+from ui.models.trading import (
+    FILL_COLUMNS,
+    ORDER_COLUMNS,
+    POSITION_COLUMNS,
+    TRADE_COLUMNS,
+    FillRecord,
+    OrderRecord,
+    PositionRecord,
+    RoundTripRecord,
+)
+from ui.models.watchlist import Watch, WatchModel
+
+log = logging.getLogger(__name__)
+
+TRADES_KEPT = 60
+CELLS_MAX = 40_000_000
+"""Bound of all row series of a market together, in cells of eight bytes."""
+
+
+class Mark:
+    """A buy or sell mark on a chart."""
+
+    __slots__ = ("price", "side", "time_ns")
+
+    def __init__(self, time_ns: int, price: float, side: int) -> None:
+        self.time_ns, self.price, self.side = time_ns, price, side
+
+
+class Touched:
+    """What a batch changed, told once at its end."""
+
+    def __init__(self) -> None:
+        self.rows: set[int] = set()
+        self.prints: set[int] = set()
+        self.books: set[int] = set()
+        self.marks: set[int] = set()
+        self.orders: list[m.OrderUpdate] = []
+
+
+class MarketState(QObject):
+    """State of one market: instruments, rows, books, prints, orders, fills, positions, account, feed."""
+
+    instruments_changed = pyqtSignal()
+    rows_changed = pyqtSignal(object)  # set of instrument indices
+    book_changed = pyqtSignal(int)
+    prints_changed = pyqtSignal(int)
+    marks_changed = pyqtSignal(int)
+    orders_changed = pyqtSignal()
+    account_changed = pyqtSignal()
+    feed_changed = pyqtSignal()
+    health_changed = pyqtSignal()
+    refused = pyqtSignal(object)  # IntentAck
+
+    def __init__(self, market: Market, interval_s: int = 1, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.market = market
+        self.schema = row_schema(market.kind, interval_s)
+        self.instruments: tuple[Instrument, ...] = ()
+        self.index_of: dict[str, int] = {}
+        self.rows: dict[int, RowSeries] = {}
+        self.books: dict[int, m.BookView] = {}
+        self.prints: dict[int, deque[tuple[int, float, float, int]]] = {}
+        self.marks: dict[int, list[Mark]] = {}
+        self.watch = WatchModel(self)
+        self.orders = TableModel(ORDER_COLUMNS, self, limit=2_000)
+        self.open_orders = TableModel(ORDER_COLUMNS, self)
+        self.fills = TableModel(FILL_COLUMNS, self, limit=5_000)
+        self.positions = TableModel(POSITION_COLUMNS, self)
+        self.trades = TableModel(TRADE_COLUMNS, self, limit=5_000)
+        self.account: m.AccountState | None = None
+        self.feed: m.FeedState | None = None
+        self.gaps: deque[m.GapMark] = deque(maxlen=200)
+        self.health: dict[str, dict[str, float]] = {}
+        self.row_times: dict[int, int] = {}
+        self.trade_totals = [0, 0, 0.0]  # closed trades, winners, sum of profit
+        self._profit: Any = None
+        self._trade_number = 0
+
+    # --- entry ------------------------------------------------------------------------------------
+
+    def apply(self, batch: list[m.Message]) -> None:
+        """Take one conflated batch; what this model does not show is left alone."""
+        touched = Touched()
+        for message in batch:
+            take = _TAKES.get(type(message))
+            if take is not None:
+                take(self, message, touched)
+        if touched.orders:
+            self._orders(touched.orders)
+        if touched.rows:
+            self._watch(touched.rows)
+            self.rows_changed.emit(touched.rows)
+        for signal, indices in (
+            (self.book_changed, touched.books),
+            (self.prints_changed, touched.prints),
+            (self.marks_changed, touched.marks),
+        ):
+            for index in indices:
+                signal.emit(index)
+
+    def beat(self, role: str, counters: dict[str, float]) -> None:
+        """Take a process's heartbeat counters."""
+        self.health[role] = counters
+        self.health_changed.emit()
+
+    def use_profit(self, profit: Any) -> None:
+        """Take the compiled money arithmetic (trading/positions), loaded after the window is up."""
+        self._profit = profit
+        self._value_positions(range(len(self.instruments)))
+
+    def _book(self, message: m.BookView, touched: Touched) -> None:
+        self.books[message.instrument] = message
+        touched.books.add(message.instrument)
+
+    def _account(self, message: m.AccountState) -> None:
+        self.account = message
+        self.account_changed.emit()
+
+    def _feed(self, message: m.FeedState) -> None:
+        self.feed = message
+        self.feed_changed.emit()
+
+    def _ack(self, message: m.IntentAck) -> None:
+        if not message.accepted:
+            self.refused.emit(message)
+
+    # --- market -------------------------------------------------------------------------------------
+
+    def _instruments(self, message: m.InstrumentTable) -> None:
+        if message.instruments == self.instruments:
+            return
+        self.instruments = message.instruments
+        self.index_of = {one.instrument_id: i for i, one in enumerate(message.instruments)}
+        known = self.watch.rowCount()
+        self.watch.upsert((i, Watch(i, one, self.market)) for i, one in enumerate(message.instruments) if i >= known)
+        self.instruments_changed.emit()
+
+    def series(self, index: int) -> RowSeries:
+        """Return the rows of an instrument; empty ones before its first row."""
+        made = self.rows.get(index)
+        if made is None:
+            each = CELLS_MAX // (max(len(self.instruments), 1) * len(self.schema.columns))
+            made = self.rows[index] = RowSeries(self.schema, min(ROWS_MAX, each))
+        return made
+
+    def _rows(self, message: m.Rows) -> set[int]:
+        if message.interval_s != self.schema.interval_s:
+            self._change_interval(message.interval_s)
+        rows = np.frombuffer(message.data, self.schema.dtype())
+        touched = set()
+        for index in np.unique(rows["instrument"]).tolist():
+            own = rows[rows["instrument"] == index]
+            self.series(index).append(own)
+            self.row_times[index] = int(own["row_time"][-1])
+            touched.add(index)
+        return touched
+
+    def _change_interval(self, interval_s: int) -> None:
+        self.schema = row_schema(self.market.kind, interval_s)
+        self.rows.clear()
+
+    def _watch(self, touched: set[int]) -> None:
+        for index in touched:
+            record = self.watch.record(index)
+            if record is not None and len(self.series(index)):
+                record.take(self.series(index))
+        self.watch.touch(touched)
+        self._value_positions(touched)
+
+    def _events(self, message: m.Events) -> set[int]:
+        events = np.frombuffer(message.data, EVENT_DTYPE)
+        events = events[events["kind"] == TRADE]
+        touched = set()
+        for event in events:
+            index = int(event["instrument"])
+            prints = self.prints.setdefault(index, deque(maxlen=TRADES_KEPT))
+            prints.appendleft((int(event["exchange_ns"]), float(event["price"]), int(event["qty"]) / QTY_UNIT, int(event["side"])))
+            touched.add(index)
+        return touched
+
+    def _gap(self, message: m.GapMark) -> None:
+        self.gaps.append(message)
+        record = self.watch.record(message.instrument)
+        if record is not None:
+            record.gap = message.state != "backfilled"
+            self.watch.touch([message.instrument])
+        self.feed_changed.emit()
+
+    # --- trading --------------------------------------------------------------------------------------
+
+    def instrument(self, instrument_id: str) -> Instrument:
+        """Return an instrument by id; one made of the id alone when the table does not have it yet."""
+        index = self.index_of.get(instrument_id)
+        if index is None:
+            code = instrument_id.partition(":")[2] or instrument_id
+            return Instrument(instrument_id=instrument_id, code=code, name=code)
+        return self.instruments[index]
+
+    def _orders(self, updates: list[m.OrderUpdate]) -> None:
+        items = [(u.order.client_order_id, OrderRecord(self.market, self.instrument(u.order.instrument_id), u.order)) for u in updates]
+        self.orders.upsert(items)
+        still = [(key, record) for key, record in items if record.order.status not in TERMINAL]
+        self.open_orders.upsert(still)
+        self.open_orders.remove(key for key, record in items if record.order.status in TERMINAL)
+        self.orders_changed.emit()
+
+    def _fill(self, message: m.FillUpdate) -> set[int]:
+        fill = message.fill
+        self._position(message.position)
+        if self.fills.record(fill.fill_key) is not None:
+            return set()
+        amount = float(fill.price) * fill.qty / QTY_UNIT
+        record = FillRecord(
+            self.market,
+            self.instrument(fill.instrument_id),
+            fill.side,
+            fill.qty,
+            float(fill.price),
+            amount,
+            fill.fee,
+            fill.fee_asset,
+            fill.exchange_ns,
+            fill.client_order_id,
+        )
+        self.fills.upsert([(fill.fill_key, record)])
+        index = self.index_of.get(fill.instrument_id)
+        if index is None:
+            return set()
+        self.marks.setdefault(index, []).append(Mark(fill.exchange_ns, float(fill.price), fill.side))
+        return {index}
+
+    def _position(self, state: m.PositionState) -> None:
+        index = self.index_of.get(state.instrument_id, -1)
+        watch = self.watch.record(index)
+        if watch is not None and watch.held != state.qty:
+            watch.held = state.qty
+            self.watch.touch([index])
+        if state.qty == 0:
+            self.positions.remove([state.instrument_id])
+            return
+        record = PositionRecord(
+            self.market,
+            self.instrument(state.instrument_id),
+            state.qty,
+            state.entry_price,
+            state.entry_cost,
+            state.entry_time,
+            realised=state.realised,
+        )
+        self.positions.upsert([(state.instrument_id, record)])
+        if index >= 0:
+            self._value_positions([index])
+
+    def _value_positions(self, indices: Any) -> None:
+        changed = []
+        for index in indices:
+            if not 0 <= index < len(self.instruments):
+                continue
+            key = self.instruments[index].instrument_id
+            record = self.positions.record(key)
+            watch = self.watch.record(index)
+            if record is None or watch is None or watch.price != watch.price:
+                continue
+            record.price = watch.price
+            record.value = watch.price * abs(record.qty) / QTY_UNIT
+            if self._profit is not None:
+                record.pnl, record.return_pct = self._profit(record.cost, record.value, 1 if record.qty > 0 else -1)
+            changed.append(key)
+        if changed:
+            self.positions.touch(changed)
+
+    def _round_trip(self, message: m.RoundTripState) -> None:
+        trips = np.frombuffer(message.data, ROUND_TRIP_DTYPE)
+        instrument = self.instrument(f"{self.market.code}:{message.code}")
+        items = []
+        for trip in trips:
+            self._trade_number += 1
+            holding = int(trip["holding_time"]) * (1 if self.schema.interval_s == 1 else 60)
+            record = RoundTripRecord(
+                self.market,
+                instrument,
+                int(trip["side"]),
+                int(trip["entry_time"]),
+                int(trip["exit_time"]),
+                holding,
+                float(trip["qty"]),
+                float(trip["entry_price"]),
+                float(trip["exit_price"]),
+                float(trip["return_pct"]),
+                float(trip["pnl"]),
+                message.label,
+            )
+            items.append((self._trade_number, record))
+            self.trade_totals[0] += 1
+            self.trade_totals[1] += record.pnl >= 0
+            self.trade_totals[2] += record.pnl
+        self.trades.upsert(items)
+        self.account_changed.emit()
+
+    # --- what views ask ---------------------------------------------------------------------------------
+
+    def last_price(self, index: int) -> float:
+        """Return the last price of an instrument, NaN before its first row."""
+        record = self.watch.record(index)
+        return float("nan") if record is None else record.price
+
+    def step(self, index: int) -> float:
+        """Return the price step of an instrument at its last price."""
+        record = self.watch.record(index)
+        return 0.0 if record is None else record.step
+
+    def market_ns(self) -> int:
+        """Return the newest venue time among the rows, 0 before the first."""
+        return max((int(rows.time_ns[-1]) for rows in self.rows.values() if len(rows)), default=0)
+
+    def held(self, index: int) -> int:
+        """Return the quantity held of an instrument, in units of 1e-8."""
+        if not 0 <= index < len(self.instruments):
+            return 0
+        record = self.positions.record(self.instruments[index].instrument_id)
+        return 0 if record is None else record.qty
+
+    def held_text(self, index: int) -> str:
+        """Return the held quantity as text."""
+        return qty_text(self.held(index))
+
+    def age_s(self, now_ns: int) -> float:
+        """Return how old the newest row is in seconds, NaN before the first."""
+        newest = self.market_ns()
+        return (now_ns - newest) / NS if newest else float("nan")
+
+
+_TAKES: dict[type, Any] = {
+    m.Rows: lambda state, message, touched: touched.rows.update(state._rows(message)),
+    m.Events: lambda state, message, touched: touched.prints.update(state._events(message)),
+    m.FillUpdate: lambda state, message, touched: touched.marks.update(state._fill(message)),
+    m.OrderUpdate: lambda state, message, touched: touched.orders.append(message),
+    m.BookView: lambda state, message, touched: state._book(message, touched),
+    m.PositionState: lambda state, message, touched: state._position(message),
+    m.RoundTripState: lambda state, message, touched: state._round_trip(message),
+    m.AccountState: lambda state, message, touched: state._account(message),
+    m.InstrumentTable: lambda state, message, touched: state._instruments(message),
+    m.FeedState: lambda state, message, touched: state._feed(message),
+    m.GapMark: lambda state, message, touched: state._gap(message),
+    m.IntentAck: lambda state, message, touched: state._ack(message),
+}
+"""Message type → what is done with it."""

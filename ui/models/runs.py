@@ -1,0 +1,154 @@
+"""Runs, trials and trades of the research page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from PyQt5.QtCore import QObject
+
+from ui import format as fmt
+from ui.models.table import CENTRE, LEFT, Column, TableModel
+from ui.text import word
+
+METRICS = ("tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount")
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """One backtest or study of this window, with what it printed."""
+
+    number: int
+    kind: str  # backtest, grid, ga
+    strategy: str
+    market: str
+    currency: str
+    period: str
+    state: str  # running, done, stopped, failed
+    metrics: dict[str, float] = field(default_factory=dict)
+    score: float = float("nan")
+    result: dict[str, Any] = field(default_factory=dict)
+    request: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in METRICS:
+            return self.metrics.get(name, float("nan"))
+        raise AttributeError(name)
+
+
+@dataclass(slots=True)
+class TrialRecord:
+    """One parameter set of a search."""
+
+    number: int
+    score: float
+    variables: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name in METRICS:
+            return self.metrics.get(name, float("nan"))
+        raise AttributeError(name)
+
+
+@dataclass(slots=True)
+class TradeRow:
+    """One trade of a backtest's trades file."""
+
+    number: int
+    code: str
+    side: str
+    entry_time: int
+    exit_time: int
+    holding_time: int
+    qty: float
+    entry_price: float
+    exit_price: float
+    entry_amount: float
+    exit_amount: float
+    return_pct: float
+    pnl: float
+    pnl_cum: float
+    exit_label: str
+    currency: str = "KRW"
+
+
+def _time(value: int, record: Any) -> str:
+    text = str(value)
+    day, clock = f"{text[4:6]}-{text[6:8]}", text[8:]
+    return f"{day} " + ":".join(clock[i : i + 2] for i in range(0, len(clock), 2))
+
+
+def _price(value: float, record: Any) -> str:
+    decimals = 2 if abs(value) >= 1_000 else 4 if abs(value) >= 1 else 8
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _money(value: float, record: Any) -> str:
+    return fmt.DASH if fmt.missing(value) else f"{value:+,.{0 if record.currency == 'KRW' else 2}f}"
+
+
+def _state_tone(record: RunRecord) -> str:
+    return {"running": "accent", "failed": "danger", "stopped": "warn"}.get(record.state, "ok")
+
+
+RUN_COLUMNS = (
+    Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=4),
+    Column("kind", "ui.col.kind", CENTRE, lambda v, r: word("ui.run", v), width=8),
+    Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
+    Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=_state_tone, width=7),
+    Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
+    Column("wr", "ui.metric.wr", format=lambda v, r: fmt.number(v), width=7),
+    Column("ap", "ui.metric.ap", format=lambda v, r: fmt.percent(v), sign=lambda r: r.ap, width=8),
+    Column("tg", "ui.metric.tg", format=_money, sign=lambda r: r.tg, width=13),
+    Column("mdd", "ui.metric.mdd", format=lambda v, r: fmt.number(v), width=8),
+    Column("tpi", "ui.metric.tpi", format=lambda v, r: fmt.number(v), width=7),
+    Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), width=11),
+)
+
+TRIAL_COLUMNS = (
+    Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=6),
+    Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),
+    Column("variables", "ui.col.variables", LEFT, lambda v, r: v, tip=lambda r: r.variables, width=0),
+    Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
+    Column("wr", "ui.metric.wr", format=lambda v, r: fmt.number(v), width=7),
+    Column("tg", "ui.metric.tg", format=lambda v, r: fmt.number(v, 0), sign=lambda r: r.tg, width=12),
+    Column("mdd", "ui.metric.mdd", format=lambda v, r: fmt.number(v), width=8),
+)
+
+TRADE_ROW_COLUMNS = (
+    Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=5),
+    Column("code", "ui.col.name", LEFT, lambda v, r: v, width=10),
+    Column("entry_time", "ui.col.entry_time", CENTRE, _time, width=14),
+    Column("exit_time", "ui.col.exit_time", CENTRE, _time, width=14),
+    Column("holding_time", "ui.col.holding", format=lambda v, r: fmt.integer(v), width=6),
+    Column("entry_price", "ui.col.buy_price", format=_price, width=11),
+    Column("exit_price", "ui.col.sell_price", format=_price, width=11),
+    Column("return_pct", "ui.col.return", format=lambda v, r: fmt.percent(v), sign=lambda r: r.return_pct, width=8),
+    Column("pnl", "ui.col.pnl_closed", format=_money, sign=lambda r: r.pnl, width=12),
+    Column("pnl_cum", "ui.col.pnl_cum", format=_money, sign=lambda r: r.pnl_cum, width=13),
+    Column("exit_label", "ui.col.exit_label", LEFT, lambda v, r: v, tone=lambda r: "muted", tip=lambda r: r.exit_label, width=0),
+)
+
+
+class RunModel(TableModel):
+    """Runs of this window, newest last."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(RUN_COLUMNS, parent, limit=500)
+
+
+class TrialModel(TableModel):
+    """Trials of a study."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(TRIAL_COLUMNS, parent, limit=20_000)
+
+
+class TradeRowModel(TableModel):
+    """Trades of the chosen run."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(TRADE_ROW_COLUMNS, parent)

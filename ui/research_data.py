@@ -1,0 +1,92 @@
+"""What the research tab reads from disk, in the job thread: trades, trials, rows around a trade."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from domain.errors import DataError
+from domain.instruments import Market
+from domain.records import row_schema
+from ui.format import row_ns
+from ui.models.runs import TradeRow, TrialRecord
+from ui.models.series import RowSeries
+
+AROUND = {"1s": dt.timedelta(minutes=12), "1m": dt.timedelta(hours=4)}
+"""How much is read before and after a trade."""
+TRADES_MAX = 200_000
+
+
+@dataclass(frozen=True)
+class TradeSpan:
+    """Rows around a trade, and where its ends lie in time."""
+
+    rows: RowSeries
+    entry_ns: int
+    exit_ns: int
+
+
+def read_trades(path: Path) -> list[TradeRow]:
+    """Return the trades of a run's Parquet file; DataError when it is gone or damaged."""
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path).slice(0, TRADES_MAX)
+        columns = {name: table.column(name).to_pylist() for name in table.column_names}
+        names = [name for name in TradeRow.__dataclass_fields__ if name in columns]
+        return [TradeRow(number=i + 1, **{name: columns[name][i] for name in names if name != "number"}) for i in range(table.num_rows)]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError("ui.research.no_trades_file", path=str(path), reason=str(error)) from error
+
+
+def read_study(data_dir: Path, study: str) -> list[TrialRecord]:
+    """Return the trials of a study with their metrics."""
+    from storage.studies import Studies
+    from utility.paths import DataDir
+
+    store = Studies(DataDir(data_dir).library)
+    names = [str(name) for name in store.study(study).passport["plan"]["metrics"]]
+    trials = store.trials(study)
+    best = int(np.argmax(trials.scores)) if len(trials) else -1
+    out = []
+    for number in range(len(trials)):
+        metrics = dict(zip(names, trials.metrics[number].tolist(), strict=True))
+        variables = "  ".join(f"[{index}]={value:g}" for index, value in enumerate(trials.vectors[number].tolist()))
+        out.append(TrialRecord(number + 1, float(trials.scores[number]), variables, metrics, number == best))
+    return out
+
+
+def read_trade_rows(data_dir: Path, market: Market, interval: str, source: str, trade: TradeRow) -> TradeSpan:
+    """Return the stored rows around a trade.
+
+    Raises
+    ------
+    InputError, DataError
+        The store has no such rows (any more).
+    """
+    from storage.columns import open_rows
+    from storage.ticks import TickStore
+
+    interval_s = 1 if interval == "1s" else 60
+    offset = market.day_offset_s()
+    first, last = (_shift(t, sign * AROUND[interval], interval_s) for t, sign in ((trade.entry_time, -1), (trade.exit_time, 1)))
+    found = open_rows(
+        TickStore(data_dir), market.code, interval_s, source=source or None, codes=[trade.code], from_time=first, to_time=last
+    )
+    schema = row_schema(market.kind, interval_s)
+    places = np.concatenate([np.arange(block["lo"], block["hi"]) for block in found.blocks]) if len(found.blocks) else np.zeros(0, np.int64)
+    if not len(places):
+        raise DataError("ui.research.no_rows", code=trade.code)
+    values = np.column_stack([found.columns[column.key][places] for column in schema.columns])
+    times = np.array([row_ns(int(t), offset) for t in found.row_time[places]], np.int64)
+    rows = RowSeries(schema)
+    rows.fill(times, values)
+    return TradeSpan(rows, row_ns(trade.entry_time, offset), row_ns(trade.exit_time, offset))
+
+
+def _shift(row_time: int, by: dt.timedelta, interval_s: int) -> int:
+    form = "%Y%m%d%H%M%S" if interval_s == 1 else "%Y%m%d%H%M"
+    return int((dt.datetime.strptime(str(row_time), form) + by).strftime(form))

@@ -1,0 +1,56 @@
+"""From a strategy of the library and the settings to what a market is started with."""
+
+from __future__ import annotations
+
+from domain.errors import InputError
+from domain.instruments import Market
+from domain.process_config import LiveOptions, StrategyText
+from domain.settings import Settings
+from ui.library import StrategyDoc
+
+INTERVALS = {"1s": 1, "1m": 60}
+
+
+def clock_s(text: str, default: int) -> int:
+    """Return HHMMSS as seconds of the day; `default` when it is empty."""
+    if not text:
+        return default
+    return int(text[:2]) * 3600 + int(text[2:4]) * 60 + int(text[4:6])
+
+
+def strategy_text(doc: StrategyDoc, market: Market, settings: Settings) -> StrategyText:
+    """Return the strategy as the host gets it: texts, variables, money and times of the market's settings.
+
+    Raises
+    ------
+    InputError
+        ``strategy.library_market`` when it names its markets and this is none of them.
+    """
+    if doc.markets and market.code not in doc.markets:
+        raise InputError("strategy.library_market", name=doc.name, market=market.code, markets=" ".join(doc.markets))
+    own = settings.market(market.code).strategy
+    return StrategyText(
+        name=doc.name,
+        version=str(doc.version),
+        buy=doc.buy,
+        sell=doc.sell,
+        variables=doc.variables,
+        betting=own.betting or market.default_betting,
+        entry_levels=own.entry_levels,
+        exit_levels=own.exit_levels,
+        start_s=clock_s(own.start_time, 0),
+        end_s=clock_s(own.end_time, 86_400),
+    )
+
+
+def live_options(doc: StrategyDoc | None, market: Market, settings: Settings) -> LiveOptions:
+    """Return what starts a market on paper; without a strategy it watches and records only."""
+    interval = doc.interval if doc is not None else settings.market(market.code).strategy.interval
+    return LiveOptions(
+        market=market.code,
+        strategy=None if doc is None else strategy_text(doc, market, settings),
+        interval_s=INTERVALS[interval],
+        is_paper=True,
+        seed=settings.paper.seed,
+        speed=settings.paper.speed,
+    )

@@ -1,0 +1,29 @@
+"""What is running: one digest of our own source, compared by every process that meets another (reliability P14)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+from domain.version import VERSION
+
+PACKAGES = ("domain", "utility", "stock", "coin", "strategy", "storage", "trading", "paper")
+"""What a set of processes that trade together is made of; window and research tools may differ."""
+
+
+@cache
+def build() -> str:
+    """Return ``<version>+<12 hex digits over every source file that trades>``."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for folder, folders, files in os.walk(root / package):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(files):
+                if name.endswith(".py"):
+                    path = Path(folder, name)
+                    digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+                    digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return f"{VERSION}+{digest.hexdigest()[:12]}"

@@ -1,0 +1,207 @@
+"""`settings.json`: read, checked field by field, changed, written whole or not at all.
+
+The structs of domain/settings.py are the only description of a setting. A dotted path such as
+``risk.max_order_pct`` names a field everywhere: on the command line, in the window, in messages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from domain.errors import SettingError
+from domain.settings import SETTINGS_VERSION, Group, Settings
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Version → function that carries a file of that version to the next one."""
+
+_SIZE_MAX = 1 << 20
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One setting as the form, the command line and the documentation see it.
+
+    Parameters
+    ----------
+    path : str
+        Dotted path from the root.
+    type : type
+        bool, int, float or str.
+    default : Any
+    ko, en, unit : str
+    apply : str
+        ``now`` or ``restart``.
+    choices : tuple of str
+        Empty unless the value is one of a list.
+    low, high : float or None
+        Bounds; `low_open` when the lower one is not itself allowed.
+    """
+
+    path: str
+    type: type
+    default: Any
+    ko: str
+    en: str
+    unit: str
+    apply: str
+    choices: tuple[str, ...]
+    low: float | None
+    high: float | None
+    low_open: bool
+
+    def title(self, language: str) -> str:
+        """Return the title in `language`."""
+        return self.en if language == "en" else self.ko
+
+
+def _annotation(hint: Any) -> tuple[type, msgspec.Meta | None]:
+    if typing.get_origin(hint) is typing.Annotated:
+        kind, *rest = typing.get_args(hint)
+        return kind, next((item for item in rest if isinstance(item, msgspec.Meta)), None)
+    return hint, None
+
+
+def fields(group: type[Group] = Settings, prefix: str = "") -> Iterator[Field]:
+    """Yield every setting below `group`, in declared order."""
+    hints = typing.get_type_hints(group, include_extras=True)
+    for info in msgspec.structs.fields(group):
+        kind, meta = _annotation(hints[info.name])
+        path = prefix + info.name
+        if isinstance(kind, type) and issubclass(kind, Group):
+            yield from fields(kind, path + ".")
+        elif meta is not None:
+            extra = meta.extra or {}
+            yield Field(
+                path=path,
+                type=kind,
+                default=info.default,
+                ko=extra.get("ko", path),
+                en=extra.get("en", path),
+                unit=extra.get("unit", ""),
+                apply=extra.get("apply", "restart"),
+                choices=tuple(extra.get("choices", ())),
+                low=meta.ge if meta.ge is not None else meta.gt,
+                high=meta.le if meta.le is not None else meta.lt,
+                low_open=meta.gt is not None,
+            )
+
+
+def field(path: str) -> Field:
+    """Return the setting named by `path`; SettingError when there is none."""
+    for found in fields():
+        if found.path == path:
+            return found
+    raise SettingError("settings.unknown", path=path)
+
+
+def get(settings: Settings, path: str) -> Any:
+    """Return the value of the setting (or group) at `path`; SettingError when there is none."""
+    value: Any = settings
+    for name in path.split(".") if path else []:
+        if not isinstance(value, Group) or name not in value.__struct_fields__:
+            raise SettingError("settings.unknown", path=path)
+        value = getattr(value, name)
+    return value
+
+
+def change(settings: Settings, path: str, value: Any) -> Settings:
+    """Return `settings` with one value changed; text is read as the setting's type.
+
+    Raises
+    ------
+    SettingError
+        Unknown path, wrong type, out of bounds or not one of the choices; nothing was changed.
+    """
+    info = field(path)
+    tree = msgspec.to_builtins(settings)
+    node = tree
+    *groups, name = path.split(".")
+    for group in groups:
+        node = node[group]
+    node[name] = _typed(info, value)
+    return check(tree)
+
+
+def _typed(info: Field, value: Any) -> Any:
+    if not isinstance(value, str) or info.type is str:
+        return value
+    text = value.strip()
+    try:
+        if info.type is bool:
+            return {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}[text.lower()]
+        return info.type(text)
+    except (KeyError, ValueError) as error:
+        raise SettingError("settings.type", path=info.path, expected=info.type.__name__, value=value) from error
+
+
+def check(tree: Any) -> Settings:
+    """Return checked Settings from plain data; SettingError names the path of the first bad field."""
+    try:
+        settings = msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$")
+        raise SettingError("settings.invalid", path=where.strip("`.") or "settings", detail=text) from error
+    for info in fields():
+        value = get(settings, info.path)
+        if info.choices and value not in info.choices:
+            raise SettingError("settings.choice", path=info.path, value=value, choices=", ".join(info.choices))
+        if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
+            raise SettingError("settings.invalid", path=info.path, detail="not a finite number")
+    return settings
+
+
+def read_tree(tree: Any) -> Settings:
+    """Return Settings from the data of a file of any known version."""
+    if not isinstance(tree, dict):
+        raise SettingError("settings.invalid", path="settings", detail="expected an object")
+    version = tree.get("version", SETTINGS_VERSION)
+    if not isinstance(version, int) or version > SETTINGS_VERSION:
+        raise SettingError("settings.version", found=version, known=SETTINGS_VERSION)
+    while version < SETTINGS_VERSION:
+        if version not in MIGRATIONS:
+            raise SettingError("settings.version", found=version, known=SETTINGS_VERSION)
+        tree = MIGRATIONS[version](dict(tree))
+        version += 1
+    return check(tree | {"version": SETTINGS_VERSION})
+
+
+def load(path: Path) -> Settings:
+    """Return the settings of `path`, the defaults when there is no file.
+
+    Raises
+    ------
+    SettingError
+        The file is no JSON, too large, or a field is bad; the file is left as it is.
+    """
+    if not path.exists():
+        return Settings()
+    if path.stat().st_size > _SIZE_MAX:
+        raise SettingError("settings.file", file=path.name, line=0, detail="larger than 1 MiB")
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SettingError("settings.file", file=path.name, line=getattr(error, "lineno", 0), detail=str(error)) from error
+    return read_tree(tree)
+
+
+def save(settings: Settings, path: Path) -> None:
+    """Write `settings` to `path`: a new file beside it, synced, then renamed over the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(msgspec.to_builtins(settings), ensure_ascii=False, indent=2) + "\n"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".settings-", suffix=".json")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

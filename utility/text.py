@@ -1,0 +1,47 @@
+"""Sentences for codes, in the user's language.
+
+Code and processes speak in codes and fields; the window and the command line ask here for the
+sentence. The catalogue is every JSON file under ``utility/locale/<language>/``, one file an area,
+each an object of code → template with ``{field}`` blanks. A code without a template is shown as
+it is, with its fields, so that nothing is ever hidden by a missing translation.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("ko", "en")
+_LOCALE = Path(__file__).parent / "locale"
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Return code → template of `language`, all areas joined; a code defined twice is an error."""
+    joined: dict[str, str] = {}
+    for path in sorted((_LOCALE / language).glob("*.json")):
+        for code, template in json.loads(path.read_text("utf-8")).items():
+            if code in joined:
+                raise ValueError(f"{path.name}: {code} is defined twice")
+            joined[code] = template
+    return joined
+
+
+def sentence(code: str, language: str, /, **fields: Any) -> str:
+    """Return the sentence of `code` in `language` with its blanks filled."""
+    template = catalogue(language).get(code)
+    if template is None:
+        template = catalogue("en").get(code)
+    if template is None:
+        return " ".join([code, *(f"{key}={value}" for key, value in fields.items())])
+    try:
+        return template.format(**fields)
+    except (KeyError, IndexError, ValueError):
+        return " ".join([template, *(f"{key}={value}" for key, value in fields.items())])
+
+
+def has(code: str, language: str) -> bool:
+    """Tell whether `language` has its own template of `code`."""
+    return code in catalogue(language)
