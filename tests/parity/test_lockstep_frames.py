@@ -21,7 +21,7 @@ from domain.instruments import Market
 from domain.messages import Message, ReplayEnd, StepDone, StepEnd, StepNext, StepWait
 from domain.ports import EventBatch, FeedNotice
 from domain.process_config import ExchangeOptions
-from domain.records import PREV_CLOSE, TRADE
+from domain.records import TRADE
 from paper.assembly import House, open_recording
 from paper.replay import LockStep, Survey, messages_of
 from paper.source import ArraySource, EventSource
@@ -126,9 +126,7 @@ class Replay:
 def check(replay: Replay) -> None:
     """Steps, rows and trades that came over the wire are those of the recording."""
     expected = RowBuilder(replay.market, 1, list(replay.source.instruments))
-    # Binance has no previous close on its streams: a client takes the day's first trade for it (strategy-language 1.1-4).
-    unsaid = (PREV_CLOSE,) if replay.market is BINANCE else ()
-    wanted = [expected.push(message.copy()) for message in messages_of(replay.source) if message["kind"][0] not in unsaid]
+    wanted = [expected.push(message.copy()) for message in messages_of(replay.source)]
     want = np.concatenate([rows for rows in wanted if len(rows)])
     got = np.concatenate(replay.rows)
     assert len(got) == len(want) == replay.survey.rows
