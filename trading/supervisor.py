@@ -36,7 +36,7 @@ from trading.market_run import MarketRun, without_keys
 from utility.build import build
 from utility.bus import Bus, Dealer, Keys, Router, Subscriber, make_keys
 from utility.lock import FileLock
-from utility.log import FileHandler, LogFiles, install
+from utility.log import FileHandler, LogFiles, install, to_stderr
 from utility.paths import DataDir
 from utility.sequence import ROWS, VIEW, Hole
 
@@ -183,6 +183,7 @@ class Supervisor:
         run_file.remove(self.data_dir, self.run)
         self._drain_control()
         self.bus.close()
+        to_stderr("warning")  # a late record would open its file again
         self.files.close()
         self._lock.release()
 

@@ -130,9 +130,17 @@ class FileHandler(logging.Handler):
         self._files.write(self._process, LogRecord(level=record.levelno, logger=record.name, created=record.created, text=text[:TEXT_MAX]))
 
 
+class StderrHandler(logging.Handler):
+    """Lines on what standard error is at the time of the record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        print(self.format(record), file=sys.stderr)
+
+
 def to_stderr(level: str) -> None:
-    """Log to standard error: commands without a supervisor."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Log to standard error: commands without a supervisor, and a supervisor that has closed its files."""
+    handler = StderrHandler()
     handler.addFilter(RedactionFilter())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     install(handler, level)
