@@ -3,6 +3,7 @@
 Run by tools/bootstrap.py inside the environment: `python -m tools.warm`.
 """
 
+import contextlib
 import importlib
 import os
 import subprocess
@@ -17,6 +18,15 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("paper.made",),
     ("backtester.metrics", "trading.risk"),
 )
+STARTED_MODULES: tuple[str, ...] = (
+    "cli.main",
+    "paper.process",
+    "trading.receiver_process",
+    "trading.strategy_process",
+    "trading.trader_process",
+    "ui.main",
+)
+"""What our processes import at their start: imported once here, their byte code is there when a person waits."""
 WARM_MODULES: tuple[str, ...] = (*FIRST_MODULES, *(name for group in GROUPS for name in group))
 
 
@@ -45,6 +55,13 @@ def warm(modules: tuple[str, ...] = WARM_MODULES) -> list[str]:
     return failures
 
 
+def start_all() -> None:
+    """Import what the processes import; one that cannot be (a library of Qt's that the system lacks) is not our business here."""
+    for name in STARTED_MODULES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
 def main(names: tuple[str, ...] = ()) -> int:
     """Warm `names`, or every module of `WARM_MODULES`, groups side by side where there are cores; return 1 when one failed."""
     failures = warm(names or FIRST_MODULES)
@@ -52,6 +69,7 @@ def main(names: tuple[str, ...] = ()) -> int:
         print(f"  not compiled: {line}", file=sys.stderr)
     if names:
         return 1 if failures else 0
+    start_all()
     waiting, running, bad = list(GROUPS), [], bool(failures)
     while waiting or running:
         while waiting and len(running) < max(os.cpu_count() or 1, 1):

@@ -1,6 +1,8 @@
 """Variables, display libraries, warming, structure rules and the doctor's list."""
 
 import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -18,6 +20,25 @@ def test_prepare_keeps_what_the_user_set() -> None:
 def test_kernel_cache_lies_in_the_work_tree() -> None:
     environ = environment.prepare({}, root="/tree")
     assert os.path.dirname(environ["NUMBA_CACHE_DIR"]) == os.path.join("/tree", "_database", "cache", "kernels")
+
+
+def test_byte_code_is_kept_where_the_machine_forbids_it_beside_the_sources() -> None:
+    environ = environment.prepare({"PYTHONDONTWRITEBYTECODE": "1"}, root="/tree")
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
+    assert environ["PYTHONPYCACHEPREFIX"] == os.path.join("/tree", "_database", "cache", "bytecode")
+    assert "PYTHONPYCACHEPREFIX" not in environment.prepare({}, root="/tree")
+    chosen = environment.prepare({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/elsewhere"}, root="/tree")
+    assert chosen["PYTHONPYCACHEPREFIX"] == "/elsewhere"
+
+
+def test_a_process_of_ours_finds_the_byte_code_of_the_one_before(tmp_path: Path) -> None:
+    script = "import sys; sys.path.insert(0, {!r}); from tools import environment; environment.prepare(root={!r}); import msgspec, domain.orders"
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ.pop("PYTHONPYCACHEPREFIX", None)
+    words = [sys.executable, "-c", script.format(environment.ROOT, str(tmp_path))]
+    subprocess.run(words, env=environ, check=True)
+    kept = {path.name.split(".")[0] for path in (tmp_path / "_database" / "cache" / "bytecode").rglob("*.pyc")}
+    assert "orders" in kept
 
 
 def test_kernel_cache_changes_with_the_sources_that_are_compiled(tmp_path: Path) -> None:
