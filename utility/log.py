@@ -135,7 +135,7 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        print(self.format(record), file=sys.stderr)
+        sys.stderr.write(self.format(record) + "\n")
 
 
 def to_stderr(level: str) -> None:

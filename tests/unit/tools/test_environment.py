@@ -32,7 +32,7 @@ def test_byte_code_is_kept_where_the_machine_forbids_it_beside_the_sources() -> 
 
 
 def test_a_process_of_ours_finds_the_byte_code_of_the_one_before(tmp_path: Path) -> None:
-    script = "import sys; sys.path.insert(0, {!r}); from tools import environment; environment.prepare(root={!r}); import msgspec, domain.orders"
+    script = "import sys; sys.path.insert(0, {!r}); from tools import environment; environment.prepare(root={!r}); import domain.orders"
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environ.pop("PYTHONPYCACHEPREFIX", None)
     words = [sys.executable, "-c", script.format(environment.ROOT, str(tmp_path))]
