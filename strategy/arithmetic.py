@@ -122,6 +122,17 @@ def compare(operator: str, a: float, b: float) -> bool:
     return a == b if operator == "==" else a != b
 
 
+_METHODS: dict[type, str] = {}
+
+
+def method_of(kind: type) -> str:
+    """Return the name of the method that takes nodes of a class."""
+    name = _METHODS.get(kind)
+    if name is None:
+        name = _METHODS[kind] = "_" + kind.__name__.lower()
+    return name
+
+
 class Arithmetic:
     """Evaluates the nodes that need no row: numbers, variables, operators, functions.
 
@@ -136,8 +147,7 @@ class Arithmetic:
 
     def value(self, node: Expr) -> float:
         """Return a node as a number (True 1.0, False 0.0)."""
-        method = getattr(self, "_" + type(node).__name__.lower())
-        result: float = method(node)
+        result: float = getattr(self, method_of(type(node)))(node)
         return result
 
     def truth(self, node: Expr) -> bool:

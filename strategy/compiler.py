@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.records import POSITION_INDEX, POSITION_SIZE
+from strategy.catalogue import is_futures
 from strategy.emit import STEP_OPTIONS, ExpressionEmitter
 from strategy.factor import derived
 from strategy.nodes import (
@@ -156,7 +157,7 @@ def _function(
 
 
 def _steps(program: Program) -> tuple[list[str], set[str]]:
-    futures = program.market.code.endswith("futures")
+    futures = is_futures(program.market)
     force = POSITION_INDEX["force_exit"]
     side = POSITION_INDEX["position_side"]
     if futures:

@@ -280,20 +280,18 @@ class ExpressionEmitter:
 
     def _window(self, node: Window) -> str:
         length, row = self.whole(node.n), self._row(node.pre)
-        feature = self.program.feature_of(node)
-        if feature is None:
+        kind, place = self.program.place(node)
+        if kind == "angle":
             return f"window_angle({self.column(node.key)}, {row}, lo, {length}, {node.coefficient!r})"
         number = self.whole_number
-        if feature.kind == "sum":
-            where = f"sums, {number(self.program.sums.index(feature))}, {row}, lo, {length}, {number(10**feature.decimals)}"
+        if kind == "sum":
+            where = f"sums, {number(place)}, {row}, lo, {length}, {number(10 ** self.program.decimals(node.key))}"
             if node.operation == "mean":
                 return f"window_mean({where}, {10.0**node.decimals!r})"
             return f"window_sum({where})" if node.operation == "sum" else f"window_whole_mean({where})"
-        if feature.kind in ("max", "min"):
-            return f"window_extreme(extremes, {number(self.program.extremes.index(feature))}, {row}, lo, {length})"
-        base = len(self.program.extremes) + self.program.levels.index(feature) * self.program.n_levels
-        largest = feature.kind == "levels_max"
-        return f"window_levels({self.column(node.key)}, extremes, {number(base)}, {largest}, {row}, lo, {length})"
+        if kind in ("max", "min"):
+            return f"window_extreme(extremes, {number(place)}, {row}, lo, {length})"
+        return f"window_levels({self.column(node.key)}, extremes, {number(place)}, {kind == 'levels_max'}, {row}, lo, {length})"
 
     # --- operators -------------------------------------------------------------------------------------------
 

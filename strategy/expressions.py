@@ -34,7 +34,6 @@ from strategy.nodes import (
     Truth,
     Unary,
     Variable,
-    walk,
 )
 
 FORBIDDEN = {
@@ -169,13 +168,6 @@ class ExpressionChecker(CallChecker):
     def is_indicator(self, node: ast.AST) -> bool:
         """Tell whether `node` is ``self.indicator[…]``."""
         return isinstance(node, ast.Subscript) and self.attribute_name(node.value, quiet=True) == "indicator"
-
-    def varies_by_row(self, expr: Expr) -> bool:
-        """Tell whether an expression needs more than constants and ``self.vars``."""
-        fixed = (Number, Truth, Variable, Unary, Binary, Power, Compare, Logic, Choice)
-        from strategy.nodes import Call
-
-        return not all(isinstance(node, (*fixed, Call)) for node in walk(expr))
 
     # --- expressions ---------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
-"""Walks the tree, row by row, straight from the recorded inputs.
+"""Walks the tree, row by row.
 
-It shares nothing with the compiled step but the tree: windows are added up with Python's exact
-integers, extremes are searched, clocks go through `datetime`. It is what live runs on while the
-compiler works, and what the compiled step is tested against.
+It shares nothing with the compiled step but the tree: look-backs read the features of
+`strategy/features.py`, made of Python's exact integers, and clocks go through `datetime`. It is what
+live runs on while the compiler works, and what the compiled step is tested against.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.records import POSITION_INDEX
-from strategy.arithmetic import DEGREES, Arithmetic, Stop, round_to
+from strategy.arithmetic import DEGREES, Arithmetic, Stop, method_of, round_to
+from strategy.catalogue import is_futures
 from strategy.factor import CONSTANTS, column_key, column_of, derived
 from strategy.nodes import (
     LOOP_FUEL,
@@ -71,27 +72,20 @@ def clock_seconds(number: int, digits: int) -> float:
     return (moment - _EPOCH).total_seconds()
 
 
-class _Run(Arithmetic):
+Row = tuple[
+    Sequence[NDArray[np.float64]], Sequence[Any], Sequence[Any], int, int, Sequence[float], NDArray[np.float64], NDArray[np.float64]
+]
+"""Arguments of a step: inputs, sums, extremes, i, lo, variables, position, state; `sums` and `extremes` are those of `PlainFeatures`."""
+
+
+class Walk(Arithmetic):
     """One text on one row."""
 
-    def __init__(
-        self,
-        program: Program,
-        inputs: Sequence[NDArray[np.float64]],
-        i: int,
-        lo: int,
-        variables: Sequence[float],
-        position: NDArray[np.float64],
-        state: NDArray[np.float64],
-        flags: dict[str, bool],
-    ) -> None:
+    def __init__(self, interpreter: Interpreter, row: Row, flags: dict[str, bool]) -> None:
+        self.inputs, self.sums, self.extremes, self.i, self.lo, variables, self.position, self.state = row
         super().__init__(variables)
-        self.program = program
-        self.inputs = inputs
-        self.i = i
-        self.lo = lo
-        self.position = position
-        self.state = state
+        self.program = interpreter.program
+        self.interpreter = interpreter
         self.flags = flags
         self.rule = 0
         self.fuel = LOOP_FUEL
@@ -100,7 +94,7 @@ class _Run(Arithmetic):
     # --- rows ------------------------------------------------------------------------------------
 
     def _at(self, key: str, row: int) -> float:
-        return float(self.inputs[self.program.columns.index(key)][row])
+        return float(self.inputs[self.interpreter.columns[key]][row])
 
     def _whole(self, expr: Expr) -> int:
         value = self.value(expr)
@@ -153,7 +147,7 @@ class _Run(Arithmetic):
         return value
 
     def _rowcount(self, node: RowCount) -> float:
-        return float(self.i - self.lo + 1)
+        return self._count()
 
     def _positionfield(self, node: PositionField) -> float:
         value = float(self.position[POSITION_INDEX[node.key]])
@@ -179,21 +173,25 @@ class _Run(Arithmetic):
         row = self._entry_row() if back == -1 else past
         if row is None or n < 1 or row - n + 1 < self.lo:
             return 0.0
-        rows = self.inputs[self.program.columns.index(node.key)][row - n + 1 : row + 1]
-        if node.operation == "max":
-            return float(max(rows.tolist()))
-        if node.operation == "min":
-            return float(min(rows.tolist()))
-        if node.operation == "angle":
-            return round_to(math.atan2((float(rows[-1]) - float(rows[0])) * node.coefficient, float(n)) * DEGREES, 2)
-        unit = 10 ** self.program.decimals(node.key)
-        total = sum(int(np.rint(value * float(unit))) for value in rows.tolist())
-        if node.operation == "sum":
-            return float(total / unit)
-        if node.operation == "mean_int":
-            whole = abs(total) // (n * unit)
-            return float(whole if total >= 0 else -whole)
-        return round_to(total / (n * unit), node.decimals)
+        return self.look_back(node, row, n)
+
+    def look_back(self, node: Window, row: int, n: int) -> float:
+        """Return a look-back over the `n` rows that end at `row`, all of today."""
+        kind, place = self.interpreter.place(node)
+        if kind == "angle":
+            return angle(self._at(node.key, row - n + 1), self._at(node.key, row), n, node.coefficient)
+        if kind == "sum":
+            sums = self.sums[place]
+            return average(node, sums[row + 1] - sums[row + 1 - n], n, self.program.decimals(node.key))
+        if kind in ("max", "min"):
+            return float(self.extremes[place][row])
+        # Two overlapping spans of 2^k rows.
+        k = n.bit_length() - 1
+        if k == 0:
+            return self._at(node.key, row)
+        level = self.extremes[place + k - 1]
+        newer, older = level[row], level[row - n + (1 << k)]
+        return float((newer if newer > older else older) if kind == "levels_max" else (newer if newer < older else older))
 
     # --- names ------------------------------------------------------------------------------------------
 
@@ -218,27 +216,27 @@ class _Run(Arithmetic):
     def run(self, body: Sequence[Stmt]) -> None:
         """Execute statements; `Stop` leaves what was set on `self`."""
         for statement in body:
-            getattr(self, "_run_" + type(statement).__name__.lower())(statement)
+            getattr(self, method_of(type(statement)))(statement)
 
-    def _run_setlocal(self, node: SetLocal) -> None:
+    def _setlocal(self, node: SetLocal) -> None:
         self.locals[node.index] = self.value(node.value)
 
-    def _run_setattribute(self, node: SetAttribute) -> None:
+    def _setattribute(self, node: SetAttribute) -> None:
         self.state[self.program.attribute_slot(node.name)] = self.value(node.value)
 
-    def _run_setflag(self, node: SetFlag) -> None:
+    def _setflag(self, node: SetFlag) -> None:
         self.flags[node.name] = self.truth(node.value)
         if node.rule:
             self.rule = node.rule
 
-    def _run_if(self, node: If) -> None:
+    def _if(self, node: If) -> None:
         for test, body in node.branches:
             if self.truth(test):
                 self.run(body)
                 return
         self.run(node.orelse)
 
-    def _run_for(self, node: For) -> None:
+    def _for(self, node: For) -> None:
         start, stop, step = self._whole(node.start), self._whole(node.stop), self._whole(node.step)
         if step == 0:
             raise Stop
@@ -254,15 +252,31 @@ class _Run(Arithmetic):
             except _ContinueLoop:
                 continue
 
-    def _run_break(self, node: Break) -> None:
+    def _break(self, node: Break) -> None:
         raise _BreakLoop
 
-    def _run_continue(self, node: Continue) -> None:
+    def _continue(self, node: Continue) -> None:
         raise _ContinueLoop
 
 
+def angle(first: float, last: float, n: int, coefficient: float) -> float:
+    """Return the angle of a change over `n` rows, in degrees."""
+    return round_to(math.atan2((last - first) * coefficient, float(n)) * DEGREES, 2)
+
+
+def average(node: Window, total: int, n: int, decimals: int) -> float:
+    """Return a sum or mean from the exact total of `n` rows, in units of 10^-decimals."""
+    unit = 10**decimals
+    if node.operation == "sum":
+        return float(total / unit)
+    if node.operation == "mean_int":
+        whole = abs(total) // (n * unit)
+        return float(whole if total >= 0 else -whole)
+    return round_to(total / (n * unit), node.decimals)
+
+
 class Interpreter:
-    """The step of a program without compilation; the signatures are those of the compiled functions.
+    """The step of a program without compilation; its functions are those of the compiled module, called alike.
 
     Parameters
     ----------
@@ -270,81 +284,59 @@ class Interpreter:
         What to run.
     """
 
+    walk: type[Walk] = Walk
+
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.columns = {key: index for index, key in enumerate(program.columns)}
+        self._places: dict[int, tuple[str, int]] = {}
 
-    def _start(self, tree: Tree, arguments: tuple[Any, ...], flags: dict[str, bool]) -> _Run:
-        inputs, i, lo, variables, position, state = arguments
-        run = _Run(self.program, inputs, i, lo, variables, position, state, flags)
-        run.run(tree.body)
-        return run
+    def place(self, node: Window) -> tuple[str, int]:
+        """Return `Program.place` of a look-back of the program, found once."""
+        known = self._places.get(id(node))
+        if known is None:
+            known = self._places[id(node)] = self.program.place(node)
+        return known
 
-    def buy(
-        self,
-        inputs: Sequence[NDArray[np.float64]],
-        sums: NDArray[np.int64],
-        extremes: NDArray[np.float64],
-        i: int,
-        lo: int,
-        variables: Sequence[float],
-        position: NDArray[np.float64],
-        state: NDArray[np.float64],
-    ) -> int:
-        """Return 0 none, 1 long, 2 short, −1 arithmetic error. `sums` and `extremes` are not read."""
+    def _run(self, tree: Tree, row: Row, flags: dict[str, bool]) -> Walk:
+        walk = self.walk(self, row, flags)
+        walk.run(tree.body)
+        return walk
+
+    def buy(self, *row: *Row) -> int:
+        """Return 0 none, 1 long, 2 short, −1 arithmetic error."""
         flags = {"buy": True, "open_long": True, "open_short": True}
         try:
-            self._start(self.program.buy, (inputs, i, lo, variables, position, state), flags)
+            self._run(self.program.buy, row, flags)
         except Stop:
             return -1
-        if not self.program.market.code.endswith("futures"):
+        if not is_futures(self.program.market):
             return 1 if flags["buy"] else 0
         return 1 if flags["open_long"] else 2 if flags["open_short"] else 0
 
-    def sell(
-        self,
-        inputs: Sequence[NDArray[np.float64]],
-        sums: NDArray[np.int64],
-        extremes: NDArray[np.float64],
-        i: int,
-        lo: int,
-        variables: Sequence[float],
-        position: NDArray[np.float64],
-        state: NDArray[np.float64],
-    ) -> int:
+    def sell(self, *row: *Row) -> int:
         """Return 0 none, k ≥ 1 the sell rule, −1 arithmetic error; sets ``position[force_exit]``."""
+        position = row[6]
         flags = {"sell": False, "close_long": False, "close_short": False, "force_exit": bool(position[_FORCE] != 0.0)}
         try:
-            run = self._start(self.program.sell, (inputs, i, lo, variables, position, state), flags)
+            walk = self._run(self.program.sell, row, flags)
         except Stop:
             return -1
-        if self.program.market.code.endswith("futures"):
-            short = position[_SIDE] < 0.0
-            signal = flags["close_short"] if short else flags["close_long"]
-        else:
-            signal = flags["sell"]
-        if not signal:
+        side = "close_short" if position[_SIDE] < 0.0 else "close_long"
+        if not flags[side if is_futures(self.program.market) else "sell"]:
             return 0
         if flags["force_exit"]:
             position[_FORCE] = 1.0
-        return run.rule
+        return walk.rule
 
-    def mark(
-        self,
-        inputs: Sequence[NDArray[np.float64]],
-        sums: NDArray[np.int64],
-        extremes: NDArray[np.float64],
-        i: int,
-        lo: int,
-        variables: Sequence[float],
-        position: NDArray[np.float64],
-        state: NDArray[np.float64],
-    ) -> int:
+    def mark(self, *row: *Row) -> int:
         """Evaluate the conditions of 경과틱수 and remember this row where they hold; returns the number of errors."""
+        _, _, _, i, lo, _, _, state = row
         errors = 0
         for name, tree in self.program.marks:
             flags = {"mark": False}
             try:
-                self._start(tree, (inputs, i, lo, variables, position, state), flags)
+                self._run(tree, row, flags)
             except Stop:
                 errors += 1
                 continue

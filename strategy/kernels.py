@@ -23,6 +23,7 @@ EXACT = 2**53
 """Integers up to here are exact as float64."""
 WIDE = 2**29
 """Sums of high words from here on mean that the sum may not fit an int64."""
+WORD = 2.0**32
 DEGREES = 180.0 / math.pi
 
 
@@ -384,9 +385,12 @@ def fill_sum(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
     sums[f, i0] = total
     sums[h, i0] = high
     for i in range(i0, i1):
-        value = np.int64(np.rint(column[i] * scale))
-        total += value
-        high += value >> 32
+        # In two words, because one row alone can be past 2^63: 10^11 pieces of a coin worth next to nothing.
+        units = np.rint(column[i] * scale)
+        upper = np.floor(units / WORD)
+        word = np.int64(upper)
+        total += (word << 32) + np.int64(units - upper * WORD)
+        high += word
         sums[f, i + 1] = total
         sums[h, i + 1] = high
 

@@ -327,6 +327,14 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+_FIXED = (Number, Truth, Variable, Unary, Binary, Power, Compare, Logic, Choice, Call)
+
+
+def is_fixed(expr: Expr) -> bool:
+    """Tell whether an expression hangs on constants and ``self.vars`` only, the same on every row."""
+    return all(isinstance(node, _FIXED) for node in walk(expr))
+
+
 def _nodes_in(value: Any) -> Iterator[Node]:
     if isinstance(value, Node):
         yield value

@@ -6,6 +6,7 @@ wants per row, how its state vector is laid out, and what the numbers of its sel
 
 from __future__ import annotations
 
+import inspect
 import math
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -35,8 +36,8 @@ from strategy.nodes import (
     Tree,
     Variable,
     Window,
-    children,
     digest,
+    is_fixed,
     walk,
 )
 
@@ -161,9 +162,20 @@ class Program:
             return None
         if node.operation in ("sum", "mean", "mean_int"):
             return Feature("sum", node.key, self.decimals(node.key))
-        if fixed(node.n):
+        if is_fixed(node.n):
             return Feature(node.operation, node.key, 0, node.n)
         return Feature("levels_" + node.operation, node.key)
+
+    def place(self, node: Window) -> tuple[str, int]:
+        """Return the kind of the feature behind a look-back and its row in `sums` or `extremes`; ("angle", 0) for an angle."""
+        feature = self.feature_of(node)
+        if feature is None:
+            return "angle", 0
+        if feature.kind == "sum":
+            return feature.kind, self.sums.index(feature)
+        if feature.kind in ("max", "min"):
+            return feature.kind, self.extremes.index(feature)
+        return feature.kind, len(self.extremes) + self.levels.index(feature) * self.n_levels
 
     @cached_property
     def sums(self) -> tuple[Feature, ...]:
@@ -240,7 +252,7 @@ class Program:
                 if part is None:
                     continue
                 used = [one.index for one in walk(part) if isinstance(one, Variable)]
-                if not fixed(part) or (used and max(used) >= len(variables)):
+                if not is_fixed(part) or (used and max(used) >= len(variables)):
                     return day
                 rows += max(window_length(arithmetic, part, least=0), 0)
             longest = max(longest, rows)
@@ -268,17 +280,24 @@ class Program:
                 found[node.name] = None
         return tuple(found)
 
+    @cached_property
+    def _slots(self) -> dict[object, int]:
+        """What stands in each slot of the state vector: presets, then conditions, then attributes."""
+        conditions = [("mark", name) for name, _ in self.marks]
+        attributes = [("attribute", name) for name in self.attributes]
+        return {key: slot for slot, key in enumerate([*self.presets, *conditions, *attributes])}
+
     def preset_slot(self, preset: Preset) -> int:
         """Return the state slot of a preset."""
-        return self.presets.index(preset)
+        return self._slots[preset]
 
     def mark_slot(self, name: str) -> int:
         """Return the state slot that remembers the last row on which a condition was true, 1-based."""
-        return len(self.presets) + [one for one, _ in self.marks].index(name)
+        return self._slots["mark", name]
 
     def attribute_slot(self, name: str) -> int:
         """Return the state slot of a ``self.`` attribute."""
-        return len(self.presets) + len(self.marks) + self.attributes.index(name)
+        return self._slots["attribute", name]
 
     @property
     def n_state(self) -> int:
@@ -288,7 +307,7 @@ class Program:
     @property
     def error_slot(self) -> int:
         """Last slot of the state vector, where a compiled step notes an arithmetic error; 0 between calls."""
-        return len(self.presets) + len(self.marks) + len(self.attributes)
+        return len(self._slots)
 
     def day_state(self, code: str, name: str = "", price_step: float = 0.0) -> NDArray[np.float64]:
         """Return the state vector at the start of an instrument's day.
@@ -337,18 +356,8 @@ class Program:
 
 
 def _definition(key: str) -> str:
-    import inspect
-
     function = derived()[key].function
     return inspect.getsource(function) if function is not None else ""
-
-
-def fixed(expr: Expr) -> bool:
-    """Tell whether an expression hangs on constants and ``self.vars`` only."""
-    from strategy.nodes import Binary, Call, Choice, Compare, Logic, Power, Truth, Unary
-
-    allowed = (Number, Truth, Variable, Unary, Binary, Power, Compare, Logic, Choice, Call)
-    return isinstance(expr, allowed) and all(fixed(one) for one in children(expr) if isinstance(one, Expr))
 
 
 def window_length(arithmetic: Arithmetic, expr: Expr, least: int = 1) -> int:

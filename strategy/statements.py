@@ -26,6 +26,7 @@ from strategy.nodes import (
     SetLocal,
     Stmt,
     Unary,
+    is_fixed,
     walk,
 )
 from strategy.tail import tail_call
@@ -201,7 +202,7 @@ class StatementChecker(ExpressionChecker):
             self.error("strategy.indicator_key", target, name=str(key))
         checked = self.expr(value)
         if checked is not None:
-            if self.varies_by_row(checked):
+            if not is_fixed(checked):
                 self.error("strategy.indicator_value", value)
             elif isinstance(key, str):
                 self.indicators.append((key, checked))

@@ -1,19 +1,22 @@
 """The rows of one symbol's day as a live step reads them: growing arrays and their features.
 
-The features are filled by the module's own `fill_features`, the function that the back-test calls
-over whole days; here it is called for one row at a time.
+The features of a compiled step are filled by the module's own `fill_features`, the function that the
+back-test calls over whole days; here it is called for one row at a time. Those of the interpreter are
+`PlainFeatures`.
 """
 
 from __future__ import annotations
 
 import math
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import DataError
 from domain.records import row_schema
+from strategy.features import PlainFeatures
 from strategy.program import Program
 
 FIRST_ROOM = 1024
@@ -29,13 +32,13 @@ class SymbolTable:
     variables : ndarray of float64
         ``self.vars``; fixes the windows.
     module : module or None
-        The compiled step; None while the interpreter runs, which needs no features.
+        The compiled step; None while the interpreter runs.
 
     Attributes
     ----------
     inputs : tuple of ndarray of float64, shape (room,)
         In ``program.columns`` order; valid up to the last row.
-    sums, extremes : ndarray
+    sums, extremes : ndarray, or lists while the interpreter runs
         As the step reads them.
     count : int
         Rows so far; the current row is ``count − 1`` and the day begins at row 0.
@@ -51,8 +54,9 @@ class SymbolTable:
         self._room = 0
         self._columns: list[NDArray[np.float64]] = [np.empty(0) for _ in program.columns]
         self.inputs: tuple[NDArray[np.float64], ...] = ()
-        self.sums = np.zeros((1, 1), dtype=np.int64)
-        self.extremes = np.zeros((1, 0), dtype=np.float64)
+        self._plain = PlainFeatures(program, self.windows)
+        self.sums: Any = self._plain.sums
+        self.extremes: Any = self._plain.extremes
         self.scratch = np.zeros((1, 3), dtype=np.int64)
         self._grow(FIRST_ROOM)
 
@@ -91,16 +95,13 @@ class SymbolTable:
         for column, value in zip(self._columns, row, strict=True):
             column[i] = value
         self.count = i + 1
-        if self.module is not None:
-            self.module.fill_features(self.windows, self.inputs, self.sums, self.extremes, self.scratch, 0, i, i + 1)
+        self._fill(i, i + 1)
         return i
 
     def compile(self, module: ModuleType) -> None:
         """Go over to a compiled step: build the features of the rows that are there."""
         self.module = module
-        self._features(self._room)
-        if self.count:
-            module.fill_features(self.windows, self.inputs, self.sums, self.extremes, self.scratch, 0, 0, self.count)
+        self._make_features()
 
     def _grow(self, room: int) -> None:
         for k, old in enumerate(self._columns):
@@ -110,12 +111,18 @@ class SymbolTable:
         self._room = room
         self.inputs = tuple(self._columns)
         if self.module is not None:
-            self._features(room)
-            if self.count:
-                self.module.fill_features(self.windows, self.inputs, self.sums, self.extremes, self.scratch, 0, 0, self.count)
+            self._make_features()
 
-    def _features(self, room: int) -> None:
+    def _make_features(self) -> None:
         assert self.module is not None
-        self.sums = self.module.make_sums(room)
-        self.extremes = self.module.make_extremes(room)
-        self.scratch = self.module.make_scratch(room)
+        self.sums = self.module.make_sums(self._room)
+        self.extremes = self.module.make_extremes(self._room)
+        self.scratch = self.module.make_scratch(self._room)
+        if self.count:
+            self._fill(0, self.count)
+
+    def _fill(self, i0: int, i1: int) -> None:
+        if self.module is not None:
+            self.module.fill_features(self.windows, self.inputs, self.sums, self.extremes, self.scratch, 0, i0, i1)
+        else:
+            self._plain.fill(self.inputs, 0, i0, i1)

@@ -1,7 +1,8 @@
 """The compiled step and the interpreter of the same tree agree on every row, in every spelling.
 
-The texts assign expressions to ``self.`` attributes, so the state vector shows values, not only
-decisions: equality is of every bit of it.
+Four answers to each row: the compiled step over whole days and in a live table, the interpreter in a live
+table, and an interpreter that searches its windows. The texts assign expressions to ``self.`` attributes,
+so the state vector shows values, not only decisions: equality is of every bit of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from strategy.interpreter import Interpreter
 from strategy.language import StrategyErrors
 from strategy.program import build
 from strategy.table import SymbolTable
+from tests.slow_windows import SlicingInterpreter
 from tests.strategy_texts import N_VARS, days, positions, spell, texts
 
 KEY = b"k" * 32
@@ -56,6 +58,29 @@ def test_compiled_equals_interpreted_on_every_row(case, tmp_path_factory: pytest
     check(market, interval_s, sources, variables, seed, tmp_path_factory.mktemp("steps"))
 
 
+# Nothing is compiled here, so many more texts can be drawn.
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_the_interpreter_equals_one_that_searches_its_windows(case) -> None:  # type: ignore[no-untyped-def]
+    market, interval_s, (buy, sell, condition), variables, seed = case
+    program = build(spell(buy, "en"), spell(sell, "en"), market, interval_s, (("a", spell(condition, "en")),))
+    rows = 60
+    columns = days(market, interval_s, rows, seed)
+    held = positions(rows, 0, seed)
+    values = np.stack([columns[key] for key in row_schema(market.kind, interval_s).keys], axis=1)
+    answers = []
+    for kind in (Interpreter, SlicingInterpreter):
+        interpreter, table, state = kind(program), SymbolTable(program, np.array(variables)), program.day_state("KRW-BTC", "", 0.5)
+        kept = []
+        for i in range(rows):
+            table.append(int(columns["row_time"][i]), values[i])
+            for name, position in (("mark", np.zeros_like(held[i])), ("buy", np.zeros_like(held[i])), ("sell", held[i].copy())):
+                result = getattr(interpreter, name)(table.inputs, table.sums, table.extremes, i, 0, variables, position, state)
+                kept.append((result, state.tobytes(), position.tobytes()))
+        answers.append(kept)
+    assert answers[0] == answers[1]
+
+
 def check(market: Market, interval_s: int, sources: tuple[str, str, str], variables: list[float], seed: int, folder: Path) -> int:
     programs = list(spellings(market, interval_s, sources))
     assert len({program.digest for program in programs}) == 1
@@ -72,26 +97,31 @@ def check(market: Market, interval_s: int, sources: tuple[str, str, str], variab
     module.fill_features(windows, inputs, sums, extremes, scratch, 0, 0, lo)
     for begin, end in ((lo, lo + 1), (lo + 1, lo + 30), (lo + 30, rows)):
         module.fill_features(windows, inputs, sums, extremes, scratch, lo, begin, end)
-    table = SymbolTable(program, variables_array, module)
-    interpreter = Interpreter(program)
-    state_c = program.day_state("KRW-BTC", "비트코인", 0.5)
-    state_i, state_t = state_c.copy(), state_c.copy()
+    backs = [
+        (module, SymbolTable(program, variables_array, module)),
+        (Interpreter(program), SymbolTable(program, variables_array)),
+        (SlicingInterpreter(program), SymbolTable(program, variables_array)),
+    ]
+    state = program.day_state("KRW-BTC", "비트코인", 0.5)
+    states = [state.copy() for _ in backs]
     schema = row_schema(market.kind, interval_s)
     signals = 0
     for i in range(lo, rows):
-        at = table.append(int(columns["row_time"][i]), np.array([columns[key][i] for key in schema.keys]))
+        values = np.array([columns[key][i] for key in schema.keys])
+        for _, table in backs:
+            assert table.append(int(columns["row_time"][i]), values) == i - lo
         flat = np.zeros_like(held[i])
         for name, position in (("mark", flat), ("buy", flat), ("sell", held[i])):
-            position_c, position_i, position_t = position.copy(), position.copy(), position.copy()
-            compiled = getattr(module, name)(inputs, sums, extremes, i, lo, variables_array, position_c, state_c)
-            walked = getattr(interpreter, name)(inputs, sums, extremes, i, lo, variables, position_i, state_i)
-            live = getattr(module, name)(table.inputs, table.sums, table.extremes, at, 0, variables_array, position_t, state_t)
+            after = position.copy()
+            batch = getattr(module, name)(inputs, sums, extremes, i, lo, variables_array, after, state)
             where = f"{name} row {i}\n{spell(sources[0], 'ko')}\n---\n{spell(sources[1], 'ko')}\n---\n{sources[2]}\n{variables}"
-            assert compiled == walked == live, where
-            np.testing.assert_array_equal(state_c, state_i, err_msg=where)
-            np.testing.assert_array_equal(state_c, state_t, err_msg=where)
-            np.testing.assert_array_equal(position_c, position_i, err_msg=where)
-            signals += compiled > 0
+            for (back, table), kept in zip(backs, states, strict=True):
+                own = position.copy()
+                live = getattr(back, name)(table.inputs, table.sums, table.extremes, i - lo, 0, variables_array, own, kept)
+                assert live == batch, (type(back).__name__, where)
+                assert kept.tobytes() == state.tobytes(), (type(back).__name__, where)
+                assert own.tobytes() == after.tobytes(), (type(back).__name__, where)
+            signals += batch > 0
     return signals
 
 

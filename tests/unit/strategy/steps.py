@@ -12,6 +12,7 @@ from domain.instruments import Market
 from domain.records import POSITION_INDEX, POSITION_SIZE
 from strategy import cache
 from strategy.compiler import source
+from strategy.features import PlainFeatures
 from strategy.interpreter import Interpreter
 from strategy.program import Program, build
 
@@ -36,8 +37,10 @@ class Both:
         windows = self.program.windows(self.variables.tolist())
         self.sums, self.extremes = self.module.make_sums(rows), self.module.make_extremes(rows)
         scratch = self.module.make_scratch(rows)
+        self.plain = PlainFeatures(self.program, windows)
         for lo, hi in zip(days, (*days[1:], rows), strict=True):
             self.module.fill_features(windows, self.inputs, self.sums, self.extremes, scratch, lo, lo, hi)
+            self.plain.fill(self.inputs, lo, lo, hi)
 
     def run(
         self, name: str, i: int, lo: int = 0, position: np.ndarray | None = None, state: np.ndarray | None = None
@@ -46,9 +49,9 @@ class Both:
         start = self.program.day_state("KRW-BTC", "비트코인", 0.5) if state is None else state
         held = np.zeros(POSITION_SIZE) if position is None else position
         out: list[tuple[Any, np.ndarray, np.ndarray]] = []
-        for back in (self.module, self.interpreter):
+        for back, features in ((self.module, self), (self.interpreter, self.plain)):
             s, p = start.copy(), held.copy()
-            result = getattr(back, name)(self.inputs, self.sums, self.extremes, i, lo, self.variables, p, s)
+            result = getattr(back, name)(self.inputs, features.sums, features.extremes, i, lo, self.variables, p, s)
             out.append((result, s, p))
         assert out[0][0] == out[1][0]
         np.testing.assert_array_equal(out[0][1], out[1][1])

@@ -1,0 +1,88 @@
+"""The features of the interpreter: running sums and window extremes in plain Python, a row at a time.
+
+The compiled step reads arrays that `strategy/kernels.py` fills; the interpreter reads these lists. Both are
+laid out alike (`Program.place`), so a look-back costs the same few reads whatever its window is. Nothing of
+the kernels is used: a sum is a Python integer, exact at any size.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy.program import Program
+
+
+class PlainFeatures:
+    """Features of one symbol's rows.
+
+    Parameters
+    ----------
+    program : Program
+        Says which features.
+    windows : sequence of int
+        Length of each of ``program.extremes``, from ``program.windows(variables)``.
+
+    Attributes
+    ----------
+    sums : list of list of int
+        ``sums[f][i + 1]`` is the sum of column f over the rows up to i, in units of 10^-decimals.
+    extremes : list of list of float
+        ``extremes[f][i]`` is the extreme of the window that ends at row i; of the last 2, 4, 8 … rows for the
+        features of ``program.levels``.
+    """
+
+    def __init__(self, program: Program, windows: Sequence[int] | NDArray[np.int64]) -> None:
+        self.program = program
+        self.sums: list[list[int]] = [[0] for _ in program.sums]
+        self.extremes: list[list[float]] = [[] for _ in range(program.n_extremes)]
+        self._windows = [int(one) for one in windows]
+        self._queues: list[deque[tuple[int, float]]] = [deque() for _ in program.extremes]
+        self._columns = {feature.key: program.columns.index(feature.key) for feature in program.features}
+
+    def fill(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
+        """Continue over rows i0 … i1−1 of the day that begins at row `lo`; what was there from i0 on is forgotten first."""
+        for sums in self.sums:
+            del sums[i0 + 1 :]
+        for extremes in self.extremes:
+            del extremes[i0:]
+        for i in range(i0, i1):
+            self._add({key: inputs[index] for key, index in self._columns.items()}, i, i - lo + 1)
+
+    def _add(self, columns: dict[str, NDArray[np.float64]], i: int, count: int) -> None:
+        program = self.program
+        for feature, sums in zip(program.sums, self.sums, strict=True):
+            sums.append(sums[-1] + round(float(columns[feature.key][i]) * 10.0**feature.decimals))
+        for f, feature in enumerate(program.extremes):
+            self.extremes[f].append(self._extreme(f, float(columns[feature.key][i]), i, count, feature.kind == "max"))
+        base = len(program.extremes)
+        for feature in program.levels:
+            self._add_levels(base, columns[feature.key], i, count, feature.kind == "levels_max")
+            base += program.n_levels
+
+    def _extreme(self, f: int, x: float, i: int, count: int, largest: bool) -> float:
+        """Return the extreme of the window by a monotonic queue: a row that a later one outdoes is never looked at again."""
+        queue = self._queues[f]
+        if count == 1:
+            queue.clear()
+        while queue and not ((queue[-1][1] > x) if largest else (queue[-1][1] < x)):
+            queue.pop()
+        queue.append((i, x))
+        if queue[0][0] <= i - self._windows[f]:
+            queue.popleft()
+        return queue[0][1]
+
+    def _add_levels(self, base: int, column: NDArray[np.float64], i: int, count: int, largest: bool) -> None:
+        """Continue the extremes of 2^k rows: the better of two neighbouring spans of half the length; 0 without that many rows."""
+        newer, older = float(column[i]), float(column[i - 1]) if count > 1 else 0.0
+        for k in range(1, self.program.n_levels + 1):
+            level = self.extremes[base + k - 1]
+            if count < 1 << k:
+                level.append(0.0)
+                continue
+            newer = (newer if newer > older else older) if largest else (newer if newer < older else older)
+            level.append(newer)
+            older = level[i - (1 << k)]
