@@ -51,8 +51,8 @@ def parse(text: str, side: str, market: Market, interval_s: int) -> Tree:
     assert isinstance(module, ast.Module)
     checker = StatementChecker(text, side, market, interval_s)
     try:
+        checker.find_locals(module.body)
         body = strip_tail(module.body, checker)
-        checker.find_locals(body)
         statements = checker.block(body, 0)
     except RecursionError:
         checker.errors.append(StrategyError("strategy.too_deep", 1, 1))
