@@ -25,6 +25,7 @@ from trading.venues import venue as find_venue
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
+from utility.text_file import read_text
 
 INTERVALS = {"1s": 1, "1m": 60}
 POLL_MS = 50
@@ -126,9 +127,7 @@ def _faults(path: str | None) -> tuple[dict[str, Any], ...]:
     if path is None:
         return ()
     try:
-        return tuple(msgspec.json.decode(Path(path).read_bytes(), type=list[dict[str, Any]]))
-    except OSError as error:
-        raise InputError("live.file", path=path, cause=error.strerror or str(error)) from error
+        return tuple(msgspec.json.decode(read_text(path), type=list[dict[str, Any]]))
     except msgspec.MsgspecError as error:
         raise InputError("exchange.faults_damaged", path=path, reason=str(error)) from error
 
@@ -143,7 +142,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     if found is None:
         return None
     name, version, buy, sell, variables = found
-    rows_since = () if args.rows_since is None else parse_rows_since(_read(args.rows_since))
+    rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
     program = build(buy, sell, market, INTERVALS[args.interval], rows_since)
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     return StrategyText(
@@ -171,7 +170,7 @@ def _texts(args: argparse.Namespace, code: str, data: DataDir, chosen: str) -> t
             raise InputError("backtest.two_strategies")
         if args.buy is None or args.sell is None:
             raise InputError("backtest.texts_missing")
-        return Path(args.buy).stem, "", _read(args.buy), _read(args.sell), {}
+        return Path(args.buy).stem, "", read_text(args.buy), read_text(args.sell), {}
     # Real money moves only by a strategy that somebody named.
     name = args.strategy or chosen or ("" if args.armed else FIRST_STRATEGY[args.interval])
     if not name:
@@ -180,15 +179,6 @@ def _texts(args: argparse.Namespace, code: str, data: DataDir, chosen: str) -> t
 
     title, buy, sell, variables = Strategies(data.library).texts(name, code)
     return title, "", buy, sell, dict(variables)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError("live.file", path=path, cause=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("live.file", path=path, cause=f"UTF-8, byte {error.start}") from error
 
 
 def _clock(text: str, default: int) -> int:

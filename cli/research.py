@@ -50,6 +50,7 @@ from trading.venues import market, markets
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
+from utility.text_file import read_text
 
 INTERVALS = {"1s": 1, "1m": 60}
 LATER_METHODS = ("sweep", "nsga2", "tpe", "cmaes", "random", "conditions")
@@ -117,15 +118,6 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
 # --- from arguments to a job ------------------------------------------------------------------------
 
 
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError("backtest.file", path=path, cause=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("backtest.file_encoding", path=path, byte=error.start) from error
-
-
 def _job(args: argparse.Namespace, data: DataDir) -> Job:
     if args.market is None:
         raise InputError("backtest.market_missing")
@@ -157,7 +149,7 @@ def _job(args: argparse.Namespace, data: DataDir) -> Job:
         to_time=until,
         symbols=None if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code),
         variables={**variables, **parse_sets(args.sets)},
-        rows_since=() if args.rows_since is None else parse_rows_since(_read(args.rows_since)),
+        rows_since=() if args.rows_since is None else parse_rows_since(read_text(args.rows_since)),
         source=args.source,
         strategy=name,
     )
@@ -173,7 +165,7 @@ def _texts(args: argparse.Namespace, data: DataDir) -> tuple[str, str, str, dict
         return Strategies(data.library).texts(args.strategy, args.market)
     if args.buy is None or args.sell is None:
         raise InputError("backtest.texts_missing")
-    return Path(args.buy).stem, _read(args.buy), _read(args.sell), {}
+    return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}
 
 
 def _executor(args: argparse.Namespace, settings: Settings) -> LocalExecutor:
@@ -322,7 +314,7 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
         "generations": settings.research.generations if args.generations is None else args.generations,
         "trials": args.trials,
         "seed": settings.research.seed if args.seed is None else args.seed,
-        "ranges": _read(args.ranges),
+        "ranges": read_text(args.ranges),
         "form": args.ranges_form or ("grid" if args.method == "grid" else "list"),
         "metrics": list(METRIC_KEYS),
     }

@@ -14,6 +14,7 @@ from cli.output import emit, language
 from domain.errors import InputError, StrategyError
 from domain.market_codes import FIRST_MARKET, MARKET_CODES
 from utility.text import has, sentence
+from utility.text_file import read_text
 
 INTERVALS = {"1s": 1, "1m": 60}
 
@@ -71,15 +72,6 @@ def _library(args: argparse.Namespace) -> Any:
     return Strategies(DataDir(args.data_dir).library)
 
 
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError("strategy.import_file", path=path, cause=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("strategy.import_file", path=path, cause=f"UTF-8, byte {error.start}") from error
-
-
 # --- check ----------------------------------------------------------------------------------------
 
 
@@ -106,7 +98,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     market, interval_s, side = find_market(args.market), INTERVALS[args.interval], args.side
     code = language(args)
     try:
-        tree = parse(_read(args.file), side, market, interval_s)
+        tree = parse(read_text(args.file), side, market, interval_s)
     except StrategyErrors as refused:
         errors = [explain(one, code) for one in refused.errors]
         emit(args, {"ok": False, "file": args.file, "errors": errors, "factors": [], "lookback": 0, "vars": 0})
@@ -206,8 +198,8 @@ def _save(args: argparse.Namespace) -> dict[str, Any]:
 
     bundle = Bundle(
         name=plain_name(args.name),
-        buy=_read(args.buy),
-        sell=_read(args.sell),
+        buy=read_text(args.buy),
+        sell=read_text(args.sell),
         markets=tuple(dict.fromkeys(args.market)),
         interval_s=INTERVALS[args.interval],
         variables=parse_variables(",".join(args.sets), "--set"),

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from domain.errors import InputError
 from domain.market_codes import COIN_MARKETS, FUTURES_MARKETS, MARKET_CODES, STOCK_MARKETS
+from utility.text_file import read_text
 
-MAX_FILE = 1 << 20
 MARKETS = MARKET_CODES
 _HEADING = re.compile(r"#\s*(strategy|markets|interval|vars|note)\s*:\s*(.*)$")
 _PART = re.compile(r"#\s*---\s*(buy|sell)\s*$")
@@ -150,13 +150,9 @@ def read_file(path: Path) -> list[Bundle]:
             if not found:
                 raise InputError("strategy.import_nothing", path=str(path))
             return found
-        if path.stat().st_size > MAX_FILE:
-            raise InputError("strategy.import_file", path=str(path), cause=f"> {MAX_FILE} bytes")
-        return [read_bundle(path.read_text("utf-8-sig"), str(path))]
     except OSError as error:
-        raise InputError("strategy.import_file", path=str(path), cause=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("strategy.import_file", path=str(path), cause=f"UTF-8, byte {error.start}") from error
+        raise InputError("file.unreadable", path=str(path), cause=error.strerror or str(error)) from error
+    return [read_bundle(read_text(path), str(path))]
 
 
 def read_stom(path: Path) -> list[Bundle]:

@@ -121,7 +121,7 @@ def test_same_arguments_same_hash_and_dates_are_included(data: Path, capsys: pyt
         ((*SETS, "--fees", "abc"), 2, "backtest.fees"),
         ((*SETS, "--symbols", "NO"), 2, "store.unknown_symbol"),
         ((*SETS, "--betting", "0"), 2, "backtest.betting"),
-        ((*SETS, "--rows-since", "/no/such/file"), 2, "backtest.file"),
+        ((*SETS, "--rows-since", "/no/such/file"), 2, "file.unreadable"),
     ],
 )
 def test_bad_words_are_refused_with_a_sentence(
