@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import threading
 from collections import deque
@@ -209,5 +210,7 @@ def _control(message: Message) -> ControlMessage:
 
 
 def main(config: ProcessConfig) -> int:
-    """Run the exchange."""
+    """Run the exchange, behind those that trade: a real venue would not share their processor."""
+    if hasattr(os, "nice"):
+        os.nice(5)
     return ExchangeProcess(config).run()

@@ -425,7 +425,7 @@ class Ledger:
         if not venue_order_id:
             return None
         row = self._connection.execute(
-            "SELECT * FROM orders WHERE venue_order_id = ? AND instrument_id = ?", (venue_order_id, instrument_id)
+            "SELECT * FROM orders WHERE venue_order_id = ? AND venue_order_id != '' AND instrument_id = ?", (venue_order_id, instrument_id)
         ).fetchone()
         return None if row is None else order_from_row(row)
 

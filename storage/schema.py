@@ -65,6 +65,7 @@ intents = Table(
     Column("observed", Float, nullable=False),
     _int("epoch"),
     _int("utc_ns"),
+    sqlite_with_rowid=False,
 )
 """Every intent with the decision on it, refused ones too (P6)."""
 
@@ -96,6 +97,7 @@ orders = Table(
     _int("deadline_ns"),  # UTC: before it nobody may conclude that the venue never got the order
     _int("created_ns"),
     _int("updated_ns"),
+    sqlite_with_rowid=False,
 )
 """One row an intent; a new attempt changes `attempt` and the client id, the old one stays in events."""
 
@@ -114,6 +116,7 @@ venue_orders = Table(
     Column("price", Text),
     _text("state"),
     _int("updated_ns"),
+    sqlite_with_rowid=False,
 )
 """What the venue says it holds for this account, whoever owns it: exposure is counted from here."""
 
@@ -156,6 +159,7 @@ positions = Table(
     Column("realised", Float, nullable=False),
     _text("owner"),
     _int("updated_ns"),
+    sqlite_with_rowid=False,
 )
 
 round_trips = Table(
@@ -182,7 +186,7 @@ events = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("prev_hash", LargeBinary, nullable=False),
-    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
     _int("epoch"),
     _text("type"),
     _text("source"),
@@ -200,6 +204,7 @@ reservations = Table(
     _int("side"),
     _text("qty"),
     _text("amount"),
+    sqlite_with_rowid=False,
 )
 """What live and in-doubt orders may still take; deleted when the order ends."""
 
@@ -227,7 +232,7 @@ latch = Table(
 )
 """The kill switch as last journalled; the file beside the ledger may be newer."""
 
-cursors = Table("cursors", metadata, Column("name", Text, primary_key=True), _text("value"))
+cursors = Table("cursors", metadata, Column("name", Text, primary_key=True), _text("value"), sqlite_with_rowid=False)
 
 adjustments = Table(
     "adjustments",
@@ -253,8 +258,8 @@ outbox = Table(
     _int("acked"),
 )
 
-Index("orders_state", orders.c.state)
-Index("orders_venue", orders.c.venue_order_id)
+# Every page that a transaction touches is written twice and synced while an order waits (docs/performance.md):
+# no row ids beside text keys, no index that a start could do without, none on what an order does not have yet.
+Index("orders_venue", orders.c.venue_order_id, sqlite_where=orders.c.venue_order_id != "")
 Index("fills_order", fills.c.client_order_id)
 Index("fills_venue_order", fills.c.venue_order_id)
-Index("intents_time", intents.c.utc_ns)

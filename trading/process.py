@@ -86,6 +86,10 @@ class ChildProcess:
     def on_tick(self, now_s: float) -> None:
         """Called at least every TICK_MS."""
 
+    def patience_ms(self) -> int:
+        """Return how long the loop may wait for input."""
+        return TICK_MS
+
     def on_command(self, command: Command) -> dict[str, Any]:
         """Obey a command and return the answer's fields; a StomError becomes a refusal."""
         raise StomError("process.unknown_command", name=command.name)
@@ -150,7 +154,7 @@ class ChildProcess:
         return self.exit_status
 
     def _round(self) -> None:
-        for endpoint in self.bus.poll(TICK_MS):
+        for endpoint in self.bus.poll(self.patience_ms()):
             if endpoint is self.wake:
                 self.wake.clear()
                 self.on_wake()

@@ -33,6 +33,7 @@ from domain.settings import Settings
 from trading import run_file
 from trading.children import Child
 from trading.market_run import MarketRun, without_keys
+from utility.awake import Awake
 from utility.build import build
 from utility.bus import Bus, Dealer, Keys, Router, Subscriber, make_keys
 from utility.lock import FileLock
@@ -83,6 +84,7 @@ class Supervisor:
         self.settings = settings
         self._view = view
         self._lock = FileLock(data_dir.lock, "run.locked").acquire()
+        self._awake = Awake()
         self.files = LogFiles(data_dir.logs)
         install(FileHandler(self.files), log_level or settings.general.log_level)
         left = self._left_behind()
@@ -113,6 +115,8 @@ class Supervisor:
         """Start the processes of a market; they come up while `poll` is called."""
         if options.market in self.markets:
             raise InputError("market.running", market=options.market)
+        if self.settings.processes.keep_awake:
+            self._awake.start()
         run = MarketRun(
             options,
             self.settings,
@@ -142,6 +146,8 @@ class Supervisor:
         if view.orders is not None:
             view.orders.close()
         del self.markets[code]
+        if not self.markets:
+            self._awake.close()
         self._save()
 
     def kill(self, level: str, actor: str = "person", reason: str = "") -> None:

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import InputError, RefusedError, StomError, VenueError
@@ -46,6 +45,7 @@ from trading import matching, numbers, positions, risk
 from trading.desk import Options
 from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place, Query, Stop, TakeSnapshot
 from trading.latency import Latency
+from trading.listeners import Listeners
 from trading.process import ChildProcess
 from trading.risk import READY
 from trading.trader import Trader
@@ -63,19 +63,11 @@ from utility.sequence import ROWS, Hole
 log = logging.getLogger(__name__)
 
 TIMER_S = 0.05
-RESEND_S = 1.0
-RESEND_MAX = 500
+GROUP_NS = 3_000_000
+"""What the venue says within so long after a commit shares the next one: an intent would wait behind each."""
 TABLE_RETRY_S = 0.5
 CRASHED = 137
 """Status of a trader that died at a crash point: as if it had been killed."""
-
-
-@dataclass
-class _Peer:
-    """A listener on `orders`."""
-
-    acked: int = -1  # −1: has not asked for a snapshot yet
-    told_s: float = 0.0
 
 
 class TraderProcess(ChildProcess):
@@ -88,12 +80,12 @@ class TraderProcess(ChildProcess):
         self.clock = SystemClock()
         self.latency = Latency()
         self.orders: Router[OrdersMessage]
+        self.listeners: Listeners
         self.core: Trader | None = None
         self.broker: Broker | None = None
         self.rows_in: Subscriber[MarketMessage] | None = None
         self.steps: Dealer[StepsMessage] | None = None
         self._updates: deque[BrokerUpdate | AccountSnapshot | VenueError] = deque()
-        self._peers: dict[str, _Peer] = {}
         self._senders: dict[str, str] = {}
         self._pages: Codec[MarketMessage] = Codec(MarketMessage)
         self._market_at = ("", "")
@@ -102,6 +94,7 @@ class TraderProcess(ChildProcess):
         self._table_due_s = 0.0
         self._has_table = False
         self._timer_s = 0.0
+        self._applied_ns = 0
         self._frames: dict[str, int] = {}
         self._step = 0  # the market barrier that came last
         self._strategy_step = 0  # the strategy's
@@ -115,6 +108,7 @@ class TraderProcess(ChildProcess):
         for module in (numbers, matching, positions, risk):
             module.warm()
         self.orders = self.bus.router(OrdersMessage)
+        self.listeners = Listeners(self.orders)
         return {"orders": self.orders.address}
 
     # --- connecting -------------------------------------------------------------------------------------
@@ -199,6 +193,11 @@ class TraderProcess(ChildProcess):
             return
         if not self.config.lockstep:
             self._read_orders()  # an intent does not wait behind the commit of what the venue said
+            if self.clock.mono_ns() - self._applied_ns < GROUP_NS:
+                return  # `on_tick` comes back for it
+        self._take_updates(core)
+
+    def _take_updates(self, core: Trader) -> None:
         batch: list[BrokerUpdate] = []
         while self._updates:
             update = self._updates.popleft()
@@ -210,7 +209,9 @@ class TraderProcess(ChildProcess):
             if isinstance(update, BrokerOutcome) and update.sent_ns:
                 self.latency.on_sent(update.client_order_id, update.sent_ns)
             batch.append(update)
-        self._apply(batch)
+        if batch:
+            self._apply(batch)
+            self._applied_ns = self.clock.mono_ns()
         self._go_on()
 
     def _apply(self, batch: list[BrokerUpdate]) -> None:
@@ -245,12 +246,13 @@ class TraderProcess(ChildProcess):
             self._judge(intents)
             intents = []
             if isinstance(message, Snapshot):
-                self._peers[peer] = _Peer(core.desk.ledger.outbox_seq, time.monotonic())
+                self.listeners.joined(peer, core.desk.ledger.outbox_seq)
                 for effect in core.picture():
                     if isinstance(effect, Emit):
                         self.orders.send(peer, effect.message)
             elif isinstance(message, OutboxAck):
-                self._acknowledge(peer, message.seq)
+                floor = self.listeners.acknowledge(peer, message.seq)
+                self._do(core.on_message(OutboxAck(seq=floor), self._now()))
             elif isinstance(message, Barrier):
                 self._strategy_step = max(self._strategy_step, message.n)
             else:
@@ -269,20 +271,12 @@ class TraderProcess(ChildProcess):
             self.latency.on_intent(intent.intent_id, intent.read_ns, now.mono_ns, commit_ns, done_ns)
         self._do(effects)
 
-    def _acknowledge(self, peer: str, seq: int) -> None:
-        core = self.core
-        assert core is not None
-        known = self._peers.setdefault(peer, _Peer())
-        known.acked = max(known.acked, seq)
-        # What no strategy has handled yet is kept, whatever the screen has seen.
-        strategies = [one.acked for name, one in self._peers.items() if ".strategy." in name]
-        floor = max(strategies) if strategies else known.acked
-        self._do(core.on_message(OutboxAck(seq=floor), self._now()))
-
     def _read_rows(self) -> None:
         core, rows_in = self.core, self.rows_in
         if core is None or rows_in is None:
             return
+        if not self.config.lockstep:
+            self._read_orders()  # of a row and an intent that are both here the intent goes first
         for item in rows_in.receive(time.monotonic()):
             if isinstance(item, Hole):
                 log.warning("event=rows_missing from=%d to=%d epoch_changed=%s", item.from_seq, item.to_seq, item.epoch_changed)
@@ -316,7 +310,7 @@ class TraderProcess(ChildProcess):
             return
         if self._strategy_step < step or self._updates or core.unsettled():
             return
-        if self._needed_seq and self._strategy_acked() < self._needed_seq:
+        if self._needed_seq and self.listeners.strategy_acked() < self._needed_seq:
             return
         if any(self._frames.get(connection, 0) < count for connection, count in self._wait.items()):
             return
@@ -325,9 +319,6 @@ class TraderProcess(ChildProcess):
             return
         self._told_step = step
         self.steps.send(StepDone(n=step, private_frames=dict(self._frames)))
-
-    def _strategy_acked(self) -> int:
-        return max((peer.acked for name, peer in self._peers.items() if ".strategy." in name), default=1 << 62)
 
     # --- effects ------------------------------------------------------------------------------------------------
 
@@ -376,33 +367,19 @@ class TraderProcess(ChildProcess):
         seq = int(getattr(message, "outbox_seq", 0))
         if seq:
             self._needed_seq = seq
-        now = time.monotonic()
-        for peer, state in self._peers.items():
-            if state.acked < 0:
-                continue
-            if self.orders.send(peer, message) and seq and seq == state.acked + 1:
-                state.told_s = now
-
-    def _send_again(self, now_s: float) -> None:
-        """Repeat what a listener has not acknowledged for a second (reliability 4.8)."""
-        core = self.core
-        if core is None:
-            return
-        last = core.desk.ledger.outbox_seq
-        for peer, state in list(self._peers.items()):
-            if not 0 <= state.acked < last or now_s - state.told_s < RESEND_S:
-                continue
-            state.told_s = now_s
-            for message in core.outbox_since(state.acked)[:RESEND_MAX]:
-                if not self.orders.send(peer, message):
-                    break
+        self.listeners.tell(message, seq)
 
     # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def patience_ms(self) -> int:
+        return min(super().patience_ms(), GROUP_NS // 1_000_000) if self._updates else super().patience_ms()
 
     def on_tick(self, now_s: float) -> None:
         core = self.core
         if core is None:
             return
+        if self._updates and not self.config.lockstep and self.clock.mono_ns() - self._applied_ns >= GROUP_NS:
+            self._take_updates(core)
         if self.rows_in is not None:
             if not self._has_table and now_s >= self._table_due_s:
                 self._table_due_s = now_s + TABLE_RETRY_S
@@ -411,7 +388,7 @@ class TraderProcess(ChildProcess):
         if now_s >= self._timer_s:
             self._timer_s = now_s + TIMER_S
             self._do(core.on_timer(self._now()))
-            self._send_again(now_s)
+            self.listeners.tell_again(now_s, core.desk.ledger.outbox_seq, core.outbox_since)
             self._go_on()
 
     def on_command(self, command: Command) -> dict[str, Any]:

@@ -28,7 +28,7 @@ CREATE TABLE cursors (
     name TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (name)
-)
+) WITHOUT ROWID
     """,
     """
 CREATE TABLE epochs (
@@ -51,8 +51,7 @@ CREATE TABLE events (
     payload TEXT NOT NULL,
     mono_ns BIGINT NOT NULL,
     utc_ns BIGINT NOT NULL,
-    PRIMARY KEY (seq),
-    UNIQUE (hash)
+    PRIMARY KEY (seq)
 )
     """,
     """
@@ -108,7 +107,7 @@ CREATE TABLE intents (
     epoch BIGINT NOT NULL,
     utc_ns BIGINT NOT NULL,
     PRIMARY KEY (intent_id)
-)
+) WITHOUT ROWID
     """,
     """
 CREATE TABLE latch (
@@ -142,7 +141,7 @@ CREATE TABLE positions (
     owner TEXT NOT NULL,
     updated_ns BIGINT NOT NULL,
     PRIMARY KEY (instrument_id)
-)
+) WITHOUT ROWID
     """,
     """
 CREATE TABLE reservations (
@@ -152,7 +151,7 @@ CREATE TABLE reservations (
     qty TEXT NOT NULL,
     amount TEXT NOT NULL,
     PRIMARY KEY (client_order_id)
-)
+) WITHOUT ROWID
     """,
     """
 CREATE TABLE round_trips (
@@ -204,7 +203,7 @@ CREATE TABLE venue_orders (
     state TEXT NOT NULL,
     updated_ns BIGINT NOT NULL,
     PRIMARY KEY (instrument_id, venue_order_id, trading_day)
-)
+) WITHOUT ROWID
     """,
     """
 CREATE TABLE orders (
@@ -236,13 +235,11 @@ CREATE TABLE orders (
     PRIMARY KEY (intent_id),
     FOREIGN KEY(intent_id) REFERENCES intents (intent_id),
     UNIQUE (client_order_id)
-)
+) WITHOUT ROWID
     """,
     "CREATE INDEX fills_order ON fills (client_order_id)",
     "CREATE INDEX fills_venue_order ON fills (venue_order_id)",
-    "CREATE INDEX intents_time ON intents (utc_ns)",
-    "CREATE INDEX orders_state ON orders (state)",
-    "CREATE INDEX orders_venue ON orders (venue_order_id)",
+    "CREATE INDEX orders_venue ON orders (venue_order_id) WHERE venue_order_id != ''",
 )
 
 
