@@ -6,19 +6,29 @@ Every request is signed by itself; there is no session. Source: protocols/binanc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
 from coin.binance import paper_orders as orders
-from coin.binance.paper_auth import ApiError
+from coin.binance.paper_auth import ApiError, Limits, Signatures
 from coin.binance.paper_views import account_position, cancel_row, execution_report, order_row
-from domain.exchange import Frame, PaperUpdate
-
-if TYPE_CHECKING:
-    from coin.binance.paper import BinanceDialect
+from domain.exchange import ExchangeCore, Frame, PaperOrder, PaperUpdate
 
 _MS = 1_000_000
+
+
+class Venue(Protocol):
+    """What a connection needs of the venue it belongs to; its REST side answers with the same."""
+
+    core: ExchangeCore
+    limits: Limits
+    signatures: Signatures
+
+    def code(self, index: int) -> str: ...
+    def submit(self, params: dict[str, str], now: int) -> dict[str, Any]: ...
+    def open_orders(self, params: dict[str, str]) -> list[PaperOrder]: ...
+    def account(self, params: dict[str, str]) -> dict[str, Any]: ...
 
 
 class ApiSession:
@@ -26,8 +36,8 @@ class ApiSession:
 
     is_private = True
 
-    def __init__(self, dialect: BinanceDialect) -> None:
-        self._dialect = dialect
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
         self._subscription: int | None = None
         self._next = 0
         self._wall_ns = 0
@@ -69,17 +79,17 @@ class ApiSession:
         if known is None:
             raise ApiError(-1020, f"Unsupported method '{method}'.")
         weight, is_signed, run = known
-        limits = self._dialect.limits
+        limits = self._venue.limits
         limits.use(weight, self._wall_ns)
         if is_signed:
-            self._dialect.signatures.check_sorted(params, self._wall_ns)
+            self._venue.signatures.check_sorted(params, self._wall_ns)
         result = run(params)
         if method in ("order.place", "order.cancel"):
             limits.weight.give_back(weight, self._wall_ns)
         return result
 
     def _limits(self) -> list[dict[str, object]]:
-        return self._dialect.limits.rows(self._wall_ns)
+        return self._venue.limits.rows(self._wall_ns)
 
     def _answer(self, number: Any, result: Any) -> Frame:
         return msgspec.json.encode({"id": number, "status": 200, "result": result, "rateLimits": self._limits()}).decode()
@@ -117,21 +127,21 @@ class ApiSession:
         }
 
     def _place(self, params: dict[str, str]) -> Any:
-        return self._dialect.submit(params, self._wall_ns)
+        return self._venue.submit(params, self._wall_ns)
 
     def _cancel(self, params: dict[str, str]) -> Any:
-        order = orders.cancel(self._dialect.core, params)
-        return cancel_row(order, self._dialect.code(order.instrument))
+        order = orders.cancel(self._venue.core, params)
+        return cancel_row(order, self._venue.code(order.instrument))
 
     def _order(self, params: dict[str, str]) -> Any:
-        order = orders.find_order(self._dialect.core, params, ApiError(-2013, "Order does not exist."))
-        return order_row(order, self._dialect.code(order.instrument))
+        order = orders.find_order(self._venue.core, params, ApiError(-2013, "Order does not exist."))
+        return order_row(order, self._venue.code(order.instrument))
 
     def _open(self, params: dict[str, str]) -> Any:
-        return [order_row(order, self._dialect.code(order.instrument)) for order in self._dialect.open_orders(params)]
+        return [order_row(order, self._venue.code(order.instrument)) for order in self._venue.open_orders(params)]
 
     def _account(self, params: dict[str, str]) -> Any:
-        return self._dialect.account(params)
+        return self._venue.account(params)
 
     # --- events -------------------------------------------------------------------------------------------
 
@@ -142,7 +152,7 @@ class ApiSession:
         if self._subscription is None:
             return []
         if update.order is not None:
-            event = execution_report(update, self._dialect.code(update.order.instrument))
+            event = execution_report(update, self._venue.code(update.order.instrument))
         else:
             event = account_position(update)
         if event is None:
