@@ -109,3 +109,18 @@ def has_display(environ=None, platform=sys.platform):
     if environ.get("QT_QPA_PLATFORM", "").split(":")[0] in ("offscreen", "minimal", "vnc", "linuxfb", "eglfs"):
         return True
     return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
+def choose_platform(environ=None, platform=sys.platform):
+    """Let a program that must have a window run without a screen: Qt is told to paint offscreen when there is none.
+
+    Returns
+    -------
+    bool
+        Whether the window will be seen.
+    """
+    environ = os.environ if environ is None else environ
+    if has_display(environ, platform):
+        return True
+    environ["QT_QPA_PLATFORM"] = "offscreen"
+    return False

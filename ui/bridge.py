@@ -28,6 +28,8 @@ BATCH_S = 1 / 15
 HEALTH_S = 0.5
 STATS_S = 3.0
 POLL_MS = 10
+PACE_S = 1 / 30
+"""Once every process is up, input is gathered so long before it is read: a turn costs more than what it reads."""
 EVENTS_BYTES_MAX = 64 * 4_000
 
 
@@ -140,6 +142,7 @@ class Bridge(QObject):
         """Stop every market and end the thread; False when that took longer than `timeout_s`."""
         self._stop.set()
         self._taken.set()
+        self.ask("stop_all", lambda supervisor: None)  # ends a wait for requests
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -222,7 +225,7 @@ class Bridge(QObject):
         asked: set[int] = set()
         loaded: set[str] = set()
         while not self._stop.is_set():
-            self._answer(supervisor)
+            self._answer(supervisor, PACE_S if self._is_settled(supervisor) else 0.0)
             try:
                 heard = supervisor.poll(POLL_MS)
             except StomError as error:
@@ -252,12 +255,20 @@ class Bridge(QObject):
                 self._load_profit(supervisor, loaded)
         supervisor.close()
 
-    def _answer(self, supervisor: Any) -> None:
+    @staticmethod
+    def _is_settled(supervisor: Any) -> bool:
+        """Tell whether nobody waits for an address or an answer of main: while processes come up every turn counts."""
+        children = supervisor.children()
+        return bool(children) and all(child.is_ready for child in children)
+
+    def _answer(self, supervisor: Any, pace_s: float) -> None:
+        """Carry out what was asked; wait so long for the first request when there is none."""
         while True:
             try:
-                what, do = self._asks.get_nowait()
+                what, do = self._asks.get(timeout=pace_s) if pace_s else self._asks.get_nowait()
             except queue.Empty:
                 return
+            pace_s = 0.0
             try:
                 self.done.emit(what, do(supervisor))
             except StomError as error:

@@ -33,6 +33,8 @@ from utility.paths import DEFAULT_ROOT, DataDir
 
 log = logging.getLogger(__name__)
 FIRST_STRATEGY = "데모_돌파"
+LOADED_MS = 20_000
+"""By then everything is loaded, also when no market was started."""
 
 
 def make_application(settings: Settings) -> QApplication:
@@ -140,6 +142,9 @@ def run(
 
 def make_window(place: DataDir, settings: Settings) -> MainWindow:  # noqa: F821 - imported below, after Qt is set up
     """Return the window with its bridge and library; nothing is started."""
+    from ui import garbage
+
+    garbage.rest()
     from coin.markets import BINANCE, UPBIT
     from ui.bridge import Bridge
     from ui.library import StoreLibrary
@@ -150,7 +155,10 @@ def make_window(place: DataDir, settings: Settings) -> MainWindow:  # noqa: F821
 
         return Supervisor(place, settings)
 
-    return MainWindow(Bridge(make_supervisor), StoreLibrary(place.library), settings, (UPBIT, BINANCE), place)
+    window = MainWindow(Bridge(make_supervisor), StoreLibrary(place.library), settings, (UPBIT, BINANCE), place)
+    window.bridge.profit_ready.connect(garbage.settle)
+    QTimer.singleShot(LOADED_MS, garbage.settle)
+    return window
 
 
 def _last_choice(window: MainWindow, is_first: bool) -> list[str]:  # noqa: F821

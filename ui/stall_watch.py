@@ -22,10 +22,14 @@ KEPT = 500
 
 @dataclass(frozen=True)
 class Stall:
-    """One stall: when it began (seconds after the watch), how long, and the innermost frames."""
+    """One stall: when it began (seconds after the watch), how long, how much of it this thread computed, and the innermost frames.
+
+    What a thread does not compute it waits for: another process has the processor, or another thread the interpreter.
+    """
 
     at_s: float
     ms: float
+    cpu_ms: float
     where: tuple[str, ...]
 
 
@@ -47,6 +51,8 @@ class StallWatch(QObject):
         self._main = threading.get_ident()
         self._began = time.perf_counter()
         self._last = self._began
+        self._cpu_began = self._cpu_last = 0.0
+        self._process_began = 0.0
         self._where: tuple[str, ...] = ()
         self._sampled = False
         self._stop = threading.Event()
@@ -65,6 +71,8 @@ class StallWatch(QObject):
     def reset(self) -> None:
         """Forget what was measured so far."""
         self._began = self._last = time.perf_counter()
+        self._cpu_began = self._cpu_last = time.thread_time()
+        self._process_began = time.process_time()
         self.stalls.clear()
         self.beats, self.worst_ms = 0, 0.0
 
@@ -76,23 +84,32 @@ class StallWatch(QObject):
             self._thread.join(1.0)
 
     def figures(self) -> dict[str, Any]:
-        """Return seconds watched, beats, the worst stall and every stall longer than `report_ms`, in milliseconds."""
+        """Return seconds watched, processor time, beats, the worst stall and every stall longer than `report_ms`, in milliseconds.
+
+        Called in the watched thread. `thread_cpu_pct` is this thread's share of one core, `process_cpu_pct` the whole process's.
+        """
+        span = max(time.perf_counter() - self._began, 1e-9)
         return {
-            "seconds": round(time.perf_counter() - self._began, 3),
+            "seconds": round(span, 3),
+            "thread_cpu_pct": round((time.thread_time() - self._cpu_began) / span * 100, 1),
+            "process_cpu_pct": round((time.process_time() - self._process_began) / span * 100, 1),
             "beats": self.beats,
             "worst_ms": round(self.worst_ms, 1),
             "report_ms": self.report_ms,
-            "stalls": [{"at_s": round(s.at_s, 3), "ms": round(s.ms, 1), "where": list(s.where)} for s in self.stalls],
+            "stalls": [
+                {"at_s": round(s.at_s, 3), "ms": round(s.ms, 1), "cpu_ms": round(s.cpu_ms, 1), "where": list(s.where)} for s in self.stalls
+            ],
         }
 
     def _beat(self) -> None:
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.thread_time()
         late = max((now - self._last) * 1000 - BEAT_MS, 0.0)
-        self._last = now
+        computed = (cpu - self._cpu_last) * 1000
+        self._last, self._cpu_last = now, cpu
         self.beats += 1
         self.worst_ms = max(self.worst_ms, late)
         if late > self.report_ms and len(self.stalls) < KEPT:
-            self.stalls.append(Stall(now - self._began - late / 1000, late, self._where))
+            self.stalls.append(Stall(now - self._began - late / 1000, late, computed, self._where))
         self._where, self._sampled = (), False
 
     def _watch(self) -> None:

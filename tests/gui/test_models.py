@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import Qt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PyQt5.QtCore import QPersistentModelIndex, Qt
 
 from coin.markets import UPBIT
 from domain import messages as m
@@ -16,9 +18,11 @@ from tests.gui.made_feed import MadeFeed
 from ui import format as fmt
 from ui.bridge import Conflated
 from ui.models.market_state import MarketState
+from ui.models.records import Records
 from ui.models.research_request import ResearchRequest, as_lists, grid_size, propose_ranges
 from ui.models.series import RowSeries
-from ui.models.table import Column, FilterProxy, TableModel
+from ui.models.table import RAW, Column, TableModel
+from ui.widgets.data_table import DataTable
 
 
 @pytest.fixture(scope="module")
@@ -34,33 +38,101 @@ def state(qapp: object, heard: list[m.Message]) -> MarketState:
     return made
 
 
-def test_a_batch_is_one_change_not_a_reset(qtbot: object) -> None:
-    model = TableModel((Column("a", "ui.col.name"), Column("b", "ui.col.price")))
+def records(*values: object, limit: int = 0) -> Records:
+    made = Records((Column("a", "ui.col.name", format=lambda v, r: f"{v:,.0f}"), Column("b", "ui.col.price")), limit=limit)
+    made.upsert((i, SimpleNamespace(a=value, b=i)) for i, value in enumerate(values))
+    return made
+
+
+def shown(model: TableModel) -> list[str]:
+    return [model.index(row, 0).data() for row in range(model.rowCount())]
+
+
+def test_a_batch_is_told_once_by_key(qtbot: object) -> None:
+    model = records(*range(10))
+    told: list[object] = []
+    model.changed.connect(told.append)
+    model.removed.connect(told.append)
+    model.reset.connect(lambda: told.append("reset"))
+    model.upsert([(2, SimpleNamespace(a=2, b=9)), (7, SimpleNamespace(a=7, b=9))])
+    model.remove([3, 99])
+    assert told == [[2, 7], [3]]
+    assert model.count == 9
+    assert model.record(2).b == 9
+
+
+def test_the_oldest_records_go_when_there_are_too_many(qtbot: object) -> None:
+    model = records(*range(5), limit=5)
+    model.upsert([(5, SimpleNamespace(a=5, b=5)), (6, SimpleNamespace(a=6, b=6))])
+    assert model.keys == [2, 3, 4, 5, 6]
+
+
+def test_sort_puts_unknown_first_and_compares_numbers(qtbot: object, qtmodeltester: object) -> None:
+    model = TableModel(records(1000.0, 9.0, float("nan"), 200.0))
+    qtmodeltester.check(model)  # type: ignore[attr-defined]
+    model.sort(0, Qt.AscendingOrder)
+    assert shown(model)[1:] == ["9", "200", "1,000"]
+    model.sort(0, Qt.DescendingOrder)
+    assert shown(model)[:3] == ["1,000", "200", "9"]
+    model.set_filter(lambda record: record.a == record.a and record.a > 100)
+    assert shown(model) == ["1,000", "200"]
+
+
+def test_a_tick_changes_rows_and_moves_them_later(qtbot: object) -> None:
+    source = records(*(float(value) for value in range(10)))
+    model = TableModel(source)
+    model.sort(0, Qt.DescendingOrder)
     changes, resets = [], []
     model.dataChanged.connect(lambda first, last: changes.append((first.row(), last.row())))
     model.modelReset.connect(lambda: resets.append(1))
-    model.upsert((i, SimpleNamespace(a=i, b=i)) for i in range(10))
-    model.upsert([(2, SimpleNamespace(a=2, b=9)), (7, SimpleNamespace(a=7, b=9))])
-    assert changes == [(2, 7)]
+    source.record(0).a = 100.0
+    source.touch([0, 1, 5])
+    assert changes == [(4, 4), (8, 9)]
+    held = QPersistentModelIndex(model.index(model.row_of(0), 0))
+    assert held.row() == 9
+    qtbot.waitUntil(lambda: model.row_of(0) == 0, timeout=3_000)  # type: ignore[attr-defined]
+    assert held.row() == 0  # what is selected stays selected while rows move
     assert not resets
-    assert model.rowCount() == 10
-    model.remove([3])
-    assert model.row_of(7) == 6
 
 
-def test_sort_puts_unknown_first_and_compares_numbers(qtbot: object) -> None:
-    model = TableModel((Column("a", "ui.col.price", format=lambda v, r: f"{v:,.0f}"),))
-    model.upsert((i, SimpleNamespace(a=value)) for i, value in enumerate((1000.0, 9.0, float("nan"), 200.0)))
-    proxy = FilterProxy(model)
-    proxy.sort(0, Qt.AscendingOrder)
-    shown = [proxy.index(row, 0).data() for row in range(4)]
-    assert shown[1:] == ["9", "200", "1,000"]
-    proxy.set_filter(lambda record: record.a == record.a and record.a > 100)
-    assert proxy.rowCount() == 2
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("iud"), st.integers(0, 9), st.integers(-3, 3)), max_size=40), st.booleans())
+def test_rows_are_what_sorting_everything_gives(steps: list[tuple[str, int, int]], descending: bool) -> None:
+    source = records()
+    model = TableModel(source)
+    model.sort(0, Qt.DescendingOrder if descending else Qt.AscendingOrder)
+    for word, key, value in steps:
+        if word == "d":
+            source.remove([key])
+        elif source.record(key) is None:
+            source.upsert([(key, SimpleNamespace(a=value, b=0))])
+        elif word == "u":
+            source.record(key).a = value
+            source.touch([key])
+            model.sort(0, Qt.DescendingOrder if descending else Qt.AscendingOrder)
+    values = [source.record(key).a for key in source.keys]
+    assert [model.index(row, 0).data(RAW) for row in range(model.rowCount())] == sorted(values, reverse=descending)
+    assert all(model.key(model.row_of(key)) == key for key in source.keys)
+
+
+def test_a_tick_repaints_only_what_reads_differently(qtbot: object) -> None:
+    source = records(*(float(value) for value in range(10)))
+    table = DataTable(source, "t")
+    table.resize(300, 400)
+    table.show()
+    table.grab()
+    asked: list[object] = []
+    table.viewport().update = lambda *box: asked.append(box)
+    source.touch([3, 4])
+    assert asked == []
+    source.record(3).b = 77
+    source.touch([3, 4])
+    assert len(asked) == 1
+    table.deleteLater()
 
 
 def test_watchlist_shows_the_newest_row(state: MarketState) -> None:
-    assert state.watch.rowCount() == 10
+    assert state.watch.count == 10
     for index in range(10):
         record, rows = state.watch.record(index), state.series(index)
         assert record.price == rows.column("last_price")[-1]
@@ -116,7 +188,7 @@ def test_positions_are_valued_after_fees(state: MarketState) -> None:
 
     params = market_params(UPBIT, dt.date(2026, 11, 20))
     state.use_profit(lambda cost, value, sign: profit(params, cost, value, sign))
-    assert state.positions.rowCount() > 0
+    assert state.positions.count > 0
     for record in state.positions.records:
         pnl, share = profit(params, record.cost, record.value, 1)
         assert (record.pnl, record.return_pct) == (pnl, share)
@@ -124,9 +196,9 @@ def test_positions_are_valued_after_fees(state: MarketState) -> None:
 
 
 def test_a_fill_told_twice_is_shown_once(state: MarketState, heard: list[m.Message]) -> None:
-    before, marks = state.fills.rowCount(), sum(len(found) for found in state.marks.values())
+    before, marks = state.fills.count, sum(len(found) for found in state.marks.values())
     state.apply([one for one in heard if isinstance(one, m.FillUpdate)])
-    assert state.fills.rowCount() == before
+    assert state.fills.count == before
     assert sum(len(found) for found in state.marks.values()) == marks
 
 

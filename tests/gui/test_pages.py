@@ -29,7 +29,7 @@ def running(make_window: Callable[..., MainWindow], qtbot: Any, supervisor: Scri
     supervisor.history_s, supervisor.step_s = 420, 0.0
     window = make_window("ko")
     window.begin(["upbit"])
-    qtbot.waitUntil(lambda: window.state.positions.rowCount() > 0 and window.state.account is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: window.state.positions.count > 0 and window.state.account is not None, timeout=60_000)
     qtbot.waitUntil(lambda: window.names != [], timeout=10_000)
     return window
 
@@ -94,7 +94,7 @@ def test_language_switch_writes_everything_again(running: MainWindow) -> None:
     assert running.top.start.text() == "매매 중지"
     running.actions["language"].trigger()
     assert running.top.start.text() == "Stop"
-    assert running.live.watch.source.headerData(0, Qt.Horizontal) == "Name"
+    assert running.live.watch.shown.headerData(0, Qt.Horizontal) == "Name"
     assert running.rail_buttons["live"].text() == "Live"
     running.actions["language"].trigger()
     assert running.rail_buttons["live"].text() == "트레이더"
@@ -211,7 +211,7 @@ def test_symbol_links_table_chart_book_and_ticket(running: MainWindow) -> None:
 def test_cancel_by_button(running: MainWindow, qtbot: Any, supervisor: ScriptedSupervisor) -> None:
     feed = supervisor.feeds["upbit"]
     running.bridge.ask("rest", lambda s: s.heard.extend(("upbit", x) for x in feed.rest(1)))
-    qtbot.waitUntil(lambda: running.state.open_orders.rowCount() == 1, timeout=5_000)
+    qtbot.waitUntil(lambda: running.state.open_orders.count == 1, timeout=5_000)
     live = running.live
     live.tabs.setCurrentWidget(live.open_orders)
     live.open_orders.selectRow(0)
@@ -224,10 +224,10 @@ def test_cancel_by_button(running: MainWindow, qtbot: Any, supervisor: ScriptedS
 
 def test_filter_finds_initials(running: MainWindow) -> None:
     running.live.filter.setText("ㅇㄷㄹㅇ")
-    names = [running.live.watch.proxy.index(row, 0).data() for row in range(running.live.watch.proxy.rowCount())]
+    names = [running.live.watch.shown.index(row, 0).data() for row in range(running.live.watch.shown.rowCount())]
     assert names == ["이더리움"]
     running.live.filter.setText("krw-b")
-    assert running.live.watch.proxy.rowCount() == 1
+    assert running.live.watch.shown.rowCount() == 1
 
 
 @pytest.mark.parametrize(("language", "size"), [("ko", (1280, 800)), ("en", (1280, 800)), ("ko", (1600, 900)), ("en", (1600, 900))])

@@ -61,7 +61,7 @@ def test_every_tab(
     supervisor.history_s, supervisor.step_s = 2_460, 0.01  # as fast as a real market from there on
     window = make_window(language, place=place, library=StoreLibrary(place.library))
     window.begin(["upbit"])
-    qtbot.waitUntil(lambda: window.state.trades.rowCount() > 5 and window.names != [], timeout=120_000)
+    qtbot.waitUntil(lambda: window.state.trades.count > 5 and window.names != [], timeout=120_000)
     qtbot.waitUntil(lambda: window.strip.feed.tone == "ok", timeout=10_000)
     held = window.state.positions.records[0]
     window.live.select(window.state.index_of[held.instrument.instrument_id])
@@ -91,8 +91,8 @@ def test_every_tab(
         assert research.current is not None
         assert research.current.state == "done", research.progress_text.text()
         qtbot.waitUntil(lambda: window.jobs.waiting == 0, timeout=30_000)
-    assert research.trials.rowCount() > 5
-    assert research.trades.rowCount() == research.current.result["trades"] > 5
+    assert research.trials.count > 5
+    assert research.trades.count == research.current.result["trades"] > 5
     qtbot.wait(500)
     shoot(window, folder, "research", language)
     research.pictures.setCurrentWidget(research.best)

@@ -7,8 +7,8 @@ the time, rate caps raised by setting. The clock starts when the compiled step h
 orders have left; every process forgets then what it measured of its warm-up. Measured by the processes
 themselves across the whole road (receiver → strategy → trader → venue): each hop since the frame's last
 byte, the journal's commit beside it. Exit status 1 when something is unexplained or fewer than 300
-orders were measured. With --window the same run happens inside the workstation's window (without a screen:
-QT_QPA_PLATFORM=offscreen), and its event loop's stalls over 50 ms are printed with where they were.
+orders were measured. With --window the same run happens inside the workstation's window (painted offscreen when
+there is no screen), and its event loop's stalls over 50 ms are printed with where they were, beside the window's processor time.
 """
 
 from __future__ import annotations
@@ -185,6 +185,17 @@ def figures(live: dict[str, Any], market: str, before: dict[str, Any], span: flo
     }
 
 
+def show_or_paint_offscreen(folder: Path) -> None:
+    """Choose the platform before Qt is loaded, and refuse in words what would make Qt abort."""
+    from tools import display, environment
+
+    packages = display.missing(window=environment.choose_platform() and os.environ.get("QT_QPA_PLATFORM") != "offscreen")
+    if packages:
+        raise SystemExit("Qt needs system libraries that are not here. Run: " + display.fix(packages))
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+
+
 def main() -> int:
     """Run what the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -195,6 +206,7 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stom-latency-") as folder:
         if args.window:
+            show_or_paint_offscreen(Path(folder))
             from tools.rigs.latency_window import measure_in_window
 
             found = measure_in_window(args.market, args.seconds, args.rate, Path(folder))

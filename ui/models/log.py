@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from PyQt5.QtCore import QObject
 
 from ui.format import KST
-from ui.models.table import CENTRE, LEFT, Column, TableModel
+from ui.models.records import Records
+from ui.models.table import CENTRE, LEFT, Column
 from ui.text import word
 
 RECORDS_MAX = 5_000
@@ -57,7 +58,7 @@ COLUMNS = (
 )
 
 
-class LogModel(TableModel):
+class LogModel(Records):
     """The newest `RECORDS_MAX` records; `counts` counts all that came, by level."""
 
     def __init__(self, parent: QObject | None = None) -> None:

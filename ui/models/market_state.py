@@ -17,8 +17,8 @@ from domain import messages as m
 from domain.instruments import NS, QTY_UNIT, Instrument, Market
 from domain.orders import TERMINAL, qty_text
 from domain.records import EVENT_DTYPE, ROUND_TRIP_DTYPE, TRADE, row_schema
+from ui.models.records import Records
 from ui.models.series import ROWS_MAX, RowSeries
-from ui.models.table import TableModel
 from ui.models.trading import (
     FILL_COLUMNS,
     ORDER_COLUMNS,
@@ -55,7 +55,14 @@ class Touched:
         self.prints: set[int] = set()
         self.books: set[int] = set()
         self.marks: set[int] = set()
+        self.positions: set[int] = set()
+        self.watched: set[int] = set()
         self.orders: list[m.OrderUpdate] = []
+        self.fills: dict[str, FillRecord] = {}
+        self.held: dict[str, m.PositionState] = {}
+        self.trips: list[tuple[int, RoundTripRecord]] = []
+        self.account = False
+        self.feed = False
 
 
 class MarketState(QObject):
@@ -83,11 +90,11 @@ class MarketState(QObject):
         self.prints: dict[int, deque[tuple[int, float, float, int]]] = {}
         self.marks: dict[int, list[Mark]] = {}
         self.watch = WatchModel(self)
-        self.orders = TableModel(ORDER_COLUMNS, self, limit=2_000)
-        self.open_orders = TableModel(ORDER_COLUMNS, self)
-        self.fills = TableModel(FILL_COLUMNS, self, limit=5_000)
-        self.positions = TableModel(POSITION_COLUMNS, self)
-        self.trades = TableModel(TRADE_COLUMNS, self, limit=5_000)
+        self.orders = Records(ORDER_COLUMNS, self, limit=2_000)
+        self.open_orders = Records(ORDER_COLUMNS, self)
+        self.fills = Records(FILL_COLUMNS, self, limit=5_000)
+        self.positions = Records(POSITION_COLUMNS, self)
+        self.trades = Records(TRADE_COLUMNS, self, limit=5_000)
         self.account: m.AccountState | None = None
         self.feed: m.FeedState | None = None
         self.gaps: deque[m.GapMark] = deque(maxlen=200)
@@ -106,11 +113,32 @@ class MarketState(QObject):
             take = _TAKES.get(type(message))
             if take is not None:
                 take(self, message, touched)
+        self._take(touched)
+        self._say(touched)
+
+    def _take(self, touched: Touched) -> None:
+        """Bring the records up to date, each list of them once."""
         if touched.orders:
             self._orders(touched.orders)
         if touched.rows:
             self._watch(touched.rows)
+        self.watch.touch(touched.rows | touched.watched)
+        if touched.held:
+            self._positions(list(touched.held.values()))
+        self._value_positions(touched.rows | touched.positions)
+        if touched.fills:
+            self.fills.upsert(touched.fills.items())
+        if touched.trips:
+            self.trades.upsert(touched.trips)
+
+    def _say(self, touched: Touched) -> None:
+        """Tell the views what changed."""
+        if touched.rows:
             self.rows_changed.emit(touched.rows)
+        if touched.account:
+            self.account_changed.emit()
+        if touched.feed:
+            self.feed_changed.emit()
         for signal, indices in (
             (self.book_changed, touched.books),
             (self.prints_changed, touched.prints),
@@ -133,13 +161,13 @@ class MarketState(QObject):
         self.books[message.instrument] = message
         touched.books.add(message.instrument)
 
-    def _account(self, message: m.AccountState) -> None:
+    def _account(self, message: m.AccountState, touched: Touched) -> None:
         self.account = message
-        self.account_changed.emit()
+        touched.account = True
 
-    def _feed(self, message: m.FeedState) -> None:
+    def _feed(self, message: m.FeedState, touched: Touched) -> None:
         self.feed = message
-        self.feed_changed.emit()
+        touched.feed = True
 
     def _ack(self, message: m.IntentAck) -> None:
         if not message.accepted:
@@ -152,7 +180,7 @@ class MarketState(QObject):
             return
         self.instruments = message.instruments
         self.index_of = {one.instrument_id: i for i, one in enumerate(message.instruments)}
-        known = self.watch.rowCount()
+        known = self.watch.count
         self.watch.upsert((i, Watch(i, one, self.market)) for i, one in enumerate(message.instruments) if i >= known)
         self.instruments_changed.emit()
 
@@ -185,8 +213,6 @@ class MarketState(QObject):
             record = self.watch.record(index)
             if record is not None and len(self.series(index)):
                 record.take(self.series(index))
-        self.watch.touch(touched)
-        self._value_positions(touched)
 
     def _events(self, message: m.Events) -> set[int]:
         events = np.frombuffer(message.data, EVENT_DTYPE)
@@ -199,13 +225,13 @@ class MarketState(QObject):
             touched.add(index)
         return touched
 
-    def _gap(self, message: m.GapMark) -> None:
+    def _gap(self, message: m.GapMark, touched: Touched) -> None:
         self.gaps.append(message)
         record = self.watch.record(message.instrument)
         if record is not None:
             record.gap = message.state != "backfilled"
-            self.watch.touch([message.instrument])
-        self.feed_changed.emit()
+            touched.watched.add(message.instrument)
+        touched.feed = True
 
     # --- trading --------------------------------------------------------------------------------------
 
@@ -225,11 +251,11 @@ class MarketState(QObject):
         self.open_orders.remove(key for key, record in items if record.order.status in TERMINAL)
         self.orders_changed.emit()
 
-    def _fill(self, message: m.FillUpdate) -> set[int]:
+    def _fill(self, message: m.FillUpdate, touched: Touched) -> None:
         fill = message.fill
-        self._position(message.position)
-        if self.fills.record(fill.fill_key) is not None:
-            return set()
+        self._position(message.position, touched)
+        if fill.fill_key in touched.fills or self.fills.record(fill.fill_key) is not None:
+            return
         amount = float(fill.price) * fill.qty / QTY_UNIT
         record = FillRecord(
             self.market,
@@ -243,34 +269,39 @@ class MarketState(QObject):
             fill.exchange_ns,
             fill.client_order_id,
         )
-        self.fills.upsert([(fill.fill_key, record)])
+        touched.fills[fill.fill_key] = record
         index = self.index_of.get(fill.instrument_id)
-        if index is None:
-            return set()
-        self.marks.setdefault(index, []).append(Mark(fill.exchange_ns, float(fill.price), fill.side))
-        return {index}
+        if index is not None:
+            self.marks.setdefault(index, []).append(Mark(fill.exchange_ns, float(fill.price), fill.side))
+            touched.marks.add(index)
 
-    def _position(self, state: m.PositionState) -> None:
+    def _position(self, state: m.PositionState, touched: Touched) -> None:
         index = self.index_of.get(state.instrument_id, -1)
         watch = self.watch.record(index)
         if watch is not None and watch.held != state.qty:
             watch.held = state.qty
-            self.watch.touch([index])
-        if state.qty == 0:
-            self.positions.remove([state.instrument_id])
-            return
-        record = PositionRecord(
-            self.market,
-            self.instrument(state.instrument_id),
-            state.qty,
-            state.entry_price,
-            state.entry_cost,
-            state.entry_time,
-            realised=state.realised,
+            touched.watched.add(index)
+        touched.held[state.instrument_id] = state
+        touched.positions.add(index)
+
+    def _positions(self, states: list[m.PositionState]) -> None:
+        self.positions.remove(state.instrument_id for state in states if state.qty == 0)
+        self.positions.upsert(
+            (
+                state.instrument_id,
+                PositionRecord(
+                    self.market,
+                    self.instrument(state.instrument_id),
+                    state.qty,
+                    state.entry_price,
+                    state.entry_cost,
+                    state.entry_time,
+                    realised=state.realised,
+                ),
+            )
+            for state in states
+            if state.qty
         )
-        self.positions.upsert([(state.instrument_id, record)])
-        if index >= 0:
-            self._value_positions([index])
 
     def _value_positions(self, indices: Any) -> None:
         changed = []
@@ -290,10 +321,9 @@ class MarketState(QObject):
         if changed:
             self.positions.touch(changed)
 
-    def _round_trip(self, message: m.RoundTripState) -> None:
+    def _round_trip(self, message: m.RoundTripState, touched: Touched) -> None:
         trips = np.frombuffer(message.data, ROUND_TRIP_DTYPE)
         instrument = self.instrument(f"{self.market.code}:{message.code}")
-        items = []
         for trip in trips:
             self._trade_number += 1
             holding = int(trip["holding_time"]) * (1 if self.schema.interval_s == 1 else 60)
@@ -311,12 +341,11 @@ class MarketState(QObject):
                 float(trip["pnl"]),
                 message.label,
             )
-            items.append((self._trade_number, record))
+            touched.trips.append((self._trade_number, record))
             self.trade_totals[0] += 1
             self.trade_totals[1] += record.pnl >= 0
             self.trade_totals[2] += record.pnl
-        self.trades.upsert(items)
-        self.account_changed.emit()
+        touched.account = True
 
     # --- what views ask ---------------------------------------------------------------------------------
 
@@ -354,15 +383,15 @@ class MarketState(QObject):
 _TAKES: dict[type, Any] = {
     m.Rows: lambda state, message, touched: touched.rows.update(state._rows(message)),
     m.Events: lambda state, message, touched: touched.prints.update(state._events(message)),
-    m.FillUpdate: lambda state, message, touched: touched.marks.update(state._fill(message)),
+    m.FillUpdate: lambda state, message, touched: state._fill(message, touched),
     m.OrderUpdate: lambda state, message, touched: touched.orders.append(message),
     m.BookView: lambda state, message, touched: state._book(message, touched),
-    m.PositionState: lambda state, message, touched: state._position(message),
-    m.RoundTripState: lambda state, message, touched: state._round_trip(message),
-    m.AccountState: lambda state, message, touched: state._account(message),
+    m.PositionState: lambda state, message, touched: state._position(message, touched),
+    m.RoundTripState: lambda state, message, touched: state._round_trip(message, touched),
+    m.AccountState: lambda state, message, touched: state._account(message, touched),
     m.InstrumentTable: lambda state, message, touched: state._instruments(message),
-    m.FeedState: lambda state, message, touched: state._feed(message),
-    m.GapMark: lambda state, message, touched: state._gap(message),
+    m.FeedState: lambda state, message, touched: state._feed(message, touched),
+    m.GapMark: lambda state, message, touched: state._gap(message, touched),
     m.IntentAck: lambda state, message, touched: state._ack(message),
 }
 """Message type → what is done with it."""

@@ -8,7 +8,8 @@ from typing import Any
 from PyQt5.QtCore import QObject
 
 from ui import format as fmt
-from ui.models.table import CENTRE, LEFT, Column, TableModel
+from ui.models.records import Records
+from ui.models.table import CENTRE, LEFT, Column
 from ui.text import word
 
 METRICS = ("tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount")
@@ -133,21 +134,21 @@ TRADE_ROW_COLUMNS = (
 )
 
 
-class RunModel(TableModel):
+class RunModel(Records):
     """Runs of this window, newest last."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(RUN_COLUMNS, parent, limit=500)
 
 
-class TrialModel(TableModel):
+class TrialModel(Records):
     """Trials of a study."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(TRIAL_COLUMNS, parent, limit=20_000)
 
 
-class TradeRowModel(TableModel):
+class TradeRowModel(Records):
     """Trades of the chosen run."""
 
     def __init__(self, parent: QObject | None = None) -> None:

@@ -9,8 +9,9 @@ from PyQt5.QtCore import QObject
 
 from domain.instruments import Instrument, Market
 from ui import format as fmt
+from ui.models.records import Records
 from ui.models.series import RowSeries
-from ui.models.table import LEFT, Column, TableModel
+from ui.models.table import LEFT, Column
 from ui.text import language
 
 SPARK_ROWS = 90
@@ -34,6 +35,7 @@ class Watch:
     spark: np.ndarray = field(default_factory=lambda: np.zeros(0))
     burst: float = 0.0
     moved: int = 0
+    taken: int = 0
 
     @property
     def code(self) -> str:
@@ -47,9 +49,15 @@ class Watch:
     def step(self) -> float:
         return fmt.price_step(self.market, self.instrument, self.price)
 
+    @property
+    def spark_pct(self) -> float:
+        """Change over the spark line in percent, NaN before its first row."""
+        return float(self.spark[-1] / self.spark[0] - 1) * 100 if len(self.spark) and self.spark[0] > 0 else float("nan")
+
     def take(self, rows: RowSeries) -> None:
         """Read the newest row of the series."""
         tag = "1s" if rows.schema.interval_s == 1 else "1m"
+        self.taken += 1
         before = self.price
         self.price = rows.last("last_price")
         self.moved = 0 if before != before or before == self.price else (1 if self.price > before else -1)
@@ -87,11 +95,11 @@ COLUMNS = (
     Column("strength", "ui.col.strength", format=lambda v, r: fmt.number(v), sign=lambda r: r.strength - 100, width=6),
     Column("value", "ui.col.value_s", format=_turnover, width=6, paint="burst"),
     Column("day_value", "ui.col.day_value", format=_turnover, width=9),
-    Column("spark", "ui.col.spark", format=lambda v, r: "", width=5.5, paint="spark"),
+    Column("spark", "ui.col.spark", format=lambda v, r: "", width=5.5, paint="spark", sort=lambda r: r.spark_pct),
 )
 
 
-class WatchModel(TableModel):
+class WatchModel(Records):
     """The watch-list of one market, keyed by instrument index."""
 
     def __init__(self, parent: QObject | None = None) -> None:

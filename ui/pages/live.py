@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt5.QtCore import QByteArray, QSettings, Qt, pyqtSignal
+from PyQt5.QtCore import QByteArray, QSettings, Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from ui.actions import Actions
 from ui.models.market_state import MarketState
-from ui.models.table import TableModel
+from ui.models.records import Records
 from ui.text import bind, on_language, tr
 from ui.widgets.account_panel import AccountPanel
 from ui.widgets.book_view import BookView
@@ -19,6 +19,7 @@ from ui.widgets.data_table import DataTable
 from ui.widgets.order_ticket import OrderTicket
 from ui.widgets.panel import Panel
 
+RETITLE_MS = 300
 SPLITTERS = ("across", "left", "top", "bottom", "right")
 
 
@@ -56,13 +57,18 @@ class LivePage(QWidget):
         self.trades.sortByColumn([c.key for c in state.trades.columns].index("exit_time"), Qt.DescendingOrder)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("tradingTabs")
-        self.tables: tuple[tuple[DataTable, str, TableModel], ...] = (
+        self.tables: tuple[tuple[DataTable, str, Records], ...] = (
             (self.positions, "ui.tab.positions", state.positions),
             (self.open_orders, "ui.tab.open_orders", state.open_orders),
             (self.fills, "ui.tab.fills", state.fills),
             (self.trades, "ui.tab.trades", state.trades),
             (self.orders, "ui.tab.orders", state.orders),
         )
+        # A changed heading lays the tabs out anew, so counts are written a few times a second at most.
+        self._titles = QTimer(self)
+        self._titles.setSingleShot(True)
+        self._titles.setInterval(RETITLE_MS)
+        self._titles.timeout.connect(self._retitle)
         self._lay_out(actions)
         self._connect(actions)
         on_language(self, self._retitle)
@@ -125,9 +131,7 @@ class LivePage(QWidget):
         state.instruments_changed.connect(self._first_instrument)
         state.account_changed.connect(self.ticket.data_changed)
         for _, _, model in self.tables:
-            model.rowsInserted.connect(self._retitle)
-            model.rowsRemoved.connect(self._retitle)
-            model.modelReset.connect(self._retitle)
+            model.counted.connect(self._retitle_soon)
 
     # --- linking ------------------------------------------------------------------------------------
 
@@ -157,9 +161,9 @@ class LivePage(QWidget):
 
     def _filter(self, text: str) -> None:
         if not text.strip():
-            self.watch.proxy.set_filter(None)
+            self.watch.shown.set_filter(None)
             return
-        self.watch.proxy.set_filter(lambda r: rank(text.strip(), (r.name, r.code, r.instrument.name, r.instrument.english_name)) >= 0)
+        self.watch.shown.set_filter(lambda r: rank(text.strip(), (r.name, r.code, r.instrument.name, r.instrument.english_name)) >= 0)
 
     # --- news -----------------------------------------------------------------------------------------
 
@@ -169,9 +173,13 @@ class LivePage(QWidget):
             self.book.update()
             self.ticket.data_changed()
 
+    def _retitle_soon(self) -> None:
+        if not self._titles.isActive():
+            self._titles.start()
+
     def _retitle(self) -> None:
         for place, (_, code, model) in enumerate(self.tables):
-            text = tr(code, count=model.rowCount())
+            text = tr(code, count=model.count)
             if self.tabs.tabText(place) != text:
                 self.tabs.setTabText(place, text)
 

@@ -71,7 +71,7 @@ class LogPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(panel)
-        model.rowsInserted.connect(self._grown)
+        model.added.connect(self._grown)
         on_language(self, self._relabel)
         self._relabel()
         self._refilter()
@@ -88,10 +88,10 @@ class LogPage(QWidget):
                 return False
             return not text or text in line.text.lower() or text in line.logger.lower()
 
-        self.table.proxy.set_filter(accept)
+        self.table.shown.set_filter(accept)
 
-    def _grown(self) -> None:
-        for line in self.model.records[-50:]:
+    def _grown(self, keys: list[int]) -> None:
+        for line in map(self.model.record, keys):
             if self.process.findData(line.source) < 0:
                 self.process.addItem(line.source, line.source)
         self._relabel()
@@ -107,10 +107,10 @@ class LogPage(QWidget):
 
     def copy_shown(self) -> None:
         """Put the records on show on the clipboard."""
-        proxy = self.table.proxy
+        shown = self.table.shown
         lines = []
-        for row in range(proxy.rowCount()):
-            lines.append("\t".join(str(proxy.index(row, column).data()) for column in range(proxy.columnCount())))
+        for row in range(shown.rowCount()):
+            lines.append("\t".join(str(shown.index(row, column).data()) for column in range(shown.columnCount())))
         QApplication.clipboard().setText("\n".join(lines))
 
     def clear(self) -> None:

@@ -314,7 +314,7 @@ class ResearchPage(QWidget):
         self.best.tell(done, score)
         known = self.trials.records[-1].score if self.trials.records else float("-inf")
         if score > known:
-            number = self.trials.rowCount() + 1
+            number = self.trials.count + 1
             trial = TrialRecord(number, score, vars_text(best.get("vars", ())), dict(best.get("metrics") or {}), True)
             self.trials.upsert([(number, trial)])
             self._relabel()
@@ -409,7 +409,7 @@ class ResearchPage(QWidget):
         self.trade_chart.fail(error)
 
     def _pick_trade(self, place: int) -> None:
-        if 1 <= place <= self.trades.rowCount():
+        if 1 <= place <= self.trades.count:
             self.trade_table.select_key(self.trades.records[place - 1].number)
             self.trade_table.scrollTo(self.trade_table.currentIndex())
 
@@ -432,7 +432,7 @@ class ResearchPage(QWidget):
         for place, (code, model) in enumerate(
             (("ui.tab.runs", self.runs), ("ui.tab.trials", self.trials), ("ui.tab.trade_rows", self.trades))
         ):
-            self.tabs.setTabText(place, tr(code, count=model.rowCount()))
+            self.tabs.setTabText(place, tr(code, count=model.count))
         for place, code in enumerate(("ui.tab.equity", "ui.tab.best", "ui.tab.trade_chart")):
             self.pictures.setTabText(place, tr(code))
         if self.current is None:

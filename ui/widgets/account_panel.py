@@ -60,7 +60,7 @@ class AccountPanel(QWidget):
             "realised": (fmt.money(account.realised, currency, language(), sign=True), account.realised),
             "return": (f"{fmt.arrow(share)} {fmt.percent(share)}".strip(), share),
             "trades": (tr("ui.account.trades_value", count=count, rate=f"{winners / count * 100 if count else 0:.1f}"), 0.0),
-            "positions": (f"{self.state.positions.rowCount()}", 0.0),
+            "positions": (f"{self.state.positions.count}", 0.0),
             "open_orders": (f"{account.open_orders}", 0.0),
             "in_doubt": (f"{account.in_doubt}", 0.0),
             "refusals": (f"{refused}", 0.0),

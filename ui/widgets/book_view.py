@@ -17,11 +17,12 @@ from domain.messages import BookView as BookMessage
 from ui import format as fmt
 from ui.models.market_state import MarketState
 from ui.text import language, on_language, tr
-from ui.theme import fonts
+from ui.theme import static_text
 from ui.theme.style import THEME, colour, signed_colour, theme
 
 LEVELS = 10
 SHARES = (0.36, 0.29, 0.35)
+DAY_COLUMNS = ("day_open", "day_high", "day_low", "change_pct", "trade_strength", "day_value")
 
 
 class BookView(QWidget):
@@ -41,6 +42,8 @@ class BookView(QWidget):
         self.state = state
         self.index = -1
         self.hover = -1
+        self._boxes: dict[tuple[int, int], QRect] = {}
+        self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setMinimumSize(300, (2 * LEVELS + 1) * 16)
         THEME.changed.connect(self.update)
@@ -56,14 +59,22 @@ class BookView(QWidget):
 
     # --- geometry ---------------------------------------------------------------------------------
 
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._boxes.clear()
+
     def _row_height(self) -> float:
         return self.height() / (2 * LEVELS + 1)
 
-    def _box(self, row: int, column: int, span: int = 1) -> QRect:
-        height = self._row_height()
-        left = round(self.width() * sum(SHARES[:column]))
-        right = round(self.width() * sum(SHARES[: column + 1]))
-        return QRect(left, round(row * height), right - left, round((row + span) * height) - round(row * height))
+    def _box(self, row: int, column: int) -> QRect:
+        made = self._boxes.get((row, column))
+        if made is None:
+            height = self._row_height()
+            left = round(self.width() * sum(SHARES[:column]))
+            right = round(self.width() * sum(SHARES[: column + 1]))
+            made = QRect(left, round(row * height), right - left, round((row + 1) * height) - round(row * height))
+            self._boxes[row, column] = made
+        return made
 
     def _level(self, row: int) -> tuple[float, int] | None:
         book = self._book()
@@ -119,15 +130,16 @@ class BookView(QWidget):
         last = self.state.last_price(self.index)
         step = self.state.step(self.index)
         base = self._base(last)
-        small = fonts.ui_font(min(theme().font_px, max(9, round(self._row_height() * 0.62))))
-        painter.setFont(small)
+        px = min(theme().font_px, max(9, round(self._row_height() * 0.62)))
+        small = max(9, px - 2)
         for row in range(2 * LEVELS):
-            self._paint_level(painter, row, largest, last, step, base)
-        painter.setFont(fonts.ui_font(max(9, small.pixelSize() - 2)))
-        self._paint_day(painter, last, step, base)
-        self._paint_prints(painter, step)
-        painter.setFont(small)
-        self._paint_foot(painter, book)
+            self._paint_level(painter, row, largest, last, step, base, px)
+        self._paint_day(painter, step, base, small)
+        self._paint_prints(painter, step, small)
+        self._paint_foot(painter, book, px)
+        spread = book.asks[0][0] - book.bids[0][0] if book.asks and book.bids else 0.0
+        if spread > 0:
+            self._paint_pair(painter, self._box(0, 2), tr("ui.book.spread"), fmt.price(spread, step), "text", small)
 
     def _base(self, last: float) -> float:
         record = self.state.watch.record(self.index)
@@ -135,7 +147,7 @@ class BookView(QWidget):
             return float("nan")
         return last / (1 + record.change_pct / 100)
 
-    def _paint_level(self, painter: QPainter, row: int, largest: int, last: float, step: float, base: float) -> None:
+    def _paint_level(self, painter: QPainter, row: int, largest: int, last: float, step: float, base: float, px: int) -> None:
         ask = row < LEVELS
         size_box, price_box = self._box(row, 0 if ask else 2), self._box(row, 1)
         level = self._level(row)
@@ -151,66 +163,60 @@ class BookView(QWidget):
         bar = QRect(size_box.right() - width + 1 if ask else size_box.left(), size_box.top() + 2, width, size_box.height() - 4)
         painter.fillRect(bar, colour("down" if ask else "up", 70))
         painter.setPen(colour("text"))
-        align = Qt.AlignRight if ask else Qt.AlignLeft
-        painter.drawText(size_box.adjusted(6, 0, -6, 0), align | Qt.AlignVCenter, fmt.size(qty / QTY_UNIT))
+        static_text.draw(painter, inner(size_box), Qt.AlignRight if ask else Qt.AlignLeft, fmt.size(qty / QTY_UNIT), px)
         painter.setPen(signed_colour(price - base) if base == base else colour("text"))
-        text = fmt.price(price, step)
-        painter.drawText(price_box.adjusted(2, 0, -2, 0), Qt.AlignCenter, text)
+        static_text.draw(painter, price_box, Qt.AlignHCenter, fmt.price(price, step), px)
         if price == last:
             painter.setPen(colour("warn"))
             painter.setBrush(Qt.NoBrush)
             painter.drawRect(price_box.adjusted(1, 0, -2, -1))
 
-    def _paint_day(self, painter: QPainter, last: float, step: float, base: float) -> None:
+    def _paint_day(self, painter: QPainter, step: float, base: float, px: int) -> None:
         rows = self.state.rows.get(self.index)
         if rows is None or not len(rows):
             return
-        value = self.state.market.value_unit
+        opening, high, low, change, strength, value = (rows.last(key) for key in DAY_COLUMNS)
+        money = fmt.short_money(value * self.state.market.value_unit, self.state.market.currency, language())
         entries = (
-            ("ui.book.open", fmt.price(rows.last("day_open"), step), rows.last("day_open") - base),
-            ("ui.book.high", fmt.price(rows.last("day_high"), step), rows.last("day_high") - base),
-            ("ui.book.low", fmt.price(rows.last("day_low"), step), rows.last("day_low") - base),
-            ("ui.book.change", fmt.percent(rows.last("change_pct")), rows.last("change_pct")),
-            ("ui.book.strength", fmt.number(rows.last("trade_strength")), rows.last("trade_strength") - 100),
-            ("ui.book.value", fmt.short_money(rows.last("day_value") * value, self.state.market.currency, language()), 0.0),
+            ("ui.book.open", fmt.price(opening, step), opening - base),
+            ("ui.book.high", fmt.price(high, step), high - base),
+            ("ui.book.low", fmt.price(low, step), low - base),
+            ("ui.book.change", fmt.percent(change), change),
+            ("ui.book.strength", fmt.number(strength), strength - 100),
+            ("ui.book.value", money, float("nan")),
         )
         for row, (code, text, sign) in enumerate(entries, start=1):
-            box = self._box(row, 2).adjusted(6, 0, -6, 0)
-            painter.setPen(colour("muted"))
-            painter.drawText(box, Qt.AlignLeft | Qt.AlignVCenter, tr(code))
-            painter.setPen(signed_colour(sign) if sign == sign and sign else colour("text"))
-            painter.drawText(box, Qt.AlignRight | Qt.AlignVCenter, text)
+            tint = "text" if sign != sign else "up" if sign > 0 else "down" if sign < 0 else "flat"
+            self._paint_pair(painter, self._box(row, 2), tr(code), text, tint, px)
 
-    def _paint_prints(self, painter: QPainter, step: float) -> None:
-        prints = self.state.prints.get(self.index)
-        head = self._box(LEVELS, 0)
-        painter.setPen(colour("muted"))
-        painter.drawText(head.adjusted(6, 0, -6, 0), Qt.AlignLeft | Qt.AlignVCenter, tr("ui.book.print_price"))
-        painter.drawText(head.adjusted(6, 0, -6, 0), Qt.AlignRight | Qt.AlignVCenter, tr("ui.book.print_size"))
-        if not prints:
-            return
-        for row, (_, price, qty, side) in zip(range(LEVELS + 1, 2 * LEVELS), prints, strict=False):
-            box = self._box(row, 0).adjusted(6, 0, -6, 0)
+    def _paint_prints(self, painter: QPainter, step: float, px: int) -> None:
+        head = tr("ui.book.print_price"), tr("ui.book.print_size")
+        self._paint_pair(painter, self._box(LEVELS, 0), *head, "muted", px)
+        for row, (_, price, qty, side) in zip(range(LEVELS + 1, 2 * LEVELS), self.state.prints.get(self.index, ()), strict=False):
+            box = inner(self._box(row, 0))
             painter.setPen(colour("text"))
-            painter.drawText(box, Qt.AlignLeft | Qt.AlignVCenter, fmt.price(price, step))
+            static_text.draw(painter, box, Qt.AlignLeft, fmt.price(price, step), px)
             painter.setPen(signed_colour(side))
-            painter.drawText(box, Qt.AlignRight | Qt.AlignVCenter, fmt.size(qty))
+            static_text.draw(painter, box, Qt.AlignRight, fmt.size(qty), px)
 
-    def _paint_foot(self, painter: QPainter, book: BookMessage) -> None:
-        boxes = [self._box(2 * LEVELS, column) for column in range(3)]
-        painter.fillRect(boxes[0].united(boxes[2]), colour("raised"))
+    def _paint_foot(self, painter: QPainter, book: BookMessage, px: int) -> None:
+        asks, middle, bids = (self._box(2 * LEVELS, column) for column in range(3))
+        painter.fillRect(asks.united(bids), colour("raised"))
         painter.setPen(colour("down"))
-        painter.drawText(boxes[0].adjusted(6, 0, -6, 0), Qt.AlignRight | Qt.AlignVCenter, fmt.size(book.ask_total))
+        static_text.draw(painter, inner(asks), Qt.AlignRight, fmt.size(book.ask_total), px)
         painter.setPen(colour("muted"))
-        painter.drawText(boxes[1], Qt.AlignCenter, tr("ui.book.total"))
+        static_text.draw(painter, middle, Qt.AlignHCenter, tr("ui.book.total"), px)
         painter.setPen(colour("up"))
-        painter.drawText(boxes[2].adjusted(6, 0, -6, 0), Qt.AlignLeft | Qt.AlignVCenter, fmt.size(book.bid_total))
-        painter.setFont(fonts.ui_font(max(9, theme().font_px - 2)))
-        spread = book.asks[0][0] - book.bids[0][0] if book.asks and book.bids else 0.0
-        if spread > 0:
-            painter.setPen(colour("muted"))
-            painter.drawText(self._box(0, 2).adjusted(6, 0, -6, 0), Qt.AlignLeft | Qt.AlignVCenter, tr("ui.book.spread"))
-            painter.setPen(colour("text"))
-            painter.drawText(
-                self._box(0, 2).adjusted(6, 0, -6, 0), Qt.AlignRight | Qt.AlignVCenter, fmt.price(spread, self.state.step(self.index))
-            )
+        static_text.draw(painter, inner(bids), Qt.AlignLeft, fmt.size(book.bid_total), px)
+
+    @staticmethod
+    def _paint_pair(painter: QPainter, box: QRect, name: str, value: str, tint: str, px: int) -> None:
+        painter.setPen(colour("muted"))
+        static_text.draw(painter, inner(box), Qt.AlignLeft, name, px)
+        painter.setPen(colour(tint))
+        static_text.draw(painter, inner(box), Qt.AlignRight, value, px)
+
+
+def inner(box: QRect) -> QRect:
+    """Return a cell's box without its margins."""
+    return box.adjusted(6, 0, -6, 0)
