@@ -47,6 +47,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 from numba.core.dispatcher import Dispatcher
 
 from utility.paths import DataDir
+from utility.spared_imports import spare_linear_algebra
 
 MANIFEST = "manifest.json"
 BASE_DEPENDS = ("strategy.kernels", "strategy.borrow")
@@ -96,7 +97,7 @@ def load(name: str, source_text: str, cache_dir: Path, mac_key: bytes, depends: 
     module
         With ``from_cache`` (bool) added. It is not entered in ``sys.modules`` under its short name.
     """
-    _spare_linear_algebra()
+    spare_linear_algebra()
     digest = digest_of(source_text, (*depends, *_imports(source_text)))
     home = cache_dir / f"{name}-{digest[:40]}"
     if home.is_dir() and not authentic(home, mac_key, source_text):
@@ -115,27 +116,6 @@ def load(name: str, source_text: str, cache_dir: Path, mac_key: bytes, depends: 
         except OSError:
             shutil.rmtree(folder)  # another process was first; its files are as good
     return module
-
-
-def _spare_linear_algebra() -> None:
-    """Load Numba's array functions without SciPy's linear algebra: a third of the time to the first step of a process.
-
-    Numba imports it there only to learn whether `np.cov` can be compiled, which no step uses. Its own
-    functions of linear algebra ask again when they are compiled, so they are not affected.
-    """
-    if "numba.np.arraymath" in sys.modules:
-        return
-    from numba.np import linalg
-
-    def absent() -> None:
-        raise ImportError
-
-    ensure = linalg.ensure_blas
-    linalg.ensure_blas = absent
-    try:
-        importlib.import_module("numba.np.arraymath")
-    finally:
-        linalg.ensure_blas = ensure
 
 
 def _imports(source_text: str) -> set[str]:

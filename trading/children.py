@@ -38,9 +38,12 @@ class Child:
     is_stopping: bool = False
     started_s: float = 0.0
     heard_s: float = 0.0
+    died_s: float = 0.0  # when its last death was noticed
+    ready_s: float = 0.0
     due_s: float = 0.0  # when it is to be started again; 0 = no
     restarts: int = 0
     deaths: deque[float] = field(default_factory=deque)
+    failed_starts: int = 0  # deaths since it was last READY
     failure: str = ""
     failure_fields: dict[str, object] = field(default_factory=dict)
     detail: dict[str, object] = field(default_factory=dict)
@@ -123,14 +126,14 @@ class Restarts:
     def on_death(self, child: Child, now_s: float) -> bool:
         """Note a death; return False when it was one too many."""
         child.deaths.append(now_s)
+        child.died_s = now_s
         while child.deaths and now_s - child.deaths[0] > WINDOW_S:
             child.deaths.popleft()
         if len(child.deaths) > self.limit:
             return False
-        # The pause grows with deaths in close succession only; the first is mended at once.
-        recent = sum(1 for moment in child.deaths if now_s - moment < 30.0)
-        pause = min(BACKOFF_S[0] * 2 ** (recent - 1), BACKOFF_S[1])
-        child.due_s = now_s + pause
+        # The pause grows with starts that led to nothing; who was READY again begins anew, and `limit` ends what goes on.
+        child.due_s = now_s + min(BACKOFF_S[0] * 2**child.failed_starts, BACKOFF_S[1])
+        child.failed_starts += 1
         return True
 
     def on_time(self, child: Child, now_s: float) -> None:

@@ -221,7 +221,7 @@ class MarketRun:
         if isinstance(message, Hello):
             self._on_hello(child, message)
         elif isinstance(message, Ready):
-            child.is_ready = True
+            child.is_ready, child.ready_s, child.failed_starts = True, child.heard_s, 0
             child.detail = dict(message.detail)
             log.info("event=ready process=%s after_s=%.2f", child.name, child.heard_s - child.started_s)
             if child.role == "strategy":

@@ -33,6 +33,7 @@ from utility.build import build
 from utility.bus import Bus, Dealer, Keys
 from utility.log import QueueHandler, install
 from utility.secrets import hide
+from utility.spared_imports import spare_linear_algebra
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +53,14 @@ class ChildProcess:
 
     def __init__(self, config: ProcessConfig) -> None:
         self.config = config
+        self.is_ready = False
+        self.stamps: list[tuple[str, float, float]] = []
+        self.stamp("imported")
         _hide_keys(config)
         self.bus = Bus(Keys(config.public_key, config.secret_key), config.allowed)
         self.wake = self.bus.wake()
         self.control: Dealer[ControlMessage] = self.bus.dealer(ControlMessage, config.name, config.control, config.server_keys["main"])
         self.heartbeat_s = config.settings.processes.heartbeat_ms / 1_000
-        self.is_ready = False
         self.is_orphan = False
         self.exit_status = 0
         self._handler = QueueHandler(self.wake.ring)
@@ -107,14 +110,20 @@ class ChildProcess:
     def close(self) -> None:
         """Write out and close what the role opened; at most one and a half seconds."""
 
+    def stamp(self, name: str) -> None:
+        """Note the moment at which a part of the way to READY was done: name, machine time, processor time of this process."""
+        if not self.is_ready:
+            self.stamps.append((name, time.monotonic(), time.process_time()))
+
     # --- words to main ----------------------------------------------------------------------------
 
     def ready(self, **detail: Any) -> None:
         """Say that this process may be used."""
         gc.collect()
         gc.freeze()  # what is loaded stays: a collection during trading looks at the rest only
+        self.stamp("ready")
         self.is_ready = True
-        self._detail = detail
+        self._detail = detail = detail | {"stamps": self.stamps}
         self.control.send(Ready(detail=detail))
 
     def fail(self, error: StomError) -> None:
@@ -137,8 +146,10 @@ class ChildProcess:
         install(self._handler, self.config.settings.general.log_level)
         threading.excepthook = _thread_died
         self._watch_pipe()
+        spare_linear_algebra()
         try:
             addresses = self.open()
+            self.stamp("opened")
             self._main_heard_s = time.monotonic()  # opening may have taken long; silence counts from now
             self._say_hello(addresses)
             while not self._stopping:
@@ -193,6 +204,7 @@ class ChildProcess:
         if isinstance(message, Command):
             self._obey(message)
         elif isinstance(message, Addresses):
+            self.stamp("addressed")
             self.on_addresses(message)
         elif isinstance(message, StopNow):
             log.info("event=stop reason=%s", message.reason)

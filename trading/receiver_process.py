@@ -26,6 +26,7 @@ from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.bus import HEARTBEAT_S, Dealer, Publisher, Router
 from utility.clock import SystemClock
+from utility.spared_imports import spare_pandas
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class ReceiverProcess(ChildProcess):
         self._beat_s = self._screen_s = self._again_s = 0.0
 
     def open(self) -> dict[str, str]:
+        spare_pandas()
         rows.warm()  # compiled or fetched from the cache now, not at the first frame
         self.publisher = self.bus.publisher(self.config.generation)
         self.replay = self.bus.router(ReplayMessage)
@@ -84,6 +86,7 @@ class ReceiverProcess(ChildProcess):
             self.feed.close()
         feed = self.venue.make_feed(endpoint, self.clock)
         chosen = choose(feed.instruments(), self.config, self.market.made_codes)
+        self.stamp("instruments")
         if self.core is None or chosen != list(self.core.instruments):
             self._begin(chosen)
         self.feed = feed
@@ -96,6 +99,7 @@ class ReceiverProcess(ChildProcess):
         today = None
         if config.source:
             self.recorder, today, first_seq = open_recorder(config, self.market, list(instruments))
+            self.stamp("recorder")
         core = Receiver(
             self.market,
             config.interval_s,
@@ -116,6 +120,7 @@ class ReceiverProcess(ChildProcess):
             if count:
                 core.missing_before("receiver_restarted")
             log.info("event=backfilled events=%d", count)
+            self.stamp("backfilled")
         with self._lock:
             self.core = core
 

@@ -65,6 +65,7 @@ class StrategyProcess(ChildProcess):
             raise InvariantError("strategy.missing")
         self.market = find_market(config.market)
         self.text = config.strategy
+        self.stamp("sockets")
         program = build(self.text.buy, self.text.sell, self.market, config.interval_s, self.text.rows_since)
         program.check_variables(self.text.variables or (0.0,) * program.n_vars)
         module = None
@@ -74,6 +75,7 @@ class StrategyProcess(ChildProcess):
         self.host = StrategyHost(
             self.market, self.text, program, step, module, config.account, lockstep=config.lockstep, send=self._send_out
         )
+        self.stamp("step")
         self.rows_in: Subscriber[MarketMessage] | None = None
         self.orders: Dealer[OrdersMessage] | None = None
         self._pages: Codec[MarketMessage] = Codec(MarketMessage)
@@ -153,6 +155,7 @@ class StrategyProcess(ChildProcess):
             self._page = ReplayRequest(what="today", from_seq=page.next_seq, to_seq=page.cut_seq)
             self._page_due_s = 0.0
             return
+        self.stamp("rows")
         self._page = None
         self._epoch, self._cut_seq = page.epoch, page.cut_seq
         self._is_caught_up = True
@@ -212,6 +215,7 @@ class StrategyProcess(ChildProcess):
                 self.host.on_position(message)
             elif isinstance(message, SnapshotDone):
                 self._outbox_seq = message.outbox_seq
+                self.stamp("positions")
                 self._has_snapshot, self._snapshot_due_s = True, 0.0
                 self.host.on_snapshot_done(message, self._live_orders, set(self._unacked))
         if self._ack_due:

@@ -137,6 +137,7 @@ class TraderProcess(ChildProcess):
     def _begin(self, endpoint: Endpoint, instance: str) -> None:
         config, now = self.config, self._now()
         ledger = Ledger(DataDir(config.data_dir).account(config.account), config.account, build(), now.utc_ns, now.mono_ns)
+        self.stamp("ledger")
         options = Options(
             interval_s=config.interval_s,
             max_positions=config.max_positions,
@@ -148,7 +149,9 @@ class TraderProcess(ChildProcess):
         core = Trader(config.account, self.market, self.venue.capabilities, ledger, config.settings.risk, options)
         credentials = KeyPair(config.venue_key, config.venue_secret)
         broker = self.venue.make_broker(endpoint, credentials, self.clock)
+        self.stamp("core")
         core.set_instruments(broker.instruments())
+        self.stamp("instruments")
         self._marks = {"fills": ledger.fill_seq, "trips": ledger.trip_seq, "outbox": ledger.outbox_seq}
         self.core, self.broker = core, broker
         self._do(core.start(self._now()))
@@ -204,6 +207,7 @@ class TraderProcess(ChildProcess):
             if isinstance(update, AccountSnapshot | VenueError):
                 self._apply(batch)
                 batch = []
+                self.stamp("snapshot")
                 self._do(core.on_snapshot(update, self._now()))
                 continue
             if isinstance(update, BrokerOutcome) and update.sent_ns:

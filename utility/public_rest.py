@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-import httpx
 import msgspec
 
 from domain.errors import DataError, RateLimited, Refused, Unreachable
@@ -19,6 +18,10 @@ from utility.hosts import HostGuard
 from utility.http_answer import Answer
 from utility.rate_limit import Limit, RateLimiter
 from utility.retry import retry
+from utility.spared_imports import absent
+
+with absent("click"):  # of httpx's command line, which brings three libraries along
+    import httpx
 
 T = TypeVar("T")
 
