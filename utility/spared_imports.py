@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 
 class _Absent(importlib.abc.MetaPathFinder):
@@ -44,7 +45,7 @@ def spare_linear_algebra() -> None:
     """
     if "numba.np.arraymath" in sys.modules:
         return
-    linalg = importlib.import_module("numba.np.linalg")
+    linalg: Any = importlib.import_module("numba.np.linalg")
 
     def refuse() -> None:
         raise ImportError

@@ -9,7 +9,14 @@ import pytest
 from tools.rigs.kill import run
 from tools.rigs.kill_bars import ROLES, Bars, Kill, lines, missed, table
 
-CLEAN = {"orders_per_intent_max": 1, "venue_fills": 100, "problems": [], "settled": True, "alarms": {}, "faults_fired": {"request delay": 3}}
+CLEAN = {
+    "orders_per_intent_max": 1,
+    "venue_fills": 100,
+    "problems": [],
+    "settled": True,
+    "alarms": {},
+    "faults_fired": {"request delay": 3},
+}
 """What a run found that met every bar."""
 
 
