@@ -243,19 +243,19 @@ def _seal(data: DataDir, result: dict[str, Any]) -> None:
 
 def _watch(args: argparse.Namespace, supervisor: Supervisor, collector: Collector, chosen: list[LiveOptions]) -> dict[str, Any]:
     started = time.monotonic()
-    table = _table(args, supervisor, collector)
+    view = _view(args, supervisor, collector)
     try:
         while not _is_over(args, supervisor, chosen, started):
             for code, message in supervisor.poll(POLL_MS):
                 collector.add(code, message)
-                _say(args, code, message, table is not None)
-            if table is not None:
-                table.update()
+                _say(args, code, message, view is not None and view.shows_failures)
+            if view is not None:
+                view.update()
     except KeyboardInterrupt:
         collector.is_quick = True
     finally:
-        if table is not None:
-            table.close()
+        if view is not None:
+            view.close()
     return collector.report(time.monotonic() - started)
 
 
@@ -267,16 +267,16 @@ def _is_over(args: argparse.Namespace, supervisor: Supervisor, chosen: list[Live
     return all(run.ended_n >= 0 for run in supervisor.markets.values())
 
 
-def _say(args: argparse.Namespace, code: str, message: Message, has_table: bool) -> None:
+def _say(args: argparse.Namespace, code: str, message: Message, is_shown: bool) -> None:
     """Tell on standard error what a person should know; raise what ends the run."""
     if isinstance(message, Failed):
         fields = {key: str(value) for key, value in message.fields.items()}
         text = sentence(message.code, language(args), **fields)
         if message.code in FATAL:
             raise _fatal(message)
-        if not has_table:
+        if not is_shown:
             sys.stderr.write(f"{code}: {text}\n")
-    elif isinstance(message, LogRecord) and message.level >= 40 and not has_table and not args.quiet:
+    elif isinstance(message, LogRecord) and message.level >= 40 and not is_shown and not args.quiet:
         sys.stderr.write(f"{code}: {message.text}\n")
 
 
@@ -288,9 +288,14 @@ def _fatal(message: Failed) -> StomError:
     return kinds.get(status, StomError)(code, **{key: value for key, value in fields.items() if key != "code"})
 
 
-def _table(args: argparse.Namespace, supervisor: Supervisor, collector: Collector) -> Any:
-    if args.quiet or args.json or not sys.stderr.isatty():
+def _view(args: argparse.Namespace, supervisor: Supervisor, collector: Collector) -> Any:
+    """Return what a person watches: a table on a terminal, lines elsewhere, nothing for a program."""
+    if args.quiet or args.json:
         return None
+    if not sys.stderr.isatty():
+        from cli.live_lines import LiveLines
+
+        return LiveLines(supervisor, collector, language(args))
     from cli.live_table import LiveTable
 
     return LiveTable(supervisor, collector, language(args))

@@ -23,6 +23,8 @@ EVERY_S = 0.25
 class LiveTable:
     """Draws the processes and the account on standard error."""
 
+    shows_failures = True  # in the state of a process
+
     def __init__(self, supervisor: Supervisor, collector: Collector, language: str) -> None:
         self._supervisor = supervisor
         self._collector = collector
