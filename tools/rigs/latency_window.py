@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tools.rigs.latency import START_S, begin, figures, is_warm, live_options, prepare, strategy_words
+from tools.rigs.live_load import START_S, begin, figures, is_warm, live_options, prepare, strategy_words
 
 FIRST_S = 10.0
 """Seconds after the first window that are not measured: tables fill, fonts and pictures are loaded."""
