@@ -172,10 +172,14 @@ class PositionState(Message, frozen=True):
     entry_row_time: int  # row time of the entry signal
     realised: float
     owner: str = ""
+    exit_amount: float = 0.0  # what partial exits of the open position brought so far
 
 
 class AccountState(Message, frozen=True):
-    """Cash, equity and readiness of an account."""
+    """Cash, equity and readiness of an account.
+
+    Profits are net of fees, by `trading/positions.profit`. The day's profit is `equity` − `day_base`.
+    """
 
     account: str
     market: str
@@ -186,20 +190,29 @@ class AccountState(Message, frozen=True):
     balances: tuple[Balance, ...]
     cash: float
     equity: float
-    realised: float
-    unrealised: float
+    realised: float  # closed trades of the trading day
+    unrealised: float  # what the open ones would have earned if they were closed at the newest prices
     in_doubt: int
     open_orders: int
     refusals: dict[str, int]
     epoch: int
+    day_base: float = 0.0  # equity at the day's opening; 0 before it is known
 
 
 class RoundTripState(Message, frozen=True):
-    """A closed trade in ROUND_TRIP_DTYPE, with its code and label."""
+    """A closed trade in ROUND_TRIP_DTYPE, with its code and label; `seq` numbers the account's trades."""
 
+    seq: int
     code: str
     label: str
     data: bytes
+
+
+class DayRecord(Message, frozen=True):
+    """Trader → window: the newest fills and the closed trades of the trading day, for one that begins to watch."""
+
+    fills: tuple[Fill, ...]
+    trips: tuple[RoundTripState, ...]
 
 
 class OutboxAck(Message, frozen=True):
@@ -209,7 +222,7 @@ class OutboxAck(Message, frozen=True):
 
 
 class Snapshot(Message, frozen=True):
-    """Ask the trader for all orders, positions and the account (after a start or a gap)."""
+    """Ask the trader for all orders, positions and the account (after a start or a gap); "day" asks for a DayRecord too."""
 
     what: str = "all"
 
@@ -349,6 +362,7 @@ OrdersMessage = (
     | PositionState
     | AccountState
     | RoundTripState
+    | DayRecord
     | OutboxAck
     | Snapshot
     | SnapshotDone

@@ -32,7 +32,7 @@ from domain.orders import Decision, Fill, Intent, Order, qty_text
 from storage import schema
 from storage.account_lock import AccountLock
 from storage.checkpoints import Checkpoints
-from storage.ledger_rows import LedgerState, OrderRow, fill_from_row, load_state, order_from_row
+from storage.ledger_rows import LedgerState, OrderRow, TripRow, fill_from_row, load_state, load_trips, newest_fills, order_from_row
 from storage.migrations import upgrade
 from storage.migrations.ledger_0001 import migrate as ledger_0001
 
@@ -440,12 +440,19 @@ class Ledger:
 
     def count_entries(self, day: int, interval_s: int) -> int:
         """Return the entries let through on a trading day YYYYMMDD, from the row times of the interval."""
-        scale = 1_000_000 if interval_s == 1 else 10_000
         row = self._connection.execute(
             "SELECT count(*) FROM intents WHERE action = 'entry' AND decision != 'refused' AND row_time BETWEEN ? AND ?",
-            (day * scale, (day + 1) * scale - 1),
+            _row_times(day, interval_s),
         ).fetchone()
         return int(row[0])
+
+    def trips_of(self, day: int, interval_s: int, after_seq: int) -> list[TripRow]:
+        """Return the trades behind `after_seq` that were closed on a trading day."""
+        return load_trips(self._connection, after_seq, *_row_times(day, interval_s))
+
+    def newest_fills(self, day: int, interval_s: int, after_seq: int, most: int) -> list[Fill]:
+        """Return the newest fills behind `after_seq` of a trading day, oldest first."""
+        return newest_fills(self._connection, after_seq, *_row_times(day, interval_s), most)
 
     def outbox_since(self, seq: int) -> list[bytes]:
         """Return the encoded messages after `seq`, oldest first."""
@@ -468,6 +475,12 @@ class Ledger:
         self._checkpoints.join()
         self._connection.close()
         self._lock.release()
+
+
+def _row_times(day: int, interval_s: int) -> tuple[int, int]:
+    """Return the first and last row time of a trading day."""
+    scale = 1_000_000 if interval_s == 1 else 10_000
+    return day * scale, (day + 1) * scale - 1
 
 
 def _connect(path: Path, backup: Path) -> sqlite3.Connection:

@@ -6,7 +6,11 @@ import sqlite3
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from domain.orders import TERMINAL, Action, Fill, Order, OrderKind, OrderStatus, TimeInForce, qty_units
+from domain.records import ROUND_TRIP_DTYPE
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,39 @@ def load_fills(connection: sqlite3.Connection) -> list[FillRow]:
         )
         for row in connection.execute("SELECT * FROM fills ORDER BY seq")
     ]
+
+
+@dataclass(frozen=True)
+class TripRow:
+    """A closed trade as the ledger keeps it; `trip` has shape (1,) and ROUND_TRIP_DTYPE."""
+
+    seq: int
+    instrument_id: str
+    label: str
+    trip: NDArray[np.void]
+
+
+def load_trips(connection: sqlite3.Connection, after_seq: int, first: int, last: int) -> list[TripRow]:
+    """Return the trades behind `after_seq` that were closed at row times `first` to `last`, oldest first."""
+    rows = connection.execute(
+        "SELECT * FROM round_trips WHERE seq > ? AND exit_time BETWEEN ? AND ? ORDER BY seq", (after_seq, first, last)
+    )
+    out = []
+    for row in rows:
+        trip = np.zeros(1, ROUND_TRIP_DTYPE)
+        for name in trip.dtype.names or ():
+            if name != "symbol":
+                trip[name] = row[name]
+        out.append(TripRow(row["seq"], row["instrument_id"], row["label"], trip))
+    return out
+
+
+def newest_fills(connection: sqlite3.Connection, after_seq: int, first: int, last: int, most: int) -> list[Fill]:
+    """Return the newest `most` fills behind `after_seq` at row times `first` to `last`, oldest first."""
+    rows = connection.execute(
+        "SELECT * FROM fills WHERE seq > ? AND row_time BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?", (after_seq, first, last, most)
+    )
+    return [fill_from_row(row) for row in rows][::-1]
 
 
 def load_state(connection: sqlite3.Connection, terminal_orders: int) -> LedgerState:

@@ -413,7 +413,7 @@ class Desk:
             self.ledger.round_trip(order.instrument_id, order.label, owner, trip)
             self.account.realised += float(trip["pnl"][0])
             code = order.instrument_id.split(":", 1)[-1]
-            self.tell(RoundTripState(code=code, label=order.label, data=trip.tobytes()))
+            self.tell(RoundTripState(seq=self.ledger.trip_seq, code=code, label=order.label, data=trip.tobytes()))
         if not view.qty:
             self.owners.pop(order.instrument_id, None)
 
@@ -449,12 +449,12 @@ class Desk:
             self._effects.append(Emit(self.account_state()))
 
     def unrealised(self) -> float:
-        """Return what open positions would earn at the newest prices, before fees."""
-        total = 0.0
+        """Return what open positions would have earned if they were closed at the newest prices, after fees."""
+        total, day = 0.0, self.trading_day()
         for view in self.positions.views():
             price = self.account.price(view.instrument_id)
             if price > 0.0:
-                total += view.sign * (price * view.qty / QTY_UNIT - view.entry_price * view.qty / QTY_UNIT)
+                total += self.positions.open_profit(view.instrument_id, price, day)[0]
         return total
 
     def account_state(self) -> AccountState:
@@ -477,6 +477,7 @@ class Desk:
             open_orders=len(live) + self.account.external_open(),
             refusals=dict(self.counters.refusals),
             epoch=self.ledger.epoch,
+            day_base=self.day_base,
         )
 
     @property

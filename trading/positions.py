@@ -114,6 +114,20 @@ def profit(params: NDArray[np.float64], buy_amount: float, sell_amount: float, s
     return pnl, round_to(pnl / b * 100.0, 2)
 
 
+def profit_at(params: NDArray[np.float64], entry_cost: float, exit_amount: float, price: float, qty: int) -> tuple[float, float]:
+    """Return net profit and 수익률 of a position, were what is left of it closed at `price`.
+
+    Parameters
+    ----------
+    entry_cost, exit_amount : float
+        What entering cost, and what partial exits brought so far.
+    qty : int
+        What is left, in units of 1e-8; negative for a short position.
+    """
+    out = round_to(exit_amount + price * (abs(qty) / UNIT_F), int(params[AMOUNT_DECIMALS]))
+    return profit(params, entry_cost, out, 1 if qty > 0 else -1)
+
+
 @dataclass
 class _Open:
     """A position while it is not flat; quantities in units of 1e-8, amounts unrounded."""
@@ -148,6 +162,7 @@ class PositionView:
     scale_in_count: int
     scale_out_count: int
     realised: float
+    exit_amount: float = 0.0
 
 
 class PositionBook:
@@ -184,6 +199,7 @@ class PositionBook:
         self._realised: dict[str, float] = {}
         self._seen: set[str] = set()
         self._views: dict[str, PositionView] = {}
+        self._params: tuple[int, NDArray[np.float64]] | None = None
         for instrument in instruments:
             self.add(instrument)
 
@@ -321,8 +337,18 @@ class PositionBook:
             scale_in_count=position.in_orders,
             scale_out_count=position.out_orders,
             realised=realised,
+            exit_amount=position.exit_raw,
         )
         return known
+
+    def open_profit(self, identifier: str, price: float, day: int) -> tuple[float, float]:
+        """Return net profit and 수익률 of an open position, were the rest of it sold at `price` on `day`; zeros when it is flat."""
+        view = self.view(identifier)
+        if not view.qty:
+            return 0.0, 0.0
+        if self._params is None or self._params[0] != day:
+            self._params = day, market_params(self.market, day)
+        return profit_at(self._params[1], view.entry_cost, view.exit_amount, price, view.sign * view.qty)
 
     def views(self) -> list[PositionView]:
         """Return every open position, in the order of opening."""

@@ -123,8 +123,13 @@ class Reconciler:
             desk.ledger.delete("cursors", {"name": name})
         desk.positions = PositionBook(desk.market, desk.options.interval_s, shorts=desk.capabilities.leverage)
         desk.generation_fills, desk.adjustments, desk.owners = [], [], {}
+        desk.day_base, desk.account.realised = 0.0, 0.0
         desk.ledger.cursor("generation_adjustment", str(desk.ledger.adjustment_seq))
-        for name, value in (("generation_ns", desk.now.utc_ns), ("generation_fill", desk.ledger.fill_seq)):
+        for name, value in (
+            ("generation_ns", desk.now.utc_ns),
+            ("generation_fill", desk.ledger.fill_seq),
+            ("generation_trip", desk.ledger.trip_seq),
+        ):
             desk.ledger.cursor(name, str(value))
             desk.cursors[name] = str(value)
         desk.orders.forget_numbers()

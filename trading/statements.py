@@ -1,11 +1,16 @@
-"""Positions and other people's orders in the words of the bus."""
+"""Positions, other people's orders and the day's record in the words of the bus."""
 
 from __future__ import annotations
 
-from domain.messages import PositionState
+from domain.messages import DayRecord, PositionState, RoundTripState
 from domain.orders import Order, OrderKind, TimeInForce
 from domain.ports import BrokerOrder
+from storage.ledger import Ledger
 from trading.positions import PositionView
+
+DAY_FILLS = 500
+DAY_TRIPS = 5_000
+"""More of a day than a screen lists; what came before is in the ledger."""
 
 
 def position_state(view: PositionView, owner: str) -> PositionState:
@@ -19,6 +24,7 @@ def position_state(view: PositionView, owner: str) -> PositionState:
         entry_row_time=view.entry_row_time,
         realised=view.realised,
         owner=owner,
+        exit_amount=view.exit_amount,
     )
 
 
@@ -42,3 +48,20 @@ def external_order(statement: BrokerOrder, account: str) -> Order:
         created_ns=statement.exchange_ns,
         updated_ns=statement.exchange_ns,
     )
+
+
+def day_record(ledger: Ledger, day: int, interval_s: int, cursors: dict[str, str]) -> DayRecord:
+    """Return what the account did on a trading day, for a listener that begins to watch.
+
+    Parameters
+    ----------
+    cursors : dict
+        Of the ledger: what another paper exchange knew does not count.
+    """
+    fills = ledger.newest_fills(day, interval_s, int(cursors.get("generation_fill", "0")), DAY_FILLS)
+    rows = ledger.trips_of(day, interval_s, int(cursors.get("generation_trip", "0")))
+    trips = (
+        RoundTripState(seq=row.seq, code=row.instrument_id.partition(":")[2], label=row.label, data=row.trip.tobytes())
+        for row in rows[-DAY_TRIPS:]
+    )
+    return DayRecord(fills=tuple(fills), trips=tuple(trips))

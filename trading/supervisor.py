@@ -288,7 +288,7 @@ class Supervisor:
         if view.snapshot_due_s and now >= view.snapshot_due_s:
             # A trader that is still opening its account hears nothing yet: it is asked until it has answered.
             view.snapshot_due_s = now + SNAPSHOT_RETRY_S
-            view.orders.send(Snapshot())
+            view.orders.send(Snapshot(what="day" if self._view else "all"))
         last = 0
         for message in view.orders.receive():
             seq = int(getattr(message, "outbox_seq", 0))

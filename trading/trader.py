@@ -47,7 +47,7 @@ from trading.kill_switch import CANCEL, ENTRIES, FLATTEN, FREEZE, LEVELS, NONE, 
 from trading.market_intake import MarketIntake
 from trading.reconcile import Reconciler
 from trading.risk import ACTIVE, FROZEN, HALTED, READY, REDUCING, limits
-from trading.statements import external_order, position_state
+from trading.statements import day_record, external_order, position_state
 from utility.crash_points import reach
 
 GAP_NS = 5 * NS
@@ -269,6 +269,8 @@ class Trader:
             desk.ledger.keep_head(desk.now.utc_ns)
             stored = desk.cursors.get("day_base", "").partition(":")
             desk.day_base = float(stored[2]) if stored[0] == str(day) and stored[2] else 0.0
+            trips = desk.ledger.trips_of(day, desk.options.interval_s, int(desk.cursors.get("generation_trip", "0")))
+            desk.account.realised = sum(float(row.trip["pnl"][0]) for row in trips)
         priced = all(desk.account.price(view.instrument_id) > 0.0 for view in desk.positions.views())
         if not desk.day_base and desk.readiness == READY and priced:
             desk.day_base = desk.account.equity()
@@ -343,7 +345,7 @@ class Trader:
             self.desk.ledger.acknowledge(message.seq)
             return []
         if isinstance(message, Snapshot):
-            return self.picture()
+            return self.picture(message.what)
         return []
 
     def on_cancel(self, client_order_id: str, now: Moment) -> list[Effect]:
@@ -359,8 +361,8 @@ class Trader:
         self.doubts.settle(desk.orders.get(client_order_id) or order)
         return desk.finish("cancel", "trader")
 
-    def picture(self) -> list[Effect]:
-        """Return everything that a listener needs to begin: live orders, positions, account, end mark."""
+    def picture(self, what: str = "all") -> list[Effect]:
+        """Return everything that a listener needs to begin: live orders, positions, account, end mark; for "day" the day's record too."""
         desk = self.desk
         out: list[Effect] = [Emit(OrderUpdate(outbox_seq=0, order=order)) for order in desk.orders.live_orders()]
         out += [
@@ -368,6 +370,8 @@ class Trader:
             for statement in desk.account.external.values()
         ]
         out += [Emit(position_state(view, desk.owners.get(view.instrument_id, ""))) for view in desk.positions.views()]
+        if what == "day":
+            out.append(Emit(day_record(desk.ledger, desk.trading_day(), desk.options.interval_s, desk.cursors)))
         return [*out, Emit(desk.account_state()), Emit(SnapshotDone(outbox_seq=desk.ledger.outbox_seq))]
 
     def outbox_since(self, seq: int) -> list[Message]:

@@ -251,7 +251,7 @@ class TraderProcess(ChildProcess):
             intents = []
             if isinstance(message, Snapshot):
                 self.listeners.joined(peer, core.desk.ledger.outbox_seq)
-                for effect in core.picture():
+                for effect in core.picture(message.what):
                     if isinstance(effect, Emit):
                         self.orders.send(peer, effect.message)
             elif isinstance(message, OutboxAck):

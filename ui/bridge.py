@@ -316,9 +316,9 @@ class Bridge(QObject):
             loaded.add(code)
             import datetime as dt
 
-            from trading.positions import market_params, profit
+            from trading.positions import market_params, profit_at
 
             params = market_params(supervisor.markets[code].market, dt.datetime.now(dt.UTC).date())
-            bound = functools.partial(profit, params)
-            bound(1.0, 1.0, 1)  # compiled or read from the cache now, not at the first position
+            bound = functools.partial(profit_at, params)
+            bound(1.0, 0.0, 1.0, 1)  # compiled or read from the cache now, not at the first position
             self.profit_ready.emit((code, bound))

@@ -103,6 +103,11 @@ def money(value: float | None, currency: str, language: str, sign: bool = False)
     return f"{plus}{body:,.2f} {currency}"
 
 
+def day_profit(equity: float, opening: float) -> float:
+    """Return the day's profit: equity less the equity at the day's opening, NaN before that is known."""
+    return equity - opening if opening > 0 else float("nan")
+
+
 def short_money(value: float | None, currency: str, language: str) -> str:
     """Return a turnover in few characters: ``1조 2,345억``, ``3.2억``, ``450만`` or ``1.23B``."""
     if missing(value):

@@ -279,6 +279,7 @@ class MainWindow(QMainWindow):
             return
         name = self.chosen_strategy(code) if strategy is None else strategy
         self.running[code] = name
+        self.state_of(code).begin()
         self._show_running()
         if not name:
             self.bridge.start_market(live_options(None, self.markets[code], self.settings))

@@ -44,6 +44,7 @@ class MadeFeed:
         self.book = PositionBook(market, 1, self.made.instruments)
         self.cash = market.paper_cash
         self.orders = 0
+        self.trips = 0
         self.row_time = 0
         self.prices = np.zeros(len(self.made.instruments))
         self.open: dict[str, Order] = {}
@@ -196,7 +197,8 @@ class MadeFeed:
         )
         out: list[m.Message] = [m.FillUpdate(outbox_seq=self.orders, fill=fill, position=position_state(view))]
         if trip is not None:
-            out.append(m.RoundTripState(code=instrument.code, label=order.label, data=trip.tobytes()))
+            self.trips += 1
+            out.append(m.RoundTripState(seq=self.trips, code=instrument.code, label=order.label, data=trip.tobytes()))
         return out
 
     # --- pictures ------------------------------------------------------------------------------------
@@ -226,7 +228,9 @@ class MadeFeed:
 
     def account(self, **changes: Any) -> m.AccountState:
         value = sum(view.qty / QTY_UNIT * self.prices[self._index(view)] for view in self.book.views())
-        cost = sum(view.entry_cost for view in self.book.views())
+        unrealised = sum(
+            self.book.open_profit(view.instrument_id, self.prices[self._index(view)], 20261120)[0] for view in self.book.views()
+        )
         realised = sum(self.book.view(one.instrument_id).realised for one in self.made.instruments)
         state = m.AccountState(
             account=f"{self.market.code}-paper",
@@ -239,7 +243,8 @@ class MadeFeed:
             cash=self.cash,
             equity=self.cash + value,
             realised=realised,
-            unrealised=value - cost,
+            unrealised=unrealised,
+            day_base=self.market.paper_cash,
             in_doubt=0,
             open_orders=len(self.open),
             refusals={"repeat": 2, "cash": 1},
@@ -261,6 +266,7 @@ def position_state(view: PositionView) -> m.PositionState:
         entry_time=view.entry_time,
         entry_row_time=view.entry_row_time,
         realised=view.realised,
+        exit_amount=view.exit_amount,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -184,15 +185,29 @@ def test_series_is_bounded(heard: list[m.Message]) -> None:
 
 
 def test_positions_are_valued_after_fees(state: MarketState) -> None:
-    from trading.positions import market_params, profit
+    from trading.positions import market_params, profit, profit_at
 
     params = market_params(UPBIT, dt.date(2026, 11, 20))
-    state.use_profit(lambda cost, value, sign: profit(params, cost, value, sign))
+    state.use_profit(functools.partial(profit_at, params))
     assert state.positions.count > 0
     for record in state.positions.records:
-        pnl, share = profit(params, record.cost, record.value, 1)
-        assert (record.pnl, record.return_pct) == (pnl, share)
+        assert (record.pnl, record.return_pct) == profit(params, record.cost, round(record.value, 4), 1)
         assert record.pnl < record.value - record.cost
+    # What the table adds up to is what the trader says: one arithmetic.
+    assert state.account is not None
+    assert sum(record.pnl for record in state.positions.records) == pytest.approx(state.account.unrealised, abs=0.01)
+    assert state.account.realised == pytest.approx(state.trade_totals[2], abs=0.01)
+
+
+def test_the_day_record_is_shown_once_and_a_start_forgets_it(state: MarketState, heard: list[m.Message]) -> None:
+    trips = tuple(one for one in heard if isinstance(one, m.RoundTripState))
+    fills = tuple(one.fill for one in heard if isinstance(one, m.FillUpdate))
+    assert state.trade_totals[0] == len(trips) > 0
+    state.begin()
+    assert (state.trades.count, state.fills.count, state.trade_totals[0]) == (0, 0, 0)
+    for _ in range(2):
+        state.apply([m.DayRecord(fills=fills, trips=trips)])
+    assert (state.trades.count, state.fills.count, state.trade_totals[0]) == (len(trips), len(fills), len(trips))
 
 
 def test_a_fill_told_twice_is_shown_once(state: MarketState, heard: list[m.Message]) -> None:

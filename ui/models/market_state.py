@@ -15,7 +15,7 @@ from PyQt5.QtCore import QObject, pyqtSignal
 
 from domain import messages as m
 from domain.instruments import NS, QTY_UNIT, Instrument, Market
-from domain.orders import TERMINAL, qty_text
+from domain.orders import TERMINAL, Fill, qty_text
 from domain.records import EVENT_DTYPE, ROUND_TRIP_DTYPE, TRADE, row_schema
 from ui.models.records import Records
 from ui.models.series import ROWS_MAX, RowSeries
@@ -102,7 +102,7 @@ class MarketState(QObject):
         self.row_times: dict[int, int] = {}
         self.trade_totals = [0, 0, 0.0]  # closed trades, winners, sum of profit
         self._profit: Any = None
-        self._trade_number = 0
+        self._newest_trip = 0
 
     # --- entry ------------------------------------------------------------------------------------
 
@@ -152,8 +152,22 @@ class MarketState(QObject):
         self.health[role] = counters
         self.health_changed.emit()
 
+    def begin(self) -> None:
+        """Forget orders and trades: the market is started, and its trader will tell what counts today."""
+        for records in (self.orders, self.open_orders, self.fills, self.positions, self.trades):
+            records.clear()
+        for index in list(self.marks):
+            del self.marks[index]
+            self.marks_changed.emit(index)
+        for index in range(len(self.instruments)):
+            self.watch.record(index).held = 0
+        self.watch.touch(range(len(self.instruments)))
+        self.account = None
+        self.trade_totals, self._newest_trip = [0, 0, 0.0], 0
+        self.account_changed.emit()
+
     def use_profit(self, profit: Any) -> None:
-        """Take the compiled money arithmetic (trading/positions), loaded after the window is up."""
+        """Take the money arithmetic (`trading/positions.profit_at` with the market's numbers), loaded after the window is up."""
         self._profit = profit
         self._value_positions(range(len(self.instruments)))
 
@@ -251,9 +265,13 @@ class MarketState(QObject):
         self.open_orders.remove(key for key, record in items if record.order.status in TERMINAL)
         self.orders_changed.emit()
 
-    def _fill(self, message: m.FillUpdate, touched: Touched) -> None:
-        fill = message.fill
-        self._position(message.position, touched)
+    def _day(self, message: m.DayRecord, touched: Touched) -> None:
+        for fill in message.fills:
+            self._fill(fill, touched)
+        for trip in message.trips:
+            self._round_trip(trip, touched)
+
+    def _fill(self, fill: Fill, touched: Touched) -> None:
         if fill.fill_key in touched.fills or self.fills.record(fill.fill_key) is not None:
             return
         amount = float(fill.price) * fill.qty / QTY_UNIT
@@ -297,6 +315,7 @@ class MarketState(QObject):
                     state.entry_cost,
                     state.entry_time,
                     realised=state.realised,
+                    exit_amount=state.exit_amount,
                 ),
             )
             for state in states
@@ -316,16 +335,18 @@ class MarketState(QObject):
             record.price = watch.price
             record.value = watch.price * abs(record.qty) / QTY_UNIT
             if self._profit is not None:
-                record.pnl, record.return_pct = self._profit(record.cost, record.value, 1 if record.qty > 0 else -1)
+                record.pnl, record.return_pct = self._profit(record.cost, record.exit_amount, record.price, record.qty)
             changed.append(key)
         if changed:
             self.positions.touch(changed)
 
     def _round_trip(self, message: m.RoundTripState, touched: Touched) -> None:
+        if message.seq <= self._newest_trip:
+            return
+        self._newest_trip = message.seq
         trips = np.frombuffer(message.data, ROUND_TRIP_DTYPE)
         instrument = self.instrument(f"{self.market.code}:{message.code}")
         for trip in trips:
-            self._trade_number += 1
             holding = int(trip["holding_time"]) * (1 if self.schema.interval_s == 1 else 60)
             record = RoundTripRecord(
                 self.market,
@@ -341,7 +362,7 @@ class MarketState(QObject):
                 float(trip["pnl"]),
                 message.label,
             )
-            touched.trips.append((self._trade_number, record))
+            touched.trips.append((message.seq, record))
             self.trade_totals[0] += 1
             self.trade_totals[1] += record.pnl >= 0
             self.trade_totals[2] += record.pnl
@@ -383,7 +404,8 @@ class MarketState(QObject):
 _TAKES: dict[type, Any] = {
     m.Rows: lambda state, message, touched: touched.rows.update(state._rows(message)),
     m.Events: lambda state, message, touched: touched.prints.update(state._events(message)),
-    m.FillUpdate: lambda state, message, touched: state._fill(message, touched),
+    m.FillUpdate: lambda state, message, touched: (state._position(message.position, touched), state._fill(message.fill, touched)),
+    m.DayRecord: lambda state, message, touched: state._day(message, touched),
     m.OrderUpdate: lambda state, message, touched: touched.orders.append(message),
     m.BookView: lambda state, message, touched: state._book(message, touched),
     m.PositionState: lambda state, message, touched: state._position(message, touched),

@@ -107,6 +107,7 @@ class PositionRecord(Record):
     pnl: float = float("nan")
     return_pct: float = float("nan")
     realised: float = 0.0
+    exit_amount: float = 0.0
 
 
 @dataclass(slots=True)

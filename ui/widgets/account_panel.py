@@ -7,10 +7,10 @@ from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
 
 from ui import format as fmt
 from ui.models.market_state import MarketState
-from ui.text import language, on_language, tr, word
+from ui.text import bind, language, on_language, tr, word
 from ui.widgets.panel import muted, repolish
 
-ROWS = ("equity", "cash", "unrealised", "realised", "return", "trades", "positions", "open_orders", "in_doubt", "refusals")
+ROWS = ("equity", "cash", "day", "return", "unrealised", "realised", "trades", "open_orders", "in_doubt", "refusals")
 
 
 class AccountPanel(QWidget):
@@ -27,7 +27,9 @@ class AccountPanel(QWidget):
         grid.setColumnStretch(1, 1)
         self.values: dict[str, QLabel] = {}
         for row, key in enumerate(ROWS):
-            grid.addWidget(muted(f"ui.account.{key}"), row, 0)
+            name = muted(f"ui.account.{key}")
+            bind(name, "setToolTip", f"ui.account.{key}.tip")
+            grid.addWidget(name, row, 0)
             value = QLabel(fmt.DASH)
             value.setObjectName(f"account_{key}")
             value.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
@@ -35,7 +37,6 @@ class AccountPanel(QWidget):
             grid.addWidget(value, row, 1)
             self.values[key] = value
         grid.setRowStretch(len(ROWS), 1)
-        self._first_equity = 0.0
         state.account_changed.connect(self.refresh)
         state.orders_changed.connect(self.refresh)
         on_language(self, self.refresh)
@@ -49,18 +50,18 @@ class AccountPanel(QWidget):
             for value in self.values.values():
                 value.setText(fmt.DASH)
             return
-        base = account.equity - account.realised - account.unrealised
-        share = (account.realised + account.unrealised) / base * 100 if base > 0 else 0.0
+        day = fmt.day_profit(account.equity, account.day_base)
+        share = day / account.day_base * 100 if account.day_base > 0 else float("nan")
         count, winners, _ = self.state.trade_totals
         refused = sum(account.refusals.values())
         texts = {
             "equity": (fmt.money(account.equity, currency, language()), 0.0),
             "cash": (fmt.money(account.cash, currency, language()), 0.0),
+            "day": (fmt.money(day, currency, language(), sign=True), day),
             "unrealised": (fmt.money(account.unrealised, currency, language(), sign=True), account.unrealised),
             "realised": (fmt.money(account.realised, currency, language(), sign=True), account.realised),
             "return": (f"{fmt.arrow(share)} {fmt.percent(share)}".strip(), share),
             "trades": (tr("ui.account.trades_value", count=count, rate=f"{winners / count * 100 if count else 0:.1f}"), 0.0),
-            "positions": (f"{self.state.positions.count}", 0.0),
             "open_orders": (f"{account.open_orders}", 0.0),
             "in_doubt": (f"{account.in_doubt}", 0.0),
             "refusals": (f"{refused}", 0.0),

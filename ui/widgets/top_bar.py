@@ -56,7 +56,9 @@ class TopBar(QFrame):
         for label in (self.equity_name, self.pnl_name):
             label.setProperty("role", "muted")
         bind(self.equity_name, "setText", "ui.account.equity")
-        bind(self.pnl_name, "setText", "ui.top.day_pnl")
+        bind(self.pnl_name, "setText", "ui.account.day")
+        for label in (self.pnl_name, self.pnl):
+            bind(label, "setToolTip", "ui.account.day.tip")
         self.equity.setObjectName("topEquity")
         self.pnl.setObjectName("topPnl")
         self.command = QToolButton()
@@ -151,7 +153,7 @@ class TopBar(QFrame):
         if account.reason:
             self.state.setToolTip(f"{tr(f'{code}.tip')}\n{word('ui.reason', account.reason)}")
         self.equity.setText(fmt.money(account.equity, account.currency, language()))
-        profit = account.realised + account.unrealised
+        profit = fmt.day_profit(account.equity, account.day_base)
         self.pnl.setText(fmt.money(profit, account.currency, language(), sign=True))
         role = "up" if profit > 0 else "down" if profit < 0 else ""
         if self.pnl.property("role") != role:

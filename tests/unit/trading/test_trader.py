@@ -6,6 +6,7 @@ import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from domain.messages import (
     AccountState,
     CancelOrder,
     Command,
+    DayRecord,
     FeedState,
     FillUpdate,
     GapMark,
@@ -28,6 +30,7 @@ from domain.messages import (
 )
 from domain.orders import Action, Order, OrderKind, OrderStatus, TimeInForce
 from domain.ports import BrokerFrame, BrokerOrder, BrokerOutcome
+from domain.records import ROUND_TRIP_DTYPE
 from domain.settings import Risk
 from tests.doubles.trader_rig import ACCOUNT, INSTRUMENTS, START_UTC, Rig
 from trading.desk import Options
@@ -377,6 +380,44 @@ def test_picture_lists_everything_and_ends(rig: Rig) -> None:
     assert [type(message) for message in told] == [OrderUpdate, PositionState, AccountState, SnapshotDone]
     assert told[1].owner == "s"  # type: ignore[attr-defined]
     assert told[-1].outbox_seq == rig.trader.desk.ledger.outbox_seq  # type: ignore[attr-defined]
+
+
+def test_open_profit_is_net_and_the_day_begins_with_its_equity(rig: Rig) -> None:
+    desk = rig.trader.desk
+    rig.market({AAA: 100.0})
+    rig.enter(qty=100)
+    rig.market({AAA: 120.0})
+    fee = UPBIT.fees[0].fee_ppm / 1e6
+    expected = 12_000 - 10_000 - (10_000 + 12_000) * fee
+    assert desk.unrealised() == pytest.approx(expected)
+    state = desk.account_state()
+    assert state.day_base == pytest.approx(100_000_000)
+    # The fee of the exit is not paid yet: that alone lies between the day's profit and the open one.
+    assert state.equity - state.day_base == pytest.approx(expected + 12_000 * fee)
+    rig.venue.price[AAA] = Decimal(120)
+    rig.leave(qty=50)
+    assert rig.position() == 50 * QTY_UNIT
+    assert desk.unrealised() == pytest.approx(expected)  # selling a part at the same price earns nothing
+    rig.leave(qty=50)
+    assert desk.unrealised() == 0.0
+    assert desk.account_state().realised == pytest.approx(expected)
+
+
+def test_a_listener_that_comes_late_is_told_the_day(rig: Rig, tmp_path: Path) -> None:
+    for _ in range(2):
+        rig.enter()
+        rig.leave()
+    rig.crash()
+    rig.connect()
+    told = [effect.message for effect in rig.trader.on_message(Snapshot(what="day"), rig.now) if isinstance(effect, Emit)]
+    record = next(message for message in told if isinstance(message, DayRecord))
+    assert [trip.seq for trip in record.trips] == [1, 2]
+    assert [fill.side for fill in record.fills] == [1, -1, 1, -1]
+    assert rig.trader.desk.account_state().realised == pytest.approx(
+        sum(float(np.frombuffer(trip.data, ROUND_TRIP_DTYPE)["pnl"][0]) for trip in record.trips)
+    )
+    rig.advance(86_400, step=3_600)  # another day, another record
+    assert rig.trader.desk.account_state().realised == 0.0
 
 
 def test_messages_reach_their_handlers(rig: Rig) -> None:
