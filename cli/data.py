@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cli.data_export import export_rows
-from cli.data_make import make_data
-from cli.main import add_common
+from cli.data_make import MOST_DAYS, MOST_SYMBOLS, make_data
 from cli.output import emit, language
+from cli.parser import add_common
 from cli.progress import Reporter, add_progress
+from cli.values import SEED_MAX, day, number, whole
 from domain.errors import InputError
 from storage.columns import RowSet, open_rows
 from storage.ticks import TickStore
@@ -27,7 +28,7 @@ _SHOWN_REASONS = 6
 
 def add_parsers(subparsers: Any) -> None:
     """Add the `data` family."""
-    family = subparsers.add_parser("data", help="recorded and made market data: import, make, list, verify, export")
+    family = subparsers.add_parser("data")
     actions = family.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_import(actions)
     _add_make(actions)
@@ -46,54 +47,52 @@ def _add_market(parser: argparse.ArgumentParser, required: bool) -> None:
 
 
 def _add_import(actions: Any) -> None:
-    parser = actions.add_parser("import", help="recorded files or folders into the store; what a file is, is told by its content")
-    parser.add_argument("sources", metavar="SRC", nargs="+", help="files or folders; together they are one stream in time order")
+    parser = actions.add_parser("import")
+    parser.add_argument("sources", metavar="SRC", nargs="+")
     _add_market(parser, False)
-    parser.add_argument(
-        "--symbol", action="append", default=None, help="only this symbol (repeatable); names candles that do not name theirs"
-    )
-    parser.add_argument("--map", action="append", default=None, metavar="OURS=THEIRS", help="a column of a table that no rule knows")
-    parser.add_argument("--dry-run", action="store_true", help="count and judge, store nothing")
+    parser.add_argument("--symbol", action="append", default=None)
+    parser.add_argument("--map", action="append", default=None, metavar="OURS=THEIRS")
+    parser.add_argument("--dry-run", action="store_true")
     add_progress(parser)
     _finish(parser, run_import, show_import)
 
 
 def _add_make(actions: Any) -> None:
-    parser = actions.add_parser("make", help="seeded made market data; replaces what was made of that market before")
+    parser = actions.add_parser("make")
     _add_market(parser, True)
-    parser.add_argument("--symbols", type=int, default=10)
+    parser.add_argument("--symbols", type=whole(1, MOST_SYMBOLS), default=10)
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--days", type=float, default=1.0, help="days of the market (krx: trading days); a fraction is that part of a day")
-    length.add_argument("--hours", type=float, default=None, help="so many hours instead, from the first session's start on")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", default="2026-01-05", help="first day, YYYY-MM-DD (default 2026-01-05)")
-    parser.add_argument("--events", action="store_true", help="store raw trades and depth too, so that it can be replayed")
+    length.add_argument("--days", type=number(0.0, MOST_DAYS, low_open=True), default=1.0)
+    length.add_argument("--hours", type=number(0.0, MOST_DAYS * 24.0, low_open=True), default=None)
+    parser.add_argument("--seed", type=whole(0, SEED_MAX), default=1)
+    parser.add_argument("--start", type=day, default=dt.date(2026, 1, 5))
+    parser.add_argument("--events", action="store_true")
     add_progress(parser)
     _finish(parser, run_make, None)
 
 
 def _add_list(actions: Any) -> None:
-    parser = actions.add_parser("list", help="what is stored")
+    parser = actions.add_parser("list")
     _add_market(parser, False)
     _finish(parser, run_list, show_list)
 
 
 def _add_verify(actions: Any) -> None:
-    parser = actions.add_parser("verify", help="checksums, order, gaps; a damaged file is put aside and its range marked")
-    parser.add_argument("--keep", action="store_true", help="report damaged files, but leave them where they are")
+    parser = actions.add_parser("verify")
+    parser.add_argument("--keep", action="store_true")
     _finish(parser, run_verify, show_verify)
 
 
 def _add_export(actions: Any) -> None:
-    parser = actions.add_parser("export", help="rows as Parquet or CSV, one file or (a folder) one per symbol")
+    parser = actions.add_parser("export")
     _add_market(parser, True)
     parser.add_argument("--interval", choices=tuple(INTERVALS), required=True)
     parser.add_argument("--symbol", action="append", default=None)
-    parser.add_argument("--source", default=None, help="recorded, made or runN (default: the first that exists)")
-    parser.add_argument("--from", dest="from_time", default=None, metavar="DATE", help="first day, YYYY-MM-DD")
-    parser.add_argument("--to", dest="to_time", default=None, metavar="DATE", help="last day, included")
-    parser.add_argument("--out", required=True, help="a file ending in .parquet or .csv, or a folder")
-    parser.add_argument("--names", choices=("en", "ko"), default="en", help="headings")
+    parser.add_argument("--source", default=None)
+    parser.add_argument("--from", dest="from_time", type=day, default=None, metavar="DATE")
+    parser.add_argument("--to", dest="to_time", type=day, default=None, metavar="DATE")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--names", choices=("en", "ko"), default="en")
     _finish(parser, run_export, None)
 
 
@@ -174,7 +173,7 @@ def run_make(args: argparse.Namespace) -> dict[str, Any]:
             args.symbols,
             days,
             args.seed,
-            args.start,
+            args.start.isoformat(),
             args.events,
             reporter.tell,
         )
@@ -186,13 +185,14 @@ def run_make(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_list(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what is stored: rows in `datasets`, raw trades and depth in `events`."""
+    """Return what is stored: rows in `datasets`, raw trades and depth in `events`, what is damaged in `quarantined`."""
     store = TickStore(DataDir(args.data_dir).root)
     entries = [entry for entry in store.datasets() if args.market in (None, entry["market"])]
     _add_ladder_steps(store, entries)
     return {
         "datasets": [entry for entry in entries if entry["interval"] in INTERVALS],
         "events": [entry for entry in entries if entry["interval"] not in INTERVALS],
+        "quarantined": store.quarantined(args.market),
     }
 
 
@@ -212,11 +212,17 @@ def _add_ladder_steps(store: TickStore, entries: list[dict[str, Any]]) -> None:
 
 
 def show_list(args: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Print a table."""
+    """Print a table, and what was put aside."""
+    tongue = language(args)
+    _show_table(result, tongue)
+    for one in result["quarantined"]:
+        print(sentence("data.list.quarantined", tongue, **one))
+
+
+def _show_table(result: dict[str, Any], tongue: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    tongue = language(args)
     if not result["datasets"] and not result["events"]:
         print(sentence("data.list.empty", tongue))
         return
@@ -290,11 +296,9 @@ def show_verify(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 def run_export(args: argparse.Namespace) -> dict[str, Any]:
     """Write rows out."""
-    days = []
-    for text in (args.from_time, args.to_time):
-        if text is not None and not (len(text) == 10 and text.replace("-", "").isdigit()):
-            raise InputError("data.bad_date", text=text)
-        days.append(int(text.replace("-", "")) if text else None)
+    days = [None if one is None else int(one.strftime("%Y%m%d")) for one in (args.from_time, args.to_time)]
+    if None not in days and days[0] > days[1]:
+        raise InputError("backtest.range", since=args.from_time, until=args.to_time)
     return export_rows(
         TickStore(DataDir(args.data_dir).root),
         args.market,

@@ -6,12 +6,12 @@ import argparse
 import sys
 from typing import Any
 
-from cli.main import add_common
+from cli.parser import add_common
 
 
 def add_parsers(subparsers: Any) -> None:
     """Add the family's parser."""
-    parser = subparsers.add_parser("doctor", help="check Python, libraries, fonts, display, disk, clock, ports, keys")
+    parser = subparsers.add_parser("doctor")
     add_common(parser)
     parser.set_defaults(run=run, show=show)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from cli.main import add_common
+from cli.parser import add_common
+from cli.values import SEED_MAX, speed, whole
 from domain.errors import InputError
 from domain.process_config import ExchangeOptions
 from trading.venues import VENUES
@@ -21,38 +22,20 @@ from utility.paths import DataDir
 
 def add_parsers(subparsers: Any) -> None:
     """Add the `exchange` command."""
-    parser = subparsers.add_parser("exchange", help="the paper exchange alone; `exchange truth` prints its own record")
+    parser = subparsers.add_parser("exchange")
     parser.add_argument("action", nargs="?", choices=("serve", "truth"), default="serve")
     parser.add_argument("--venue", choices=sorted(VENUES), default=next(iter(VENUES)))
-    parser.add_argument("--port", type=_port, default=0, help="0 = chosen by the system")
-    parser.add_argument(
-        "--replay", metavar="PATH", default=None, help="recorded files or a folder of them, or a source of the store (recorded, made, runN)"
-    )
-    parser.add_argument("--speed", type=_speed, default=1.0, help="N, or max")
-    parser.add_argument("--faults", metavar="FILE", default=None, help="JSON list of fault rules")
-    parser.add_argument("--seed", type=int, default=0, help="of the made market; 0 = random")
-    parser.add_argument("--symbols", type=int, default=10, help="made instruments")
+    parser.add_argument("--port", type=whole(0, 65_535), default=0)
+    parser.add_argument("--replay", metavar="PATH", default=None)
+    parser.add_argument("--speed", type=speed, default=1.0)
+    parser.add_argument("--faults", metavar="FILE", default=None)
+    parser.add_argument("--seed", type=whole(0, SEED_MAX), default=0)
+    parser.add_argument("--symbols", type=whole(1, 100), default=10)
     parser.add_argument("--key", default="", help=argparse.SUPPRESS)
     parser.add_argument("--secret", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--run", type=int, default=0, dest="run_number", help="of `truth`: number of the run (default: the newest)")
+    parser.add_argument("--run", type=whole(0, 10**9), default=0, dest="run_number")
     add_common(parser)
     parser.set_defaults(run=run, show=_show)
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("0 to 65535")
-    return port
-
-
-def _speed(text: str) -> float:
-    if text == "max":
-        return 0.0
-    speed = float(text)
-    if not 0.0 < speed <= 100_000.0:
-        raise argparse.ArgumentTypeError("a number above 0, or max")
-    return speed
 
 
 def run(args: argparse.Namespace) -> dict[str, Any] | int:
@@ -60,8 +43,6 @@ def run(args: argparse.Namespace) -> dict[str, Any] | int:
     data = DataDir(args.data_dir)
     if args.action == "truth":
         return _truth(data, args)
-    if not 1 <= args.symbols <= 100:
-        raise InputError("exchange.symbols", value=args.symbols, least=1, most=100)
     return asyncio.run(_serve(data, args))
 
 

@@ -19,11 +19,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli.main import add_common
 from cli.output import emit, language
+from cli.parser import add_common
+from cli.values import number, whole
 from domain.errors import DataError, InputError, RefusedError
+from domain.market_codes import MARKET_CODES
 from storage import ledger_read
 from storage.account_lock import AccountLock
+from trading import run_file
 from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, read_latch, write_latch
 from trading.kill_switch import latch_path as latch_file
 from utility.paths import DataDir
@@ -41,30 +44,30 @@ WAIT_S = {"entries": 2.0, "cancel": 5.0, "flatten": 30.0, "freeze": 2.0}
 def add_parsers(subparsers: Any) -> None:
     """Add the family's parsers."""
     for name, run in (("orders", run_list), ("fills", run_list), ("positions", run_positions), ("account", run_account)):
-        parser = subparsers.add_parser(name, help=f"{name} in the ledger")
+        parser = subparsers.add_parser(name)
         _add_choice(parser)
         if run is run_list:
-            parser.add_argument("--from", dest="since", default=None, help="ISO 8601 with a zone, or a date (UTC)")
-            parser.add_argument("--limit", type=int, default=1_000, help="newest rows at most (default 1000)")
+            parser.add_argument("--from", dest="since", default=None)
+            parser.add_argument("--limit", type=whole(1, 10**9), default=1_000)
         add_common(parser)
         parser.set_defaults(run=run, show=show, what=name)
-    kill = subparsers.add_parser("kill", help="pull the kill switch of every account, or re-arm it")
+    kill = subparsers.add_parser("kill")
     which = kill.add_mutually_exclusive_group()
     which.add_argument("--level", choices=LEVELS[1:], default=ENTRIES)
-    which.add_argument("--rearm", action="store_true", help="asks for confirmation on a terminal")
+    which.add_argument("--rearm", action="store_true")
     kill.add_argument("--reason", default="")
-    kill.add_argument("--wait", type=float, default=None, help="seconds to wait for a running trader (default by level)")
+    kill.add_argument("--wait", type=number(0.0, 3_600.0), default=None)
     _add_choice(kill)
     add_common(kill)
     kill.set_defaults(run=run_kill, show=show_kill)
-    verify = subparsers.add_parser("verify", help="ledger, journal and store against themselves")
+    verify = subparsers.add_parser("verify")
     _add_choice(verify)
     add_common(verify)
     verify.set_defaults(run=run_verify, show=show_verify)
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--market", default=None)
+    parser.add_argument("--market", choices=MARKET_CODES, default=None)
     parser.add_argument("--account", default=None)
 
 
@@ -89,8 +92,6 @@ def parse_time(text: str | None) -> int:
 
 def run_list(args: argparse.Namespace) -> dict[str, Any]:
     """Return orders or fills."""
-    if args.limit < 1:
-        raise InputError("ledger.limit", value=args.limit)
     since = parse_time(args.since)
     rows = [row for folder in _folders(args) for row in ledger_read.listing(folder, args.what, since, args.limit)]
     time_of = "created_ns" if args.what == "orders" else "exchange_ns"
@@ -125,27 +126,30 @@ def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
 # --- kill switch -----------------------------------------------------------------------------------------
 
 
-def run_kill(args: argparse.Namespace) -> dict[str, Any]:
-    """Pull or re-arm the switch of the chosen accounts and say what happened."""
-    folders = _folders(args)
+def run_kill(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Pull or re-arm the switch of the chosen accounts and say what happened; status 4 when one could not be reached.
+
+    The latches are written before anything else can fail: a ledger that cannot be read stops nobody from stopping.
+    """
+    folders = _to_latch(args)
     if args.rearm:
         _confirm(language(args))
     level = NONE if args.rearm else args.level
-    before = {folder: ledger_read.last_event(folder) for folder in folders}
+    before = {folder: _newest_event(folder) for folder in folders}
     person = os.environ.get("USER") or os.environ.get("USERNAME") or "person"
     latch = Latch(level=level, actor=f"cli:{person}", reason=args.reason, utc_ns=time.time_ns())
-    for folder in folders:
-        write_latch(folder, latch)
+    problems = _write_latches(folders, latch)
     running = [folder for folder in folders if _is_running(folder)]
-    _await(running, before, level, WAIT_S.get(level, 2.0) if args.wait is None else args.wait)
+    readable = [folder for folder in folders if before[folder] is not None]
+    _await([folder for folder in running if folder in readable], before, level, WAIT_S.get(level, 2.0) if args.wait is None else args.wait)
     cancelled, flattened, remaining, noticed = 0, [], [], 0
-    for folder in folders:
-        count, sold, held, seen = ledger_read.kill_progress(folder, before[folder])
+    for folder in readable:
+        count, sold, held, seen = ledger_read.kill_progress(folder, before[folder] or 0)
         cancelled += count
         flattened += [f"{folder.name} {name}" for name in sold]
         remaining += [f"{folder.name} {name}" for name in held]
         noticed += seen
-    return {
+    result = {
         "level": level,
         "accounts": [folder.name for folder in folders],
         "running": [folder.name for folder in running],
@@ -153,7 +157,52 @@ def run_kill(args: argparse.Namespace) -> dict[str, Any]:
         "cancelled": cancelled,
         "flattened": flattened,
         "remaining": remaining,
+        "problems": problems,
     }
+    if not problems:
+        return result
+    emit(args, result)
+    return DataError.exit_status
+
+
+def _newest_event(folder: Path) -> int | None:
+    """Return where an account's journal stands; None when there is none that can be read."""
+    try:
+        return ledger_read.last_event(folder)
+    except DataError:
+        return None
+
+
+def _write_latches(folders: list[Path], latch: Latch) -> list[dict[str, Any]]:
+    """Write every latch that can be written; return those that could not."""
+    problems: list[dict[str, Any]] = []
+    for folder in folders:
+        try:
+            write_latch(folder, latch)
+        except OSError as error:
+            problems.append({"code": "kill.unwritable", "path": str(latch_file(folder)), "reason": error.strerror or str(error)})
+    return problems
+
+
+def _to_latch(args: argparse.Namespace) -> list[Path]:
+    """Return the chosen accounts: those with a ledger, and those that a running main is only just opening."""
+    data = DataDir(args.data_dir)
+    try:
+        running = run_file.newest(data)
+    except DataError:
+        running = None  # what it would have told is told by the ledgers
+    starting = [] if running is None else [entry for entry in running.markets if args.market in (None, entry.options.market)]
+    named = {entry.account for entry in starting if args.account in (None, entry.account)}
+    found = set() if args.account in named else set(ledger_read.accounts(data.root / "accounts", args.account))
+    of_market = {folder for folder in found if args.market is None or _is_of_market(folder, args.market)}
+    return sorted(of_market | {data.account(name) for name in named})
+
+
+def _is_of_market(folder: Path, market: str) -> bool:
+    try:
+        return ledger_read.cursor(folder, "market") == market
+    except DataError:
+        return True  # not known: a switch too many is the smaller harm
 
 
 def _confirm(code: str) -> None:
@@ -177,11 +226,11 @@ def _is_running(folder: Path) -> bool:
     return False
 
 
-def _await(folders: list[Path], before: dict[Path, int], level: str, wait_s: float) -> None:
+def _await(folders: list[Path], before: dict[Path, int | None], level: str, wait_s: float) -> None:
     """Wait until every running trader has noticed and, where it sells, is flat."""
     deadline = time.monotonic() + wait_s
     while folders and time.monotonic() < deadline:
-        progress = [ledger_read.kill_progress(folder, before[folder]) for folder in folders]
+        progress = [ledger_read.kill_progress(folder, before[folder] or 0) for folder in folders]
         if all(seen and (level != "flatten" or not held) for _, _, held, seen in progress):
             return
         time.sleep(0.1)
@@ -190,8 +239,14 @@ def _await(folders: list[Path], before: dict[Path, int], level: str, wait_s: flo
 def show_kill(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Say what the switch did."""
     code = language(args)
+    for problem in result["problems"]:
+        sys.stderr.write(sentence(problem["code"], code, path=problem["path"], reason=problem["reason"]) + "\n")
+    if not result["accounts"]:
+        sys.stdout.write(sentence("kill.no_account", code) + "\n")
+        return
     key = "kill.rearmed" if result["level"] == NONE else "kill.pulled"
-    fields = {name: ", ".join(value) if isinstance(value, list) else value for name, value in result.items()}
+    fields = {name: (", ".join(value) or "–") if isinstance(value, list) else value for name, value in result.items()}
+    fields["level"] = sentence(f"kill.name.{result['level']}", code)
     sys.stdout.write(sentence(key, code, **fields) + "\n")
     if result["remaining"]:
         sys.stdout.write(sentence("kill.still_held", code, remaining=fields["remaining"]) + "\n")

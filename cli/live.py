@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 
 from cli.live_report import Collector
-from cli.main import add_common
-from cli.output import language
+from cli.output import emit, language
+from cli.parser import add_common
+from cli.values import SEED_MAX, amount, duration, number, speed, whole
 from domain.errors import DataError, InputError, RefusedError, StomError
 from domain.market_codes import FIRST_MARKET
 from domain.messages import Failed, LogRecord, Message
 from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
+from trading.market_run import MarketRun
 from trading.supervisor import Supervisor
 from trading.venues import VENUES
 from trading.venues import market as find_market
@@ -36,58 +38,40 @@ FATAL = ("process.crash_loop", "process.mixed_builds", "process.refused", "repla
 
 def add_parsers(subparsers: Any) -> None:
     """Add the `live` command."""
-    parser = subparsers.add_parser("live", help="trade on the paper exchange (or, armed, on the venue) without a window")
-    parser.add_argument("--market", action="append", choices=_markets(), default=None, help="repeatable")
+    parser = subparsers.add_parser("live")
+    parser.add_argument("--market", action="append", choices=_markets(), default=None)
     parser.add_argument(
         "--strategy",
         default=None,
         metavar="NAME",
-        help="a strategy of the library (on paper, when none is named: the setting's, else the demo)",
     )
-    parser.add_argument("--watch", action="store_true", help="no strategy: receive and record only")
+    parser.add_argument("--watch", action="store_true")
     parser.add_argument("--buy", default=None, metavar="FILE")
     parser.add_argument("--sell", default=None, metavar="FILE")
-    parser.add_argument("--rows-since", default=None, metavar="FILE", help="lines: name = expression")
+    parser.add_argument("--rows-since", default=None, metavar="FILE")
     parser.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
-    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE", help="self.vars[I]")
-    parser.add_argument("--betting", type=float, default=None, help="amount of currency per entry")
-    parser.add_argument("--entry-levels", type=int, default=None, help="book levels an entry may use (1-5)")
-    parser.add_argument("--exit-levels", type=int, default=None, help="book levels an exit may use (1-5)")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
+    parser.add_argument("--betting", type=amount, default=None)
+    parser.add_argument("--entry-levels", type=whole(1, 5), default=None)
+    parser.add_argument("--exit-levels", type=whole(1, 5), default=None)
     parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
-    parser.add_argument("--replay", default=None, metavar="PATH", help="recorded files, a folder, or a source: recorded, made, runN")
-    parser.add_argument("--speed", type=_speed, default=None, help="N, or max (replay)")
-    parser.add_argument("--duration", type=_duration, default=0.0, metavar="60s", help="stop after so long (s, m, h)")
+    parser.add_argument("--replay", default=None, metavar="PATH")
+    parser.add_argument("--speed", type=speed, default=None)
+    parser.add_argument("--duration", type=duration, default=0.0, metavar="60s")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--paper", action="store_true", help="the paper exchange (default)")
-    mode.add_argument("--armed", action="store_true", help="the real venue; asks for confirmation on a terminal")
-    parser.add_argument("--seed", type=int, default=0, help="of the made market; 0 = the setting's")
-    parser.add_argument("--cash", type=float, default=0.0, help="opening cash of a paper account")
-    parser.add_argument("--faults", default=None, metavar="FILE", help="fault rules of the paper exchange (JSON list)")
-    parser.add_argument("--rate-factor", type=float, default=1.0, help=argparse.SUPPRESS)
-    parser.add_argument("--settle", type=float, default=0.0, help=argparse.SUPPRESS)
+    mode.add_argument("--paper", action="store_true")
+    mode.add_argument("--armed", action="store_true")
+    parser.add_argument("--seed", type=whole(0, SEED_MAX), default=0)
+    parser.add_argument("--cash", type=amount, default=0.0)
+    parser.add_argument("--faults", default=None, metavar="FILE")
+    parser.add_argument("--rate-factor", type=number(0.0, 1e6, low_open=True), default=1.0, help=argparse.SUPPRESS)
+    parser.add_argument("--settle", type=number(0.0, 86_400.0), default=0.0, help=argparse.SUPPRESS)
     add_common(parser)
     parser.set_defaults(run=run, show=show)
 
 
 def _markets() -> list[str]:
     return sorted({find_venue(code).market for code in VENUES})
-
-
-def _speed(text: str) -> float:
-    if text == "max":
-        return 0.0
-    speed = float(text)
-    if not 0.0 < speed <= 100_000.0:
-        raise argparse.ArgumentTypeError("a number above 0, or max")
-    return speed
-
-
-def _duration(text: str) -> float:
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], 0.0)
-    seconds = float(text[:-1]) * unit if unit else float(text)
-    if not 0.0 < seconds <= 31 * 86_400:
-        raise argparse.ArgumentTypeError("e.g. 60s, 10m, 2h")
-    return seconds
 
 
 # --- from arguments to options ------------------------------------------------------------------------
@@ -97,10 +81,11 @@ def options_of(args: argparse.Namespace, code: str, data: DataDir, settings: Set
     """Return what a market is to be run with."""
     replay = None
     if args.replay is not None:
-        from paper.assembly import locate_recording
+        from paper.assembly import check_recording, locate_recording
 
         replay = locate_recording(find_market(code), data, args.replay)
         replay = msgspec.structs.replace(replay, codes=_codes(args), speed=1.0 if args.speed is None else args.speed)
+        check_recording(find_market(code), replay.store, replay)
     elif args.speed == 0.0:
         raise InputError("live.speed_max")
     return LiveOptions(
@@ -126,10 +111,9 @@ def _codes(args: argparse.Namespace) -> tuple[str, ...]:
 def _faults(path: str | None) -> tuple[dict[str, Any], ...]:
     if path is None:
         return ()
-    try:
-        return tuple(msgspec.json.decode(read_text(path), type=list[dict[str, Any]]))
-    except msgspec.MsgspecError as error:
-        raise InputError("exchange.faults_damaged", path=path, reason=str(error)) from error
+    from paper.faults import read_rules
+
+    return tuple(msgspec.to_builtins(rule) for rule in read_rules(Path(path)))
 
 
 def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Settings) -> StrategyText | None:
@@ -188,8 +172,8 @@ def _clock(text: str, default: int) -> int:
 # --- running ------------------------------------------------------------------------------------------
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Run until the replay is over, the time is up, or Ctrl+C."""
+def run(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Run until the replay is over, the time is up, or Ctrl+C; status 3 when a market never got ready."""
     data = DataDir(args.data_dir)
     settings = load_settings(data.settings)
     codes = list(dict.fromkeys(args.market or [FIRST_MARKET]))
@@ -207,11 +191,27 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             _introduce(args, options)
             supervisor.start_market(options)
         result = _watch(args, supervisor, collector, chosen)
+        late = [] if collector.is_quick else [run for run in supervisor.markets.values() if not run.is_started]
     finally:
         supervisor.close()
     if not collector.is_quick:
         _seal(data, result)
-    return result
+    if not late:
+        return result
+    emit(args, result)
+    for run in late:
+        _say_late(args, run)
+    return RefusedError.exit_status
+
+
+def _say_late(args: argparse.Namespace, run: MarketRun) -> None:
+    """Say that nothing of a run was traded, and what its processes said last: zeros alone would look like a quiet market."""
+    lang = language(args)
+    sys.stderr.write(sentence("live.not_ready", lang, market=run.code, seconds=args.duration) + "\n")
+    for child in run.children.values():
+        if child.failure:
+            fields = {key: str(value) for key, value in child.failure_fields.items()}
+            sys.stderr.write(f"{child.name}: {sentence(child.failure, lang, **fields)}\n")
 
 
 def _introduce(args: argparse.Namespace, options: LiveOptions) -> None:

@@ -8,13 +8,15 @@ named, so that `stom.py live` does not pay for the optimisers.
 
 from __future__ import annotations
 
-import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from cli.output import emit, report_error
-from domain.errors import StomError
+from cli.parser import Parser
+from cli.words import settle
+from domain.errors import DataError, StomError
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
@@ -26,24 +28,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.settings": ("settings",),
     "cli.doctor": ("doctor",),
 }
+WITH_VALUE = ("--data-dir", "--lang", "--log-level")
 COMMANDS = {command: module for module, commands in FAMILIES.items() for command in commands}
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what every command takes: data directory, language, log level, JSON, quiet."""
-    parser.add_argument("--data-dir", default=None, help="where everything is written (default: _database/)")
-    parser.add_argument("--lang", choices=("ko", "en"), default=None, help="language of messages")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=None)
-    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with the exit status of the contract and the common options in every command."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def build_parser(command: str | None) -> Parser:
@@ -58,19 +44,45 @@ def build_parser(command: str | None) -> Parser:
 
 def run_command(argv: Sequence[str]) -> int:
     """Run one command and return its exit status (command-line contract)."""
-    command = next((word for word in argv if not word.startswith("-")), None)
-    parser = build_parser(command)
-    args = parser.parse_args(list(argv))
+    settle(argv)
+    argv = command_first(argv)
+    parser = build_parser(argv[0] if argv else None)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as left:  # argparse has said what there was to say
+        return int(left.code or 0)
     if not hasattr(args, "run"):
         parser.print_help(sys.stderr)
         return 2
     try:
         result = args.run(args)
+        if isinstance(result, int):
+            return result
+        emit(args, result)
     except StomError as error:
         return report_error(args, error)
+    except BrokenPipeError:
+        # Whoever read the output has gone (`| head`): what is left is said to nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return report_error(args, of_system(error))
     except KeyboardInterrupt:
         return 130
-    if isinstance(result, int):
-        return result
-    emit(args, result)
     return 0
+
+
+def command_first(argv: Sequence[str]) -> list[str]:
+    """Return the words with the options that stand before the command behind it: argparse wants them there."""
+    for place, word in enumerate(argv):
+        if word in COMMANDS:
+            return [*argv[place:], *argv[:place]]
+        if not (word.startswith("-") or (place and argv[place - 1] in WITH_VALUE)):
+            break
+    return list(argv)
+
+
+def of_system(error: OSError) -> StomError:
+    """Return what the system refused as an error of ours: which path, and why."""
+    path = error.filename if isinstance(error.filename, str) else "–"
+    return DataError("cli.system", path=path, reason=error.strerror or str(error))

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import locale
-import os
 import sys
 from typing import Any
 
 import msgspec
 
+from cli.words import chosen
 from domain.errors import StomError, StrategyError
 from utility.text import sentence
 
 
 def language(args: argparse.Namespace) -> str:
-    """Return the language of messages: ``--lang``, else the environment's, else Korean."""
-    chosen: str | None = getattr(args, "lang", None)
-    if chosen:
-        return chosen
-    name = os.environ.get("LC_ALL") or os.environ.get("LANG") or (locale.getlocale()[0] or "")
-    return "en" if name.startswith("en") else "ko"
+    """Return the language of messages: ``--lang``, else what the command settled on."""
+    return getattr(args, "lang", None) or chosen()
 
 
 def emit(args: argparse.Namespace, result: dict[str, Any] | None) -> None:

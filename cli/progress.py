@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 
+from cli.words import say
+
 EVERY_S = 0.2
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:
     """Add ``--progress``."""
-    parser.add_argument("--progress", choices=("bar", "json", "none"), default="bar", help="how progress is told on standard error")
+    parser.add_argument("--progress", choices=("bar", "json", "none"), default="bar")
 
 
 class Reporter:
@@ -42,9 +44,10 @@ class Reporter:
             body = {"done": done, "total": total, "rate": rate, "left_s": left_s, "best": best, "note": note}
             sys.stderr.write(msgspec.json.encode(body).decode() + "\n")
         elif self._bar:
-            filled = int(24 * done / total) if total else 24
-            score = "" if best is None else f"  best {best:,.4g}"
-            line = f"[{'#' * filled}{'.' * (24 - filled)}] {done:,}/{total:,}  {rate:,.0f}/s  {left_s:,.0f} s left{score}"
+            filled = int(24 * done / total) if total else 0
+            score = "" if best is None else say("cli.progress_best", best=best)
+            fields = {"bar": f"{'#' * filled}{'.' * (24 - filled)}", "done": done, "total": total, "rate": rate, "left_s": left_s}
+            line = say("cli.progress" if total else "cli.progress_open", **fields, best=score)
             sys.stderr.write("\r" + line.ljust(self._width))
             self._width = len(line)
         sys.stderr.flush()

@@ -16,18 +16,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from backtester.engine import Options
-from backtester.executors import LocalExecutor
 from backtester.job import (
     DEFAULT_WINDOW,
     Job,
     Loaded,
-    default_times,
     load,
-    parse_clock,
-    parse_fees,
-    parse_moment,
-    parse_rows_since,
     parse_sets,
     run_one,
     used_variables,
@@ -39,14 +32,17 @@ from backtester.optimisers import METHODS, Plan, Space, make
 from backtester.ranges import parse_ranges, space_of
 from backtester.report import Report, metric_name, write_report
 from backtester.study import Outcome, Progress, Search
-from cli.main import add_common
+from cli.job_args import add_job, executor_of, job_of, job_of_passport
 from cli.output import language
-from cli.progress import Reporter, add_progress
+from cli.parser import add_common
+from cli.progress import Reporter
+from cli.values import whole
+from cli.words import say
 from domain.errors import InputError, InvariantError, RefusedError
 from domain.settings import Settings
 from storage.studies import Run, Studies
+from storage.ticks import ROW_KINDS, TickStore
 from trading.trades import write_trades
-from trading.venues import market, markets
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
@@ -60,121 +56,31 @@ GRID_ASK = 100_000
 
 def add_parsers(subparsers: Any) -> None:
     """Add the family's parsers."""
-    backtest = subparsers.add_parser("backtest", help="one run of a strategy over stored rows")
-    _add_job(backtest)
-    backtest.add_argument("--report", default=None, metavar="DIR", help="write equity pictures and HTML pages there")
+    backtest = subparsers.add_parser("backtest")
+    add_job(backtest)
+    backtest.add_argument("--report", default=None, metavar="DIR")
     backtest.set_defaults(run=run_backtest, show=show_backtest)
 
-    optimise = subparsers.add_parser("optimise", help="search parameter sets")
-    _add_job(optimise)
-    optimise.add_argument("--method", default="ga", help="ga or grid")
-    optimise.add_argument("--ranges", default=None, metavar="FILE", help="range text: self.vars[i] = [[...], best]")
-    optimise.add_argument(
-        "--ranges-form", choices=("grid", "list"), default=None, help="[[start, stop, step], best] or [[v1, v2, ...], best]; by the method"
-    )
-    optimise.add_argument("--objective", default="TG", help=", ".join(OBJECTIVES))
-    optimise.add_argument("--limits", default="", help="mdd=0:20,atc=1:50 … (mdd mh wr ap atc cagr tpi)")
-    optimise.add_argument("--population", type=int, default=None)
-    optimise.add_argument("--generations", type=int, default=None)
-    optimise.add_argument("--trials", type=int, default=0, help="at most so many evaluations (0 = as the method needs)")
-    optimise.add_argument("--seed", type=int, default=None)
-    optimise.add_argument("--resume", default=None, metavar="STUDY", help="go on with a stopped or killed study")
-    optimise.add_argument("--yes", action="store_true", help=f"do not ask before a grid of more than {GRID_ASK:,} sets")
+    optimise = subparsers.add_parser("optimise")
+    add_job(optimise)
+    optimise.add_argument("--method", default="ga")
+    optimise.add_argument("--ranges", default=None, metavar="FILE")
+    optimise.add_argument("--ranges-form", choices=("grid", "list"), default=None)
+    optimise.add_argument("--objective", default="TG", help=say("help.optimise.--objective", objectives=", ".join(OBJECTIVES)))
+    optimise.add_argument("--limits", default="")
+    optimise.add_argument("--population", type=whole(2, 1_000_000), default=None)
+    optimise.add_argument("--generations", type=whole(1, 1_000_000), default=None)
+    optimise.add_argument("--trials", type=whole(0, 10**12), default=0)
+    optimise.add_argument("--seed", type=whole(0, 2**32 - 1), default=None)
+    optimise.add_argument("--resume", default=None, metavar="STUDY")
+    optimise.add_argument("--yes", action="store_true")
     for name in ("--split", "--test-weeks", "--walk-forward"):
         optimise.add_argument(name, default=None, help=argparse.SUPPRESS)
     optimise.set_defaults(run=run_optimise, show=show_optimise)
 
-    find = subparsers.add_parser("find", help="back-finder (a later version)")
+    find = subparsers.add_parser("find")
     add_common(find)
     find.set_defaults(run=run_find)
-
-
-def _add_job(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--market", choices=tuple(markets()), default=None)
-    parser.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
-    parser.add_argument("--from", dest="since", default=None, help="date, or ISO 8601 with a zone; included")
-    parser.add_argument("--to", dest="until", default=None, help="date, or ISO 8601 with a zone; included")
-    parser.add_argument("--start", default=None, help="time of day from which code runs (HHMMSS, market's clock)")
-    parser.add_argument("--end", default=None, help="time of day after which rows do not exist (HHMMSS)")
-    parser.add_argument("--buy", default=None, metavar="FILE")
-    parser.add_argument("--sell", default=None, metavar="FILE")
-    parser.add_argument("--strategy", default=None, metavar="NAME", help="a strategy of the library")
-    parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
-    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE", help="self.vars[I]")
-    parser.add_argument("--betting", type=float, default=None, help="amount of currency per entry")
-    parser.add_argument("--fees", default=None, metavar="RATE[:TAX]", help="fractions: per side, and on sales")
-    parser.add_argument("--fill", choices=("sweep", "queue", "last"), default="sweep")
-    parser.add_argument("--latency", type=int, default=0, metavar="ROWS", help="rows between signal and fill")
-    parser.add_argument("--entry-levels", type=int, default=3, help="book levels an entry may use (1-5)")
-    parser.add_argument("--exit-levels", type=int, default=5, help="book levels an exit may use (1-5)")
-    parser.add_argument("--rows-since", default=None, metavar="FILE", help="lines: name = expression")
-    parser.add_argument("--source", default=None, help="recorded, made or runN")
-    parser.add_argument("--order-settings", default=None, metavar="FILE", help=argparse.SUPPRESS)
-    parser.add_argument("--workers", default=None, help="threads: a number, or local (all cores)")
-    add_progress(parser)
-    add_common(parser)
-
-
-# --- from arguments to a job ------------------------------------------------------------------------
-
-
-def _job(args: argparse.Namespace, data: DataDir) -> Job:
-    if args.market is None:
-        raise InputError("backtest.market_missing")
-    if args.order_settings is not None:
-        raise RefusedError("backtest.later", option="--order-settings")
-    if args.fill == "queue":
-        raise RefusedError("backtest.later", option="--fill queue")
-    rules, interval_s = market(args.market), INTERVALS[args.interval]
-    name, buy, sell, variables = _texts(args, data)
-    start, end = default_times(rules, interval_s)
-    since = None if args.since is None else parse_moment(args.since, rules, interval_s, last=False)
-    until = None if args.until is None else parse_moment(args.until, rules, interval_s, last=True)
-    return Job(
-        market=rules,
-        interval_s=interval_s,
-        buy_text=buy,
-        sell_text=sell,
-        options=Options(
-            betting=rules.backtest_betting if args.betting is None else args.betting,
-            entry_levels=args.entry_levels,
-            exit_levels=args.exit_levels,
-            latency=args.latency,
-            fill=args.fill,
-            fees=None if args.fees is None else parse_fees(args.fees),
-            start=start if args.start is None else parse_clock(args.start),
-            end=end if args.end is None else parse_clock(args.end),
-        ),
-        from_time=since,
-        to_time=until,
-        symbols=None if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code),
-        variables={**variables, **parse_sets(args.sets)},
-        rows_since=() if args.rows_since is None else parse_rows_since(read_text(args.rows_since)),
-        source=args.source,
-        strategy=name,
-    )
-
-
-def _texts(args: argparse.Namespace, data: DataDir) -> tuple[str, str, str, dict[int, float]]:
-    """Return name, buy text, sell text and stored variables."""
-    if args.strategy is not None:
-        if args.buy is not None or args.sell is not None:
-            raise InputError("backtest.two_strategies")
-        from storage.strategies import Strategies
-
-        return Strategies(data.library).texts(args.strategy, args.market)
-    if args.buy is None or args.sell is None:
-        raise InputError("backtest.texts_missing")
-    return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}
-
-
-def _executor(args: argparse.Namespace, settings: Settings) -> LocalExecutor:
-    text = args.workers
-    if text is None or text == "local":
-        return LocalExecutor(settings.research.workers)
-    if not text.isdigit():
-        raise RefusedError("backtest.later", option=f"--workers {text}")
-    return LocalExecutor(int(text))
 
 
 def _facts(loaded: Loaded) -> list[tuple[str, str]]:
@@ -222,10 +128,10 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     """Run one backtest and return what command-line.md asks for."""
     started = time.perf_counter()
     data, reporter = DataDir(args.data_dir), Reporter(args)
-    executor = _executor(args, load_settings(data.settings))
+    executor = executor_of(args, load_settings(data.settings))
     try:
         reporter.note("load")
-        loaded = load(_job(args, data), data, executor)
+        loaded = load(job_of(args, data), data, executor)
         reporter.note("run", rows=loaded.prepared.rows)
         done = run_one(loaded, vector(loaded.program, loaded.job.variables))
     finally:
@@ -247,6 +153,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "trades_sha256": done.sha256,
         "errors": done.errors,
         "past_levels": done.past_levels,
+        "quarantined": _quarantined(data, loaded),
         # The account's limits join symbols; a back-test of this depth has no account, so nothing is refused by one.
         "refusals": {},
         "latency": loaded.job.options.latency,
@@ -263,6 +170,18 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         result["report"] = [str(made) for made in write_report(report, Path(args.report))]
     result["wall_seconds"] = time.perf_counter() - started
     return result
+
+
+def _quarantined(data: DataDir, loaded: Loaded) -> list[str]:
+    """Return the damaged segments of the rows' source that were put aside: their rows are missing in the run."""
+    job, kind = loaded.job, ROW_KINDS[loaded.job.interval_s]
+    first, last = ((text or 0) for text in (job.from_time, job.to_time))
+    found = []
+    for one in TickStore(data.root).quarantined(job.market.code, loaded.rows.source):
+        day = int(one["day"]) if one["day"].isdigit() else 0
+        if one["kind"] == kind and (not first or day >= int(str(first)[:8])) and (not last or day <= int(str(last)[:8])):
+            found.append(one["file"])
+    return found
 
 
 def _show_metrics(args: argparse.Namespace, metrics: dict[str, float]) -> None:
@@ -282,6 +201,8 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(sentence("research.errors", code, count=result["errors"]) + "\n")
     if result["past_levels"]:
         sys.stdout.write(sentence("research.past_levels", code, count=result["past_levels"]) + "\n")
+    if result["quarantined"]:
+        sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
     for path in result.get("report", ()):
         sys.stdout.write(f"  {path}\n")
@@ -294,7 +215,7 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
     """Return the job and the plan of a study, from the arguments or from the study that is resumed."""
     if args.resume is not None:
         passport = store.study(args.resume).passport
-        return _job_of(passport), passport["plan"]
+        return job_of_passport(passport), passport["plan"]
     for option in ("split", "test_weeks", "walk_forward"):
         value = getattr(args, option)
         if value is not None and not (option == "split" and value == "none"):
@@ -320,35 +241,7 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
     }
     if plan["population"] < 2 or plan["generations"] < 1 or plan["trials"] < 0 or plan["seed"] < 0:
         raise InputError("optimise.plan", population=plan["population"], generations=plan["generations"], trials=plan["trials"])
-    return _job(args, data), plan
-
-
-def _job_of(passport: dict[str, Any]) -> Job:
-    """Return the job that a passport describes."""
-    fees = passport["fees"]
-    return Job(
-        market=market(passport["market"]),
-        interval_s=passport["interval_s"],
-        buy_text=passport["buy"],
-        sell_text=passport["sell"],
-        options=Options(
-            betting=passport["betting"],
-            entry_levels=passport["entry_levels"],
-            exit_levels=passport["exit_levels"],
-            latency=passport["latency"],
-            fill=passport["fill"],
-            fees=None if fees is None else (fees[0], fees[1]),
-            start=passport["start"],
-            end=passport["end"],
-        ),
-        from_time=passport["from"],
-        to_time=passport["to"],
-        symbols=None if passport["symbols"] is None else tuple(passport["symbols"]),
-        variables={int(index): value for index, value in passport["vars"].items()},
-        rows_since=tuple((name, expression) for name, expression in passport["rows_since"]),
-        source=passport["source"],
-        strategy=passport["strategy"],
-    )
+    return job_of(args, data), plan
 
 
 def _confirm(args: argparse.Namespace, plan: dict[str, Any], space: Space) -> None:
@@ -388,7 +281,7 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
     settings = load_settings(data.settings)
     store = Studies(data.library)
     job, plan = _settled(args, settings, data, store)
-    executor = _executor(args, settings)
+    executor = executor_of(args, settings)
     try:
         reporter.note("load")
         loaded = load(job, data, executor)

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from cli.main import add_common
 from cli.output import language
+from cli.parser import add_common
 from domain.errors import InputError, SettingError
 from domain.settings import Settings
 from utility import settings_file
@@ -21,7 +21,7 @@ from utility.text import sentence
 
 def add_parsers(subparsers: Any) -> None:
     """Add the family's parsers."""
-    parser = subparsers.add_parser("settings", help="typed settings: get, set, list, export, import")
+    parser = subparsers.add_parser("settings")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, run, arguments in (
         ("get", run_get, ("path",)),
@@ -94,7 +94,7 @@ def run_import(args: argparse.Namespace) -> dict[str, Any]:
     """Read settings from a file; all of them are checked before one is changed."""
     source = Path(args.file)
     if not source.is_file():
-        raise InputError("settings.file", file=args.file, line=0, detail="no such file")
+        raise InputError("settings.no_file", file=args.file)
     settings = settings_file.load(source)
     settings_file.save(settings, _path(args))
     changed = {

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli.main import add_common
 from cli.output import emit, language
+from cli.parser import add_common
+from cli.values import whole
 from domain.errors import InputError, StrategyError
 from domain.market_codes import FIRST_MARKET, MARKET_CODES
 from utility.text import has, sentence
@@ -21,45 +22,45 @@ INTERVALS = {"1s": 1, "1m": 60}
 
 def add_parsers(subparsers: Any) -> None:
     """Add `strategy` with its actions."""
-    parser = subparsers.add_parser("strategy", help="check strategy texts; the library: list, show, save, history, diff, import, export")
+    parser = subparsers.add_parser("strategy")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    check = _action(actions, "check", _check, _show_check, "check a text; errors with line, column and hint")
+    check = _action(actions, "check", _check, _show_check)
     check.add_argument("file")
     check.add_argument("--side", choices=("buy", "sell"), default="buy")
     check.add_argument("--market", choices=MARKET_CODES, default=FIRST_MARKET)
     check.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
 
-    _action(actions, "list", _list, _show_list, "every strategy of the library")
-    show = _action(actions, "show", _show_one, _show_text, "one strategy as text")
+    _action(actions, "list", _list, _show_list)
+    show = _action(actions, "show", _show_one, _show_text)
     show.add_argument("name")
-    show.add_argument("--version", type=int, default=None)
-    history = _action(actions, "history", _history, _show_list, "every version of a strategy, newest first")
+    show.add_argument("--version", type=whole(1, 10**9), default=None)
+    history = _action(actions, "history", _history, _show_list)
     history.add_argument("name")
-    diff = _action(actions, "diff", _diff, _show_diff, "what changed between two versions")
+    diff = _action(actions, "diff", _diff, _show_diff)
     diff.add_argument("name")
-    diff.add_argument("old", type=int)
-    diff.add_argument("new", type=int, nargs="?", default=None, help="the newest when left out")
+    diff.add_argument("old", type=whole(1, 10**9))
+    diff.add_argument("new", type=whole(1, 10**9), nargs="?", default=None)
 
-    save = _action(actions, "save", _save, _show_saved, "store two checked texts as a new version")
+    save = _action(actions, "save", _save, _show_saved)
     save.add_argument("name")
     save.add_argument("--buy", metavar="FILE", required=True)
     save.add_argument("--sell", metavar="FILE", required=True)
-    save.add_argument("--market", action="append", choices=MARKET_CODES, default=[], help="a market it may run on (repeatable)")
+    save.add_argument("--market", action="append", choices=MARKET_CODES, default=[])
     save.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
-    save.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE", help="self.vars[I]")
+    save.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
     save.add_argument("--note", default="")
-    save.add_argument("--unchecked", action="store_true", help="store texts that the checker refuses, too")
+    save.add_argument("--unchecked", action="store_true")
 
-    bring = _action(actions, "import", _import, _show_imported, "read text files, folders of them, or a STOM strategy.db")
+    bring = _action(actions, "import", _import, _show_imported)
     bring.add_argument("source", nargs="+")
-    export = _action(actions, "export", _export, _show_exported, "write strategies as text files")
-    export.add_argument("name", nargs="*", help="all when left out")
-    export.add_argument("--out", required=True, metavar="PATH", help="a .txt file for one strategy, else a folder")
+    export = _action(actions, "export", _export, _show_exported)
+    export.add_argument("name", nargs="*")
+    export.add_argument("--out", required=True, metavar="PATH")
 
 
-def _action(actions: Any, name: str, run: Any, show: Any, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
+def _action(actions: Any, name: str, run: Any, show: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name)
     add_common(parser)
     parser.set_defaults(run=run, show=show)
     return parser

@@ -19,6 +19,12 @@ def field(ko: str, en: str, *, unit: str = "", apply: str = "restart", choices: 
     return Meta(title=en, extra={"ko": ko, "en": en, "unit": unit, "apply": apply, "choices": choices}, **bounds)
 
 
+CLOCK = "^(([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?$"
+"""HHMMSS of a day that exists, or nothing."""
+AMOUNT_MAX = 1e12
+"""Largest amount of currency anybody may mean: a trillion won; a 1 with 300 zeros is a slip of the hand."""
+
+
 class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all groups: unknown keys are refused."""
 
@@ -34,12 +40,14 @@ class General(Group, frozen=True):
 class Strategy(Group, frozen=True):
     name: Annotated[str, field("전략", "Strategy", apply="now")] = ""
     interval: Annotated[str, field("타임프레임", "Interval", choices=("1s", "1m"))] = "1s"
-    betting: Annotated[float, field("종목당투자금 (0 = 시장 기본값)", "Amount per symbol (0 = market default)", unit="통화", ge=0)] = 0.0
+    betting: Annotated[
+        float, field("종목당투자금 (0 = 시장 기본값)", "Amount per symbol (0 = market default)", unit="통화", ge=0, le=AMOUNT_MAX)
+    ] = 0.0
     max_positions: Annotated[int, field("최대매수종목수", "Largest number of positions", ge=1, le=1000)] = 10
     entry_levels: Annotated[int, field("매수시장가잔량범위", "Book levels an entry may use", ge=1, le=5)] = 3
     exit_levels: Annotated[int, field("매도시장가잔량범위", "Book levels an exit may use", ge=1, le=5)] = 5
-    start_time: Annotated[str, field("전략시작시간", "Start of trading", pattern="^([0-9]{6})?$")] = ""
-    end_time: Annotated[str, field("전략종료시간", "End of trading", pattern="^([0-9]{6})?$")] = ""
+    start_time: Annotated[str, field("전략시작시간", "Start of trading", pattern=CLOCK)] = ""
+    end_time: Annotated[str, field("전략종료시간", "End of trading", pattern=CLOCK)] = ""
 
 
 class MarketSettings(Group, frozen=True):
@@ -50,8 +58,8 @@ class MarketSettings(Group, frozen=True):
 
 class Risk(Group, frozen=True):
     max_order_pct: Annotated[float, field("주문 한도 (자산 대비)", "Largest order (of equity)", unit="%", gt=0, le=100)] = 2.0
-    max_order_krw: Annotated[float, field("주문 한도", "Largest order", unit="KRW", gt=0)] = 5_000_000.0
-    max_order_usdt: Annotated[float, field("주문 한도", "Largest order", unit="USDT", gt=0)] = 3_000.0
+    max_order_krw: Annotated[float, field("주문 한도", "Largest order", unit="KRW", gt=0, le=AMOUNT_MAX)] = 5_000_000.0
+    max_order_usdt: Annotated[float, field("주문 한도", "Largest order", unit="USDT", gt=0, le=AMOUNT_MAX)] = 3_000.0
     max_position_pct: Annotated[float, field("종목 한도 (자산 대비)", "Largest position (of equity)", unit="%", gt=0, le=100)] = 10.0
     max_gross_pct: Annotated[float, field("총 노출 한도", "Largest gross exposure", unit="%", gt=0, le=1000)] = 80.0
     max_open_orders: Annotated[int, field("미체결 한도", "Open orders", ge=1, le=200)] = 20
@@ -77,7 +85,7 @@ class Data(Group, frozen=True):
 
 
 class Paper(Group, frozen=True):
-    seed: Annotated[int, field("시장 시드 (0 = 임의)", "Market seed (0 = random)", ge=0)] = 0
+    seed: Annotated[int, field("시장 시드 (0 = 임의)", "Market seed (0 = random)", ge=0, le=2**31 - 1)] = 0
     symbols: Annotated[int, field("가상 종목 수", "Made symbols", ge=1, le=100)] = 10
     speed: Annotated[float, field("가상 시장 속도", "Speed of the made market", unit="×", gt=0, le=1000)] = 1.0
 
@@ -97,7 +105,7 @@ class Research(Group, frozen=True):
     workers: Annotated[int, field("작업 스레드 (0 = 코어 수)", "Worker threads (0 = cores)", ge=0, le=256)] = 0
     population: Annotated[int, field("GA 개체 수", "GA population", ge=4, le=100_000)] = 100
     generations: Annotated[int, field("GA 세대 수", "GA generations", ge=1, le=100_000)] = 20
-    seed: Annotated[int, field("난수 시드", "Random seed", ge=0)] = 1
+    seed: Annotated[int, field("난수 시드", "Random seed", ge=0, le=2**31 - 1)] = 1
 
 
 class Settings(Group, frozen=True):

@@ -47,11 +47,9 @@ def made_market(market: Market, options: ExchangeOptions) -> MadeMarket:
 def stored_recording(market: Market, data_dir: str, replay: ReplayOptions) -> RecordedSource:
     """Return a source of the tick store as a recording; InputError when it holds no events."""
     store = TickStore(data_dir)
+    check_recording(market, data_dir, replay)
     instruments = store.instruments(market.code, replay.source)
     codes = replay.codes or tuple(instrument.code for instrument in instruments)
-    missing = sorted(set(codes) - {instrument.code for instrument in instruments})
-    if missing or not instruments:
-        raise InputError("exchange.not_recorded", market=market.code, source=replay.source, codes=", ".join(missing))
     days = [day_of(ns, market.day_offset_s()) if ns else None for ns in (replay.from_ns, replay.to_ns)]
 
     def read() -> Iterator[np.ndarray]:
@@ -59,6 +57,15 @@ def stored_recording(market: Market, data_dir: str, replay: ReplayOptions) -> Re
         return store.read_events(market.code, replay.source, days[0], days[1], codes)
 
     return RecordedSource(market, instruments, read, codes, replay.from_ns, replay.to_ns)
+
+
+def check_recording(market: Market, data_dir: str, replay: ReplayOptions) -> None:
+    """Raise InputError ``exchange.not_recorded`` unless a source holds trades or books, and all of the chosen symbols."""
+    store = TickStore(data_dir)
+    events = [manifest for kind in ("trade", "depth") for _, manifest in store.manifests(market.code, replay.source, kind)]
+    missing = sorted(set(replay.codes) - {instrument.code for manifest in events for instrument in manifest.instruments})
+    if missing or not events:
+        raise InputError("exchange.not_recorded", market=market.code, source=replay.source, codes=", ".join(missing) or "–")
 
 
 def locate_recording(market: Market, data: DataDir, where: str) -> ReplayOptions:
@@ -70,10 +77,13 @@ def locate_recording(market: Market, data: DataDir, where: str) -> ReplayOptions
     Raises
     ------
     InputError
-        Nothing that can be replayed is there.
+        Nothing that can be replayed is there; ``exchange.no_path`` when it is neither a file, a folder nor a source.
     """
     path = Path(where)
     if not path.exists():
+        sources = TickStore(data.root).sources(market.code)
+        if where not in sources:
+            raise InputError("exchange.no_path", path=where, market=market.code, sources=", ".join(sources) or "–")
         return ReplayOptions(source=where, store=str(data.root))
     files = files_under([path])
     stamp = "\n".join(f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)

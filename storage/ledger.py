@@ -39,7 +39,14 @@ from storage.migrations.ledger_0001 import migrate as ledger_0001
 MIGRATIONS = (ledger_0001,)
 GENESIS = bytes(32)
 BUSY_TIMEOUT_MS = 2_000
+UNREADABLE = (sqlite3.DatabaseError, UnicodeError)
+"""What SQLite raises on a file that was changed under it: its own errors, and text that is none."""
 _DIALECT = sqlite.dialect(paramstyle="named")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a damaged file said, in words that can be shown: a broken text's bytes are not."""
+    return "text that is not UTF-8" if isinstance(error, UnicodeError) else str(error)
 
 
 class LedgerFailure(DataError):
@@ -137,6 +144,9 @@ class Ledger:
         try:
             self._connection = _connect(self.path, folder / f"ledger-before-{utc_ns}.db")
             self._begin_epoch(build, utc_ns, mono_ns)
+        except UNREADABLE as error:
+            self._lock.release()
+            raise DataError("ledger.damaged", path=str(self.path), reason=reason_of(error)) from error
         except BaseException:
             self._lock.release()
             raise
@@ -402,7 +412,10 @@ class Ledger:
 
     def load(self, terminal_orders: int = 2_000) -> LedgerState:
         """Return what a trader needs to go on: live orders, recent ended ones, all fills, cursors."""
-        return load_state(self._connection, terminal_orders)
+        try:
+            return load_state(self._connection, terminal_orders)
+        except (*UNREADABLE, ValueError, KeyError, ArithmeticError) as error:  # a word or number that nobody wrote
+            raise DataError("ledger.damaged", path=str(self.path), reason=reason_of(error)) from error
 
     def find_intent(self, intent_id: str) -> tuple[bool, str, float, float] | None:
         """Return (accepted, rule, limit, observed) of a recorded intent, or None."""
@@ -506,9 +519,9 @@ def _connect(path: Path, backup: Path) -> sqlite3.Connection:
         if problem != "ok":
             raise DataError("ledger.damaged", path=str(path), reason=problem)
         upgrade(connection, MIGRATIONS, None if fresh else backup)
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         connection.close()
-        raise DataError("ledger.damaged", path=str(path), reason=str(error)) from error
+        raise DataError("ledger.damaged", path=str(path), reason=reason_of(error)) from error
     except BaseException:
         connection.close()
         raise

@@ -41,9 +41,10 @@ def accounts(root: Path, account: str | None = None, market: str | None = None) 
     """
     found = sorted(path.parent for path in root.glob("*/ledger.db")) if root.is_dir() else []
     if account is not None:
+        known = [folder.name for folder in found]
         found = [folder for folder in found if folder.name == account]
         if not found:
-            raise InputError("ledger.no_account", account=account)
+            raise InputError("ledger.no_account", account=account, known=", ".join(known) or "–")
     if market is not None:
         found = [folder for folder in found if cursor(folder, "market") == market]
     return found

@@ -12,12 +12,13 @@ import msgspec
 
 from domain.errors import DataError
 from storage import schema
-from storage.ledger import GENESIS, chain, ledger_path
+from storage.ledger import GENESIS, UNREADABLE, chain, ledger_path, reason_of
 
 Problem = dict[str, Any]
 
 REBUILT = tuple(str(t.name) for t in schema.metadata.sorted_tables if t.name not in ("events", "outbox"))
 _KEYS = {str(t.name): tuple(str(column.name) for column in t.primary_key) for t in schema.metadata.sorted_tables}
+CHAIN_TAIL = 20_000
 _UNCHAINED_CURSORS = frozenset({"outbox"})
 _decode = msgspec.json.Decoder(list[tuple[str, dict[str, Any]]])
 
@@ -44,11 +45,38 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             raise DataError("ledger.newer", version=found, known=schema.LEDGER_VERSION)
         connection.execute("BEGIN")
         yield connection
-    except sqlite3.DatabaseError as error:
-        raise DataError("ledger.damaged", path=str(path), reason=str(error)) from error
+    except UNREADABLE as error:
+        raise DataError("ledger.damaged", path=str(path), reason=reason_of(error)) from error
     finally:
         if connection is not None:
             connection.close()
+
+
+def check_readable(folder: Path) -> None:
+    """Raise when an account's ledger cannot be gone on from: what a start asks before it begins anything.
+
+    The file's pages and the newest `CHAIN_TAIL` links of the chain are checked, so that it takes a fraction of a
+    second whatever the ledger's age; `verify_file` checks all of it. An account without a ledger is in order.
+
+    Raises
+    ------
+    DataError
+        As `reading`; ``ledger.damaged`` for a page or a link that is not what was written.
+    """
+    path = ledger_path(folder)
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with reading(path) as connection:
+        page = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if page != "ok":
+            raise DataError("ledger.damaged", path=str(path), reason=page)
+        newest = int(connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0)
+        head: bytes | None = None
+        for row in connection.execute("SELECT * FROM events WHERE seq > ? ORDER BY seq", (newest - CHAIN_TAIL,)):
+            prev = bytes(row["prev_hash"])
+            if (head is not None and prev != head) or bytes(row["hash"]) != _digest(prev, row):
+                raise DataError("ledger.damaged", path=str(path), reason=f"event {row['seq']}")
+            head = bytes(row["hash"])
 
 
 def verify_file(folder: Path) -> list[Problem]:
@@ -79,7 +107,7 @@ def _walk(connection: sqlite3.Connection, path: str) -> tuple[dict[int, str], Ta
     head, expected = GENESIS, 1
     problems: list[Problem] = []
     for row in connection.execute("SELECT * FROM events ORDER BY seq"):
-        digest = chain(head, row["seq"], row["epoch"], row["type"], row["source"], row["payload"], row["mono_ns"], row["utc_ns"])
+        digest = _digest(head, row)
         if row["seq"] != expected or bytes(row["prev_hash"]) != head or bytes(row["hash"]) != digest:
             problems.append({"code": "verify.chain", "path": path, "seq": row["seq"]})
             break
@@ -87,6 +115,10 @@ def _walk(connection: sqlite3.Connection, path: str) -> tuple[dict[int, str], Ta
         hashes[row["seq"]] = digest.hex()
         _replay(tables, row["payload"])
     return hashes, tables, problems
+
+
+def _digest(prev: bytes, row: sqlite3.Row) -> bytes:
+    return chain(prev, row["seq"], row["epoch"], row["type"], row["source"], row["payload"], row["mono_ns"], row["utc_ns"])
 
 
 def _replay(tables: Tables, payload: str) -> None:

@@ -438,3 +438,12 @@ def read_manifest(path: Path) -> Manifest:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError) as error:
         raise DataError("store.manifest", path=str(path), reason=str(error)) from error
+
+
+def is_manifest(path: Path) -> bool:
+    """Tell whether the file at `path` can be read as a manifest."""
+    try:
+        read_manifest(path)
+    except DataError:
+        return False
+    return True

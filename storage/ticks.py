@@ -7,7 +7,6 @@ at a time and holds its lock. Files never change; readers take the highest revis
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from domain.errors import DataError, InputError
 from domain.instruments import Instrument, Market
 from domain.records import EVENT_DTYPE, FIRST, LAST, LEVEL, SNAPSHOT, TOTAL, RowSchema
 from storage.merging import merge
+from storage.quarantine import listed, put_aside
 from storage.segment_writer import SegmentWriter, day_of
 from storage.segments import (
     GAP_DTYPE,
@@ -28,9 +28,9 @@ from storage.segments import (
     SegmentInfo,
     file_sha256,
     from_table,
+    is_manifest,
     read_manifest,
     seal_part,
-    sync_directory,
 )
 from utility.lock import FileLock
 
@@ -125,12 +125,25 @@ class TickStore:
         Raises
         ------
         InputError
-            ``store.no_data``: nothing of this market, source and kind is stored.
+            ``store.no_data``: nothing of this market, source and kind is stored; ``store.no_data_quarantined`` when
+            there was, and it is put aside because it was damaged.
         """
         for name in [source] if source else self.sources(market):
             if any(True for _ in self.manifests(market, name, kind)):
                 return name
-        raise InputError("store.no_data", market=market, source=source or "–", kind=kind or "–")
+        fields = {"market": market, "source": source or "–", "kind": kind or "–"}
+        aside = [one["file"] for one in self.quarantined(market, source) if kind in (None, one["kind"])]
+        if aside:
+            raise InputError("store.no_data_quarantined", **fields, files=", ".join(aside))
+        raise InputError("store.no_data", **fields)
+
+    def quarantined(self, market: str | None = None, source: str | None = None) -> list[dict[str, Any]]:
+        """Return the segments that were put aside because they were damaged (storage/quarantine.py)."""
+        found: list[dict[str, Any]] = []
+        for one in self.markets() if market is None else [market]:
+            for name in self.sources(one) if source is None else [source]:
+                found += listed(self.folder / one / name, self.root)
+        return found
 
     def manifests(self, market: str, source: str, kind: str | None = None) -> Iterator[tuple[Path, Manifest]]:
         """Yield (Parquet path, manifest) of the highest revisions, by day, then first sequence."""
@@ -317,11 +330,14 @@ class TickStore:
         """Check every sealed file: checksum, rows, order, sequences; return the problems.
 
         A file that is not what its manifest says is moved to ``quarantine/`` beside it and its range becomes
-        a gap (unless `quarantine` is False).
+        a gap (unless `quarantine` is False). What was put aside before is named every time, as ``quarantined``:
+        its rows are missing until they are imported again.
         """
         problems: list[dict[str, Any]] = []
         for market in self.markets():
             for source in self.sources(market):
+                problems += [{**one, "problem": "quarantined"} for one in self.quarantined(market, source)]
+                problems += self._verify_manifests(market, source, quarantine)
                 spans: dict[str, list[Manifest]] = {}
                 for path, manifest in list(self.manifests(market, source)):
                     problem = _check_file(path, manifest)
@@ -335,13 +351,27 @@ class TickStore:
                 problems += [{"market": market, "source": source, **hole} for hole in _holes(spans, torn)]
         return problems
 
+    def _verify_manifests(self, market: str, source: str, quarantine: bool) -> list[dict[str, Any]]:
+        """Return the segments whose manifest is missing or no manifest; without one nobody knows what a file holds."""
+        problems = []
+        for path in sorted((self.folder / market / source).glob("*/*/*.*")):
+            if not path.exists():
+                continue  # went with its manifest
+            if path.suffix == ".parquet" and not path.with_suffix(".json").exists():
+                if any(path.parent.glob("*.part")):
+                    continue  # somebody is sealing it: the manifest is written last
+                problem = "no_manifest"
+            elif path.suffix == ".json" and not is_manifest(path):
+                problem = "manifest"
+            else:
+                continue
+            problems.append({"market": market, "source": source, "file": str(path.relative_to(self.root)), "problem": problem})
+            if quarantine:
+                put_aside(path.with_suffix(".parquet"))
+        return problems
+
     def _quarantine(self, market: str, source: str, path: Path, manifest: Manifest) -> None:
-        folder = path.parent / "quarantine"
-        folder.mkdir(exist_ok=True)
-        for one in (path, path.with_suffix(".json")):
-            if one.exists():
-                one.rename(folder / f"{one.name}.{secrets.token_hex(4)}")
-        sync_directory(path.parent)
+        put_aside(path)
         row = np.zeros(1, GAP_DTYPE)
         row["from_seq"], row["to_seq"] = manifest.first_seq, manifest.last_seq
         row["from_ns"], row["to_ns"], row["exchange_ns"] = manifest.first_ns, manifest.last_ns, manifest.first_ns
@@ -354,12 +384,33 @@ class TickStore:
 
 
 def _batches(path: Path, manifest: Manifest, index: dict[str, int]) -> Iterator[np.ndarray]:
+    _check_whole(path, manifest)
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=BATCH):
                 yield from_table(pa.Table.from_batches([batch]), manifest.info, index)
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError("store.unreadable", path=str(path), reason=str(error)) from error
+
+
+_whole: set[tuple[str, str, int, int]] = set()
+
+
+def _check_whole(path: Path, manifest: Manifest) -> None:
+    """Raise DataError ``store.damaged`` when a file is not what was written: a flipped bit may still read as a number.
+
+    A file is hashed once a process, and again when it has changed.
+    """
+    try:
+        status = path.stat()
+        key = (str(path), manifest.sha256, status.st_size, status.st_mtime_ns)
+        if key in _whole:
+            return
+        if file_sha256(path) != manifest.sha256:
+            raise DataError("store.damaged", path=str(path))
+    except OSError as error:
+        raise DataError("store.unreadable", path=str(path), reason=error.strerror or str(error)) from error
+    _whole.add(key)
 
 
 def _chain(files: list[tuple[Path, Manifest]], index: dict[str, int]) -> Iterator[np.ndarray]:

@@ -383,7 +383,7 @@ class MarketRun:
             self._remove(child)  # the heir died before it took over; the old one goes on
             return
         if not self.restarts.on_death(child, now_s):
-            self._halt("process.crash_loop", child)
+            self._halt("process.crash_loop", child, status if status == 4 else 1)
 
     def _halt(self, code: str, child: Child, status: int = 1) -> None:
         log.critical("event=halted market=%s code=%s process=%s", self.code, code, child.name)

@@ -30,6 +30,7 @@ from domain.messages import (
 from domain.orders import Intent
 from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
+from storage.ledger_verify import check_readable
 from trading import run_file
 from trading.children import Child
 from trading.market_run import MarketRun, without_keys
@@ -112,7 +113,15 @@ class Supervisor:
     # --- commands ------------------------------------------------------------------------------------
 
     def start_market(self, options: LiveOptions) -> MarketRun:
-        """Start the processes of a market; they come up while `poll` is called."""
+        """Start the processes of a market; they come up while `poll` is called.
+
+        Raises
+        ------
+        InputError
+            ``market.running``.
+        DataError
+            The account's ledger is damaged: nothing is started, a person has to mend it first.
+        """
         if options.market in self.markets:
             raise InputError("market.running", market=options.market)
         if self.settings.processes.keep_awake:
@@ -127,6 +136,7 @@ class Supervisor:
             self.control.send,
             lambda message: self._heard.append((options.market, message)),
         )
+        check_readable(self.data_dir.account(run.account))
         self._admit(run)
         run.start()
         self._save()

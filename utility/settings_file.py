@@ -6,8 +6,10 @@ The structs of domain/settings.py are the only description of a setting. A dotte
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+import re
 import tempfile
 import typing
 from collections.abc import Callable, Iterator
@@ -56,6 +58,12 @@ class Field(msgspec.Struct, frozen=True):
     high: float | None
     low_open: bool
 
+    def bounds(self) -> str:
+        """Return what the value may be, as signs that every language reads."""
+        low = "" if self.low is None else f"{'>' if self.low_open else '≥'} {self.low:,g}"
+        high = "" if self.high is None else f"≤ {self.high:,g}"
+        return ", ".join(part for part in (low, high) if part) or "–"
+
     def title(self, language: str) -> str:
         """Return the title in `language`."""
         return self.en if language == "en" else self.ko
@@ -98,7 +106,15 @@ def field(path: str) -> Field:
     for found in fields():
         if found.path == path:
             return found
-    raise SettingError("settings.unknown", path=path)
+    raise unknown(path)
+
+
+def unknown(path: str) -> SettingError:
+    """Return the error of a path that names no setting, with the nearest one that exists."""
+    paths = {info.path for info in fields()}
+    groups = {path.rpartition(".")[0] for path in paths} | {path.partition(".")[0] for path in paths}
+    meant = difflib.get_close_matches(path, sorted(paths | groups), n=1, cutoff=0.5)
+    return SettingError("settings.unknown_near" if meant else "settings.unknown", file="", path=path, meant="".join(meant))
 
 
 def get(settings: Settings, path: str) -> Any:
@@ -106,7 +122,7 @@ def get(settings: Settings, path: str) -> Any:
     value: Any = settings
     for name in path.split(".") if path else []:
         if not isinstance(value, Group) or name not in value.__struct_fields__:
-            raise SettingError("settings.unknown", path=path)
+            raise unknown(path)
         value = getattr(value, name)
     return value
 
@@ -138,7 +154,7 @@ def _typed(info: Field, value: Any) -> Any:
             return {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}[text.lower()]
         return info.type(text)
     except (KeyError, ValueError) as error:
-        raise SettingError("settings.type", path=info.path, expected=info.type.__name__, value=value) from error
+        raise SettingError("settings.type", file="", path=info.path, expected=info.type.__name__, value=value) from error
 
 
 def check(tree: Any) -> Settings:
@@ -146,27 +162,59 @@ def check(tree: Any) -> Settings:
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$")
-        raise SettingError("settings.invalid", path=where.strip("`.") or "settings", detail=text) from error
+        raise _explained(str(error), tree) from error
     for info in fields():
         value = get(settings, info.path)
         if info.choices and value not in info.choices:
-            raise SettingError("settings.choice", path=info.path, value=value, choices=", ".join(info.choices))
+            raise SettingError("settings.choice", file="", path=info.path, value=value, choices=", ".join(info.choices))
         if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
-            raise SettingError("settings.invalid", path=info.path, detail="not a finite number")
+            raise SettingError("settings.range", file="", path=info.path, value=value, bounds=info.bounds())
+    _check_times(settings)
     return settings
+
+
+def _explained(text: str, tree: Any) -> SettingError:
+    """Return msgspec's complaint as an error of ours: which setting, what it was, what it may be."""
+    complaint, _, where = text.partition(" - at `$")
+    path = where.strip("`.")
+    key = re.match(r"Object contains unknown field `(.*)`", complaint)
+    if key is not None:
+        full = f"{path}.{key[1]}".strip(".")
+        return SettingError("settings.unknown_key", **{**unknown(full).fields, "path": path or "settings", "key": full})
+    value = tree
+    for name in path.split(".") if path else []:
+        value = value.get(name) if isinstance(value, dict) else None
+    info = next((one for one in fields() if one.path == path), None)
+    if info is None:
+        return SettingError("settings.group", file="", path=path or "settings", value=value)
+    # JSON knows one kind of number: 3 is a float where one is wanted, and true is none.
+    if isinstance(value, bool) != (info.type is bool) or not isinstance(value, (int, float) if info.type is float else info.type):
+        return SettingError("settings.type", file="", path=path, expected=info.type.__name__, value=value)
+    if info.type is str:
+        return SettingError("settings.pattern", file="", path=path, value=value)
+    return SettingError("settings.range", file="", path=path, value=value, bounds=info.bounds())
+
+
+def _check_times(settings: Settings) -> None:
+    """Refuse a day that ends before it begins: no row would ever be traded, and nobody would be told why."""
+    for info in fields():
+        if info.path.endswith(".start_time"):
+            end = info.path.replace("start_time", "end_time")
+            first, last = get(settings, info.path), get(settings, end)
+            if first and last and first >= last:
+                raise SettingError("settings.times", file="", path=end, start=first, end=last)
 
 
 def read_tree(tree: Any) -> Settings:
     """Return Settings from the data of a file of any known version."""
     if not isinstance(tree, dict):
-        raise SettingError("settings.invalid", path="settings", detail="expected an object")
+        raise SettingError("settings.group", file="", path="settings", value=tree)
     version = tree.get("version", SETTINGS_VERSION)
     if not isinstance(version, int) or version > SETTINGS_VERSION:
-        raise SettingError("settings.version", found=version, known=SETTINGS_VERSION)
+        raise SettingError("settings.version", file="", path="version", found=version, known=SETTINGS_VERSION)
     while version < SETTINGS_VERSION:
         if version not in MIGRATIONS:
-            raise SettingError("settings.version", found=version, known=SETTINGS_VERSION)
+            raise SettingError("settings.version", file="", path="version", found=version, known=SETTINGS_VERSION)
         tree = MIGRATIONS[version](dict(tree))
         version += 1
     return check(tree | {"version": SETTINGS_VERSION})
@@ -178,17 +226,35 @@ def load(path: Path) -> Settings:
     Raises
     ------
     SettingError
-        The file is no JSON, too large, or a field is bad; the file is left as it is.
+        The file is no JSON, too large, or a field is bad; the file is left as it is. `file` and `path` name
+        the place.
     """
     if not path.exists():
         return Settings()
-    if path.stat().st_size > _SIZE_MAX:
-        raise SettingError("settings.file", file=path.name, line=0, detail="larger than 1 MiB")
     try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SettingError("settings.file", file=path.name, line=getattr(error, "lineno", 0), detail=str(error)) from error
-    return read_tree(tree)
+        if path.stat().st_size > _SIZE_MAX:
+            raise SettingError("settings.too_large", file=str(path))
+        tree = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_once)
+        return read_tree(tree)
+    except OSError as error:
+        raise SettingError("settings.unreadable", file=str(path), reason=error.strerror or str(error)) from error
+    except json.JSONDecodeError as error:
+        raise SettingError("settings.file", file=str(path), line=error.lineno, column=error.colno) from error
+    except UnicodeDecodeError as error:
+        raise SettingError("settings.encoding", file=str(path), byte=error.start) from error
+    except RecursionError as error:
+        raise SettingError("settings.file", file=str(path), line=1, column=1) from error
+    except SettingError as error:
+        raise SettingError(error.code, **{**error.fields, "file": error.fields.get("file") or f"{path}: "}) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; a key that stands twice is refused, because nobody can tell which one was meant."""
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise SettingError("settings.twice", file="", path=next(name for name in names if names.count(name) > 1))
+    return tree
 
 
 def save(settings: Settings, path: Path) -> None:

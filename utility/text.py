@@ -36,10 +36,22 @@ def sentence(code: str, language: str, /, **fields: Any) -> str:
         template = catalogue("en").get(code)
     if template is None:
         return " ".join([code, *(f"{key}={value}" for key, value in fields.items())])
+    fields = {name: _word(name, value, language) for name, value in fields.items()}
     try:
         return template.format(**fields)
     except (KeyError, IndexError, ValueError):
         return " ".join([template, *(f"{key}={value}" for key, value in fields.items())])
+
+
+REASONS = ("reason", "cause", "detail", "expected")
+"""Fields in which the system's or a library's own words travel."""
+
+
+def _word(name: str, value: Any, language: str) -> Any:
+    """Return a reason in the language where the catalogue knows it (``reason.<text>``): the system speaks English only."""
+    if name not in REASONS or not isinstance(value, str):
+        return value
+    return catalogue(language).get(f"reason.{value}", value)
 
 
 def has(code: str, language: str) -> bool:

@@ -120,7 +120,7 @@ def test_same_arguments_same_hash_and_dates_are_included(data: Path, capsys: pyt
         ((*SETS, "--start", "25:00"), 2, "backtest.clock"),
         ((*SETS, "--fees", "abc"), 2, "backtest.fees"),
         ((*SETS, "--symbols", "NO"), 2, "store.unknown_symbol"),
-        ((*SETS, "--betting", "0"), 2, "backtest.betting"),
+        ((*SETS, "--betting", "0"), 2, "cli.arguments"),
         ((*SETS, "--rows-since", "/no/such/file"), 2, "file.unreadable"),
     ],
 )

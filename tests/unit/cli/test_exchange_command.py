@@ -66,6 +66,7 @@ def test_refusals_name_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run_command([*base, "--faults", str(bad)]) == 2
     assert "late_accept" in capsys.readouterr().err
     assert run_command([*base, "--symbols", "0"]) == 2
+    assert "from 1 to 100" in capsys.readouterr().err
     assert run_command([*base, "--replay", "recorded"]) == 2
     assert "recorded" in capsys.readouterr().err
     damaged = tmp_path / "exchange" / "upbit" / "4" / "truth.jsonl"

@@ -62,6 +62,10 @@ def test_filters_that_match_nothing_are_empty_not_wrong(rig: Rig, tmp_path: Path
         (("fills", "--from", "yesterday"), "yesterday"),
         (("fills", "--from", "2026-03-02T00:00:00"), "2026-03-02T00:00:00"),
         (("orders", "--limit", "0"), "0"),
+        (("orders", "--limit", "9" * 5_000), "1000000000"),
+        (("positions", "--market", "upbitt"), "upbit"),
+        (("account", "--account", "upbit-papr"), "upbit-paper"),
+        (("kill", "--wait", "nan"), "nan"),
     ],
 )
 def test_bad_input_is_named(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], part: str) -> None:

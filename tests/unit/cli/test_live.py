@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cli.live_report import Collector
 from cli.main import run_command
+from tests.doubles.trader_rig import Rig
 from trading.market_run import MarketRun
 
 
@@ -57,11 +60,74 @@ def test_bad_text_names_line_and_column(tmp_path: Path, texts: list[str], capsys
     assert "2" in json.dumps(error)
 
 
+@pytest.mark.parametrize("where", ["/nope", "made", "run7", "recorded"])
+def test_a_replay_of_nothing_is_refused_before_anything_starts(where: str, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["live", "--market", "upbit", "--replay", where, "--speed", "max", *texts, "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["path"]) == ("exchange.no_path", where)
+    assert where in error["message"]
+    assert not (Path(texts[5]) / "run").exists()
+
+
+def test_a_replay_of_symbols_that_were_not_recorded_is_refused(
+    tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = ["data", "make", "--market", "upbit", "--symbols", "1", "--hours", "0.01", "--quiet", "--data-dir", texts[5]]
+    assert run_command(made) == 0
+    capsys.readouterr()
+    words = ["live", "--market", "upbit", "--replay", "made", *texts, "--json"]
+    assert run_command(words) == 2  # rows alone cannot be replayed
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "exchange.not_recorded"
+    assert run_command([*made, "--events"]) == 0
+    capsys.readouterr()
+    assert run_command([*words, "--symbols", "KRW-NONE"]) == 2
+    assert "KRW-NONE" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    for place in range(5_000, len(data), 997):
+        data[place] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def _flip_one_event(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE events SET payload = replace(payload, 'pid', 'pjd') WHERE seq = 1")
+    connection.commit()
+    connection.close()
+
+
+def _halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _replace(path: Path) -> None:
+    path.write_text("no database")
+
+
+@pytest.mark.parametrize("harm", [_halve, _flip, _flip_one_event, _replace])
+def test_a_damaged_ledger_ends_with_four_before_anything_starts(
+    harm: Callable[[Path], object], texts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(texts[5]) / "accounts" / "upbit-paper"
+    rig = Rig(folder).ready()
+    for code in ("KRW-AAA", "KRW-BBB"):
+        rig.enter(code)
+    rig.trader.close(rig.now)
+    harm(folder / "ledger.db")
+    assert run_command(["live", "--market", "upbit", "--duration", "2s", *texts[:-1], "ko", "--json"]) == 4
+    out = capsys.readouterr()
+    error = json.loads(out.out)["error"]
+    assert error["code"] in ("ledger.damaged", "ledger.foreign")
+    assert str(folder / "ledger.db") in out.err
+    if error["code"] == "ledger.damaged":
+        assert "이름을 바꾼 뒤 다시 시작" in out.err
+
+
 @pytest.mark.parametrize("word", ["0s", "-5s", "x", "99999h"])
 def test_bad_duration_is_refused(word: str) -> None:
-    with pytest.raises(SystemExit) as left:
-        run_command(["live", "--duration", word])
-    assert left.value.code == 2
+    assert run_command(["live", "--duration", word]) == 2
 
 
 def test_what_is_lost_on_any_stretch_is_unexplained() -> None:

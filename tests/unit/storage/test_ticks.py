@@ -144,7 +144,14 @@ def test_one_changed_bit_is_found_and_the_file_put_aside_as_a_gap(tmp_path: Path
     assert list(path.parent.glob("quarantine/*.parquet.*"))
     (gap,) = store.read_gaps("upbit", "recorded")
     assert (int(gap["from_seq"]), int(gap["to_seq"]), gap["cause"]) == (1, 3, b"damaged")
-    assert store.verify() == []
+    (problem,) = store.verify()
+    assert (problem["problem"], problem["rows"], problem["codes"]) == ("quarantined", 3, ["KRW-A"])
+    assert path.name in problem["file"]
+    assert store.quarantined() == store.quarantined("upbit", "recorded") == [{k: v for k, v in problem.items() if k != "problem"}]
+    with pytest.raises(InputError) as caught:
+        store.choose_source("upbit", "recorded", "trade")
+    assert caught.value.code == "store.no_data_quarantined"
+    assert path.name in caught.value.fields["files"]
 
 
 def test_a_missing_file_and_records_missing_without_a_mark_are_problems(tmp_path: Path) -> None:

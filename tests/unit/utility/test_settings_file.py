@@ -10,6 +10,7 @@ import pytest
 from domain.errors import SettingError
 from domain.settings import Settings
 from utility import settings_file
+from utility.text import sentence
 
 
 def test_a_missing_file_is_the_defaults(tmp_path: Path) -> None:
@@ -79,3 +80,52 @@ def test_text_is_read_as_the_settings_type(text: str, value: int) -> None:
         settings_file.change(Settings(), "risk.max_open_orders", "many")
     with pytest.raises(SettingError):
         settings_file.change(Settings(), "risk.max_order_pct", "nan")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "part"),
+    [
+        ('{"risk": {"max_order_pct": 101}}', "settings.range", "risk.max_order_pct: 101"),
+        ('{"risk": {"max_order_pct": true}}', "settings.type", "risk.max_order_pct"),
+        ('{"risk": {"max_open_orders": 1.5}}', "settings.type", "risk.max_open_orders: 1.5"),
+        ('{"risk": {"max_order_krw": 1e300}}', "settings.range", "≤ 1e+12"),
+        ('{"risk": {"max_ordr_pct": 1}}', "settings.unknown_key", "risk.max_ordr_pct"),
+        ('{"risks": {}}', "settings.unknown_key", "risks"),
+        ('{"risk": 5}', "settings.group", "risk"),
+        ("[]", "settings.group", "settings"),
+        ('{"upbit": {"strategy": {"end_time": "246060"}}}', "settings.pattern", "upbit.strategy.end_time: '246060'"),
+        ('{"upbit": {"strategy": {"start_time": "120000", "end_time": "110000"}}}', "settings.times", "upbit.strategy.end_time"),
+        ('{"risk": {"collar_pct": 1, "collar_pct": 2}}', "settings.twice", "collar_pct"),
+        ('{"paper": {"speed": NaN}}', "settings.range", "paper.speed: nan"),
+        ("{'risk': 1}", "settings.file", ""),
+        ("[" * 100_000, "settings.file", ""),
+        (b"\xc0\xfc\xb7\xab", "settings.encoding", "UTF-8"),
+        ("", "settings.file", ""),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_bad_file_is_told_by_its_name_and_the_path_of_the_key(
+    tmp_path: Path, text: str | bytes, code: str, part: str, language: str
+) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingError) as caught:
+        settings_file.load(path)
+    assert caught.value.code == code
+    told = sentence(code, language, **caught.value.fields)
+    assert str(path) in told
+    assert part in told
+    assert "Expected" not in told
+
+
+def test_a_file_of_notepad_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"risk": {"collar_pct": 1}}', "utf-8-sig")
+    assert settings_file.load(path).risk.collar_pct == 1
+
+
+def test_a_misspelled_path_names_the_nearest() -> None:
+    with pytest.raises(SettingError) as caught:
+        settings_file.change(Settings(), "risk.max_order_pc", "1")
+    assert "risk.max_order_pct" in sentence(caught.value.code, "ko", **caught.value.fields)

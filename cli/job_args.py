@@ -1,0 +1,137 @@
+"""What is to be run, from the words of `backtest` and `optimise` or from a study's passport."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from backtester.engine import Options
+from backtester.executors import LocalExecutor
+from backtester.job import Job, default_times, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from cli.parser import add_common
+from cli.progress import add_progress
+from cli.values import amount, whole
+from domain.errors import InputError, RefusedError
+from domain.settings import Settings
+from trading.venues import market, markets
+from utility.paths import DataDir
+from utility.text_file import read_text
+
+INTERVALS = {"1s": 1, "1m": 60}
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--market", choices=tuple(markets()), default=None)
+    parser.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
+    parser.add_argument("--from", metavar="DATE", dest="since", default=None)
+    parser.add_argument("--to", metavar="DATE", dest="until", default=None)
+    parser.add_argument("--start", metavar="HHMMSS", default=None)
+    parser.add_argument("--end", metavar="HHMMSS", default=None)
+    parser.add_argument("--buy", default=None, metavar="FILE")
+    parser.add_argument("--sell", default=None, metavar="FILE")
+    parser.add_argument("--strategy", default=None, metavar="NAME")
+    parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
+    parser.add_argument("--betting", type=amount, default=None)
+    parser.add_argument("--fees", default=None, metavar="RATE[:TAX]")
+    parser.add_argument("--fill", choices=("sweep", "queue", "last"), default="sweep")
+    parser.add_argument("--latency", type=whole(0, 100_000), default=0, metavar="ROWS")
+    parser.add_argument("--entry-levels", type=whole(1, 5), default=3)
+    parser.add_argument("--exit-levels", type=whole(1, 5), default=5)
+    parser.add_argument("--rows-since", default=None, metavar="FILE")
+    parser.add_argument("--source", default=None)
+    parser.add_argument("--order-settings", default=None, metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--workers", default=None)
+    add_progress(parser)
+    add_common(parser)
+
+
+# --- from arguments to a job ------------------------------------------------------------------------
+
+
+def job_of(args: argparse.Namespace, data: DataDir) -> Job:
+    if args.market is None:
+        raise InputError("backtest.market_missing")
+    if args.order_settings is not None:
+        raise RefusedError("backtest.later", option="--order-settings")
+    if args.fill == "queue":
+        raise RefusedError("backtest.later", option="--fill queue")
+    rules, interval_s = market(args.market), INTERVALS[args.interval]
+    name, buy, sell, variables = _texts(args, data)
+    start, end = default_times(rules, interval_s)
+    since = None if args.since is None else parse_moment(args.since, rules, interval_s, last=False)
+    until = None if args.until is None else parse_moment(args.until, rules, interval_s, last=True)
+    return Job(
+        market=rules,
+        interval_s=interval_s,
+        buy_text=buy,
+        sell_text=sell,
+        options=Options(
+            betting=rules.backtest_betting if args.betting is None else args.betting,
+            entry_levels=args.entry_levels,
+            exit_levels=args.exit_levels,
+            latency=args.latency,
+            fill=args.fill,
+            fees=None if args.fees is None else parse_fees(args.fees),
+            start=start if args.start is None else parse_clock(args.start),
+            end=end if args.end is None else parse_clock(args.end),
+        ),
+        from_time=since,
+        to_time=until,
+        symbols=None if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code),
+        variables={**variables, **parse_sets(args.sets)},
+        rows_since=() if args.rows_since is None else parse_rows_since(read_text(args.rows_since)),
+        source=args.source,
+        strategy=name,
+    )
+
+
+def _texts(args: argparse.Namespace, data: DataDir) -> tuple[str, str, str, dict[int, float]]:
+    """Return name, buy text, sell text and stored variables."""
+    if args.strategy is not None:
+        if args.buy is not None or args.sell is not None:
+            raise InputError("backtest.two_strategies")
+        from storage.strategies import Strategies
+
+        return Strategies(data.library).texts(args.strategy, args.market)
+    if args.buy is None or args.sell is None:
+        raise InputError("backtest.texts_missing")
+    return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}
+
+
+def executor_of(args: argparse.Namespace, settings: Settings) -> LocalExecutor:
+    text = args.workers
+    if text is None or text == "local":
+        return LocalExecutor(settings.research.workers)
+    if not text.isdigit():
+        raise RefusedError("backtest.later", option=f"--workers {text}")
+    return LocalExecutor(int(text))
+
+
+def job_of_passport(passport: dict[str, Any]) -> Job:
+    """Return the job that a passport describes."""
+    fees = passport["fees"]
+    return Job(
+        market=market(passport["market"]),
+        interval_s=passport["interval_s"],
+        buy_text=passport["buy"],
+        sell_text=passport["sell"],
+        options=Options(
+            betting=passport["betting"],
+            entry_levels=passport["entry_levels"],
+            exit_levels=passport["exit_levels"],
+            latency=passport["latency"],
+            fill=passport["fill"],
+            fees=None if fees is None else (fees[0], fees[1]),
+            start=passport["start"],
+            end=passport["end"],
+        ),
+        from_time=passport["from"],
+        to_time=passport["to"],
+        symbols=None if passport["symbols"] is None else tuple(passport["symbols"]),
+        variables={int(index): value for index, value in passport["vars"].items()},
+        rows_since=tuple((name, expression) for name, expression in passport["rows_since"]),
+        source=passport["source"],
+        strategy=passport["strategy"],
+    )

@@ -1,0 +1,87 @@
+"""Numbers and dates as people write them on a command line: read strictly, with the limits named in the refusal."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import math
+import re
+from collections.abc import Callable
+
+from cli.words import say
+from domain.settings import AMOUNT_MAX
+
+SEED_MAX = 2**63 - 1
+DURATION_S_MAX = 31 * 86_400.0
+SPEED_MAX = 100_000.0
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `low` to `high`, both included."""
+
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text.strip()) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(say("cli.whole", value=text, low=low, high=high))
+        return int(text)
+
+    return read
+
+
+def number(low: float, high: float, *, low_open: bool = False) -> Callable[[str], float]:
+    """Return a reader of finite numbers from `low` (itself not, when `low_open`) to `high`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        # A NaN fails every comparison, so it is refused here, too.
+        if not low <= value <= high or (low_open and value == low):
+            code = "cli.number_above" if low_open else "cli.number"
+            raise argparse.ArgumentTypeError(say(code, value=text, low=_plain(low), high=_plain(high)))
+        return value
+
+    return read
+
+
+amount = number(0.0, AMOUNT_MAX, low_open=True)
+"""Reads an amount of currency: above 0, at most AMOUNT_MAX."""
+
+
+def speed(text: str) -> float:
+    """Return the speed of a replay; 0 stands for ``max``."""
+    if text == "max":
+        return 0.0
+    try:
+        return number(0.0, SPEED_MAX, low_open=True)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(say("cli.speed", value=text, high=_plain(SPEED_MAX))) from None
+
+
+def duration(text: str) -> float:
+    """Return ``60s``, ``10m``, ``2h`` or a plain number as seconds."""
+    unit = _UNITS.get(text[-1:])
+    try:
+        seconds = float(text[:-1] if unit else text) * (unit or 1.0)
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 < seconds <= DURATION_S_MAX:
+        raise argparse.ArgumentTypeError(say("cli.duration", value=text))
+    return seconds
+
+
+def day(text: str) -> dt.date:
+    """Return a date that exists, written YYYY-MM-DD."""
+    try:
+        if len(text) != 10:
+            raise ValueError
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(say("cli.day", value=text)) from None
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.12g}" if abs(value) < 1e6 else f"{value:,.0f}"
