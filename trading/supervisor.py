@@ -118,12 +118,15 @@ class Supervisor:
         Raises
         ------
         InputError
-            ``market.running``.
+            ``market.running``; ``market.times``: the strategy's day ends before it begins.
         DataError
             The account's ledger is damaged: nothing is started, a person has to mend it first.
         """
         if options.market in self.markets:
             raise InputError("market.running", market=options.market)
+        strategy = options.strategy
+        if strategy is not None and strategy.start_s >= strategy.end_s:
+            raise InputError("market.times", market=options.market, start=_clock(strategy.start_s), end=_clock(strategy.end_s))
         if self.settings.processes.keep_awake:
             self._awake.start()
         run = MarketRun(
@@ -414,3 +417,7 @@ def _own_pid() -> int:
     import os
 
     return os.getpid()
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3_600:02}{seconds // 60 % 60:02}{seconds % 60:02}"

@@ -169,7 +169,6 @@ def check(tree: Any) -> Settings:
             raise SettingError("settings.choice", file="", path=info.path, value=value, choices=", ".join(info.choices))
         if isinstance(value, float) and not (value == value and abs(value) != float("inf")):
             raise SettingError("settings.range", file="", path=info.path, value=value, bounds=info.bounds())
-    _check_times(settings)
     return settings
 
 
@@ -193,16 +192,6 @@ def _explained(text: str, tree: Any) -> SettingError:
     if info.type is str:
         return SettingError("settings.pattern", file="", path=path, value=value)
     return SettingError("settings.range", file="", path=path, value=value, bounds=info.bounds())
-
-
-def _check_times(settings: Settings) -> None:
-    """Refuse a day that ends before it begins: no row would ever be traded, and nobody would be told why."""
-    for info in fields():
-        if info.path.endswith(".start_time"):
-            end = info.path.replace("start_time", "end_time")
-            first, last = get(settings, info.path), get(settings, end)
-            if first and last and first >= last:
-                raise SettingError("settings.times", file="", path=end, start=first, end=last)
 
 
 def read_tree(tree: Any) -> Settings:

@@ -94,7 +94,6 @@ def test_text_is_read_as_the_settings_type(text: str, value: int) -> None:
         ('{"risk": 5}', "settings.group", "risk"),
         ("[]", "settings.group", "settings"),
         ('{"upbit": {"strategy": {"end_time": "246060"}}}', "settings.pattern", "upbit.strategy.end_time: '246060'"),
-        ('{"upbit": {"strategy": {"start_time": "120000", "end_time": "110000"}}}', "settings.times", "upbit.strategy.end_time"),
         ('{"risk": {"collar_pct": 1, "collar_pct": 2}}', "settings.twice", "collar_pct"),
         ('{"paper": {"speed": NaN}}', "settings.range", "paper.speed: nan"),
         ("{'risk': 1}", "settings.file", ""),
