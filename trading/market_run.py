@@ -36,6 +36,7 @@ SLOTS = ("exchange", "receiver", "trader", "strategy.a", "strategy.b", "compile"
 """Every key pair a market may need; a second strategy host is warmed beside the first (architecture 3.2.5)."""
 Send = Callable[[str, Message], bool]
 
+REPLAY_SILENT_S = 20.0
 PERMANENT = ("ledger.damaged", "ledger.foreign", "ledger.newer")
 """Failures that a person has to mend before another start can help."""
 
@@ -358,9 +359,14 @@ class MarketRun:
                 continue
             if not child.is_running():
                 self._on_death(child, now_s)
-            elif child.role != "compile" and child.has_hung(now_s, self.settings.processes.missed_s):
+            elif child.role != "compile" and child.has_hung(now_s, self._patience_s()):
                 log.error("event=hung process=%s silent_s=%.2f", child.name, now_s - child.heard_s)
                 child.kill()
+
+    def _patience_s(self) -> float:
+        """Return how long a child may be silent: a replay waits for the slowest anyway, and a death would end it."""
+        missed_s = self.settings.processes.missed_s
+        return max(missed_s, REPLAY_SILENT_S) if self.is_lockstep else missed_s
 
     def _on_death(self, child: Child, now_s: float) -> None:
         status = child.process.poll() if child.process is not None else None
