@@ -22,7 +22,7 @@ WORKERS = {
     "trader": "trading.trader_process",
     "compile": "trading.compile_process",
 }
-"""Role → module with ``main(config) -> exit status``."""
+"""Role → module with ``main(config) -> exit status``, and ``preload()`` when a spare process may become it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -42,8 +42,10 @@ def main(arguments: list[str]) -> int:
 
 def worker(role: str) -> int:
     """Be a child process: read one line of configuration, then do the role; does not return when it could."""
-    import importlib
+    if role == "spare":
+        from trading import spare, spare_process
 
+        return spare_process.main({name: WORKERS[name] for name in spare.ROLES}, worker)
     if role not in WORKERS:
         print(f"stom.py worker: no such role: {role}", file=sys.stderr)
         return 2
@@ -51,6 +53,8 @@ def worker(role: str) -> int:
     if not line:
         print("stom.py worker: started by the workstation, not by hand", file=sys.stderr)
         return 2
+    import importlib
+
     import msgspec
 
     from domain.process_config import ProcessConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -181,8 +181,12 @@ class Broker(Protocol):
 
     def instruments(self) -> list[Instrument]: ...
 
-    def snapshot(self, fills_since_ns: int) -> AccountSnapshot:
-        """Return the venue's truth (blocking; start and after any doubt); raise VenueError."""
+    def snapshot(self, fills_since_ns: int, known: Mapping[str, int] | None = None) -> AccountSnapshot:
+        """Return the venue's truth (blocking; start and after any doubt); raise VenueError.
+
+        `known` tells by venue order id how much of an order (units of 1e-8) the caller has the fills of: where
+        the venue states no more, they may be left out. Venues tell fills order by order, at a request each.
+        """
         ...
 
     def place(self, order: Order) -> None: ...

@@ -94,6 +94,7 @@ class Processes(Group, frozen=True):
     heartbeat_ms: Annotated[int, field("심박 간격", "Heartbeat", unit="ms", ge=50, le=5000)] = 250
     missed_s: Annotated[float, field("응답 없음 판정", "Missed heartbeat after", unit="s", gt=0.5, le=60)] = 2.0
     restarts_per_10min: Annotated[int, field("10분 재시작 한도", "Restarts in ten minutes", ge=0, le=100_000)] = 3
+    spare: Annotated[bool, field("빠른 재시작 준비", "Keep a spare process loaded")] = True
     unadopted_s: Annotated[float, field("모의 프로세스 대기", "Paper processes wait for a window", unit="s", gt=0.5, le=3600)] = 60.0
     keep_awake: Annotated[
         bool, field("매매 중 코어를 깨워 둠 (지연 감소, 전력 증가)", "Keep cores awake while trading (less delay, more power)")

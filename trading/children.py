@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 
 from domain.messages import Hello
 from domain.process_config import ProcessConfig
+from trading.launch import Process
 from trading.run_file import is_alive
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Child:
     role: str
     slot: str
     config: ProcessConfig
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     pid: int = 0
     hello: Hello | None = None
     is_ready: bool = False

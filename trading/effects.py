@@ -39,6 +39,7 @@ class TakeSnapshot(msgspec.Struct, frozen=True):
     """Read the venue's truth in one stable cut and give it to `Trader.on_snapshot` (or the error)."""
 
     fills_since_ns: int
+    known: dict[str, int] = {}
 
 
 class Emit(msgspec.Struct, frozen=True):

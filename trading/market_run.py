@@ -21,7 +21,7 @@ from domain.process_config import ExchangeOptions, LiveOptions, ProcessConfig, S
 from domain.settings import Settings
 from trading.children import Child, Restarts
 from trading.kill_switch import ENTRIES, Latch, latch_path, read_latch, severity, write_latch
-from trading.launch import launch
+from trading.launch import Process, launch
 from trading.process import SCHEMA
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
@@ -73,8 +73,10 @@ class MarketRun:
         notify: Callable[[Message], None],
         keys: dict[str, tuple[str, str]] | None = None,
         account: str = "",
+        start: Callable[[ProcessConfig], Process] | None = None,
     ) -> None:
         self.options = options
+        self.start_process = start
         self.settings = settings
         self.data_dir = data_dir
         self.run = run
@@ -197,7 +199,7 @@ class MarketRun:
         self.generations[child.slot] = generation
         child.config = msgspec.structs.replace(child.config, generation=generation)
         child.hello, child.is_ready, child.told, child.failure = None, False, (), ""
-        child.process = launch(child.config)
+        child.process = (self.start_process or launch)(child.config)
         child.pid = child.process.pid
         child.started_s = child.heard_s = _now()
         log.info("event=launched process=%s pid=%d generation=%d", child.name, child.pid, generation)
@@ -312,6 +314,10 @@ class MarketRun:
             for slot in ("trader", "exchange"):
                 if slot in self.children:
                     self.send(self.children[slot].name, Command(name="start"))
+
+    def is_quiet(self) -> bool:
+        """Tell whether this market trades and nothing of it is being started; a replay ends by itself and needs no spare."""
+        return self.is_started and not self.is_lockstep and all(child.is_ready for child in self.children.values())
 
     def _generations_of(self, role: str) -> list[int]:
         watched = {"receiver": ("exchange",), "trader": ("exchange", "receiver"), "strategy": ("receiver", "trader")}

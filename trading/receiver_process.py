@@ -22,6 +22,7 @@ from trading.latency import Spans
 from trading.process import ChildProcess
 from trading.receiver import Receiver
 from trading.recorder import open_recorder
+from trading.venues import load_all
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.bus import HEARTBEAT_S, Dealer, Publisher, Router
@@ -56,8 +57,7 @@ class ReceiverProcess(ChildProcess):
         self._beat_s = self._screen_s = self._again_s = 0.0
 
     def open(self) -> dict[str, str]:
-        spare_pandas()
-        rows.warm()  # compiled or fetched from the cache now, not at the first frame
+        preload()  # compiled or fetched from the cache now, not at the first frame
         self.publisher = self.bus.publisher(self.config.generation)
         self.replay = self.bus.router(ReplayMessage)
         return {"market": self.publisher.address, "replay": self.replay.address}
@@ -260,6 +260,13 @@ def choose(offered: Sequence[Instrument], config: ProcessConfig, preferred: Sequ
     rank = {code: place for place, code in enumerate(preferred)}
     tradable.sort(key=lambda instrument: (rank.get(instrument.code, len(rank)), instrument.code))
     return tradable[: config.symbols]
+
+
+def preload() -> None:
+    """Load what a receiver needs, whatever its market."""
+    spare_pandas()
+    rows.warm()
+    load_all("feed")
 
 
 def main(config: ProcessConfig) -> int:

@@ -190,7 +190,8 @@ class Reconciler:
             # In a replay the venue's clock and that of the fills are not one: everything is read.
             since = max((fill.exchange_ns for fill in desk.generation_fills), default=0)
             since = max(since, int(desk.cursors.get("fills_ns", "0")))
-        desk.do(TakeSnapshot(max(since - OVERLAP_NS, 0)))
+        known = {order.venue_order_id: order.cum_qty for order in desk.orders.orders.values() if order.venue_order_id and order.cum_qty}
+        desk.do(TakeSnapshot(max(since - OVERLAP_NS, 0), known))
 
     def failed(self, error: VenueError) -> None:
         """Count a cut that could not be read; all pages or nothing."""

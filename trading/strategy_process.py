@@ -7,6 +7,7 @@ it nothing is loaded: another text, or the compiled step, is another host (archi
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import time
@@ -103,8 +104,7 @@ class StrategyProcess(ChildProcess):
         self._came_ns = 0
 
     def open(self) -> dict[str, str]:
-        for module in (numbers, matching, positions, position_vars, sizing):
-            module.warm()
+        preload()
         return {}
 
     # --- connecting ---------------------------------------------------------------------------------------
@@ -356,6 +356,14 @@ def load_step(program: Any, data_dir: Path) -> Any:
 
     places = DataDir(data_dir)
     return cache.load("step", compiler.source(program), places.cache / "steps", cache.mac_key(places.mac_key_file))
+
+
+def preload() -> None:
+    """Load what a strategy host needs, whatever its text."""
+    for module in (numbers, matching, positions, position_vars, sizing):
+        module.warm()
+    for name in ("strategy.cache", "strategy.compiler", "strategy.kernels"):
+        importlib.import_module(name)
 
 
 def main(config: ProcessConfig) -> int:

@@ -34,6 +34,7 @@ from storage.ledger_verify import check_readable
 from trading import run_file
 from trading.children import Child
 from trading.market_run import MarketRun, without_keys
+from trading.spare import Spare
 from utility.awake import Awake
 from utility.build import build
 from utility.bus import Bus, Dealer, Keys, Router, Subscriber, make_keys
@@ -97,6 +98,7 @@ class Supervisor:
             self.run = left.run
         self.bus = Bus(self.keys, {self.viewer.public: "viewer"})
         self.control: Router[ControlMessage] = self.bus.router(ControlMessage, _port(left.control) if left else 0)
+        self.spare = Spare(data_dir.root, is_on=settings.processes.spare)
         self.markets: dict[str, MarketRun] = {}
         self._views: dict[str, _View] = {}
         self._heard: Heard = []
@@ -138,6 +140,7 @@ class Supervisor:
             self.viewer.public,
             self.control.send,
             lambda message: self._heard.append((options.market, message)),
+            start=self.spare.launch,
         )
         check_readable(self.data_dir.account(run.account))
         self._admit(run)
@@ -199,6 +202,7 @@ class Supervisor:
         """Stop every market and let the directory go."""
         for code in list(self.markets):
             self.stop_market(code)
+        self.spare.close()
         run_file.remove(self.data_dir, self.run)
         self._drain_control()
         self.bus.close()
@@ -227,6 +231,7 @@ class Supervisor:
             self._connect_view(code, run)
             self._read_view(code, now)
         self._retry_intents(now)
+        self.spare.tend(now, is_quiet=bool(self.markets) and all(run.is_quiet() for run in self.markets.values()))
         self._save_if_changed()
         if now >= self._beat_due_s:
             self._beat_due_s = now + self.settings.processes.heartbeat_ms / 1_000
@@ -349,6 +354,7 @@ class Supervisor:
                 lambda message, code=entry.options.market: self._heard.append((code, message)),  # type: ignore[misc]
                 keys=entry.keys,
                 account=entry.account,
+                start=self.spare.launch,
             )
             run.is_started = True
             self._admit(run)

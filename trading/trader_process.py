@@ -41,7 +41,7 @@ from domain.orders import Intent
 from domain.ports import AccountSnapshot, Broker, BrokerFrame, BrokerOutcome, BrokerUpdate, Endpoint
 from domain.process_config import ProcessConfig
 from storage.ledger import Ledger
-from trading import matching, numbers, positions, risk
+from trading import ladder, matching, numbers, positions, risk
 from trading.desk import Options
 from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place, Query, Stop, TakeSnapshot
 from trading.latency import Latency
@@ -49,6 +49,7 @@ from trading.listeners import Listeners
 from trading.process import ChildProcess
 from trading.risk import READY
 from trading.trader import Trader
+from trading.venues import load_all
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility import crash_points
@@ -105,8 +106,7 @@ class TraderProcess(ChildProcess):
         self._ended = False
 
     def open(self) -> dict[str, str]:
-        for module in (numbers, matching, positions, risk):
-            module.warm()
+        preload()
         self.orders = self.bus.router(OrdersMessage)
         self.listeners = Listeners(self.orders)
         return {"orders": self.orders.address}
@@ -175,14 +175,14 @@ class TraderProcess(ChildProcess):
         self._updates.append(update)
         self.wake.ring()
 
-    def _take_snapshot(self, since_ns: int) -> None:
+    def _take_snapshot(self, wanted: TakeSnapshot) -> None:
         broker = self.broker
         assert broker is not None
 
         def read() -> None:
             found: AccountSnapshot | VenueError
             try:
-                found = broker.snapshot(since_ns)
+                found = broker.snapshot(wanted.fills_since_ns, wanted.known)
             except VenueError as error:
                 found = error
             self._updates.append(found)
@@ -339,7 +339,7 @@ class TraderProcess(ChildProcess):
             elif isinstance(effect, Query) and broker is not None:
                 broker.query(effect.order)
             elif isinstance(effect, TakeSnapshot):
-                self._take_snapshot(effect.fills_since_ns)
+                self._take_snapshot(effect)
             elif isinstance(effect, Alarm):
                 log.log(effect.level, "alarm=%s %s", effect.code, " ".join(f"{key}={value}" for key, value in effect.fields.items()))
             elif isinstance(effect, Stop):
@@ -464,6 +464,13 @@ class TraderProcess(ChildProcess):
 
     def _now(self) -> Moment:
         return Moment(self.clock.mono_ns(), self.clock.utc_ns())
+
+
+def preload() -> None:
+    """Load what a trader needs, whatever its account."""
+    for module in (numbers, matching, positions, risk, ladder):
+        module.warm()
+    load_all("broker")
 
 
 def main(config: ProcessConfig) -> int:

@@ -28,6 +28,12 @@ def venue(code: str) -> Venue:
     return found
 
 
+def load_all(part: str) -> None:
+    """Import one part (``feed``, ``broker``) of every venue, where there will be no time when it is asked for."""
+    for module in VENUES.values():
+        importlib.import_module(f"{module}.{part}")
+
+
 @cache
 def markets() -> dict[str, Market]:
     """Return every market by code."""

@@ -7,8 +7,10 @@ signed passes here: httpx logs addresses.
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +23,7 @@ from utility.retry import retry
 from utility.spared_imports import absent
 
 with absent("click"):  # of httpx's command line, which brings three libraries along
+    import httpcore  # noqa: F401 - httpx would do so at the first client, when there is no time
     import httpx
 
 T = TypeVar("T")
@@ -28,6 +31,12 @@ T = TypeVar("T")
 CONNECT_S, TOTAL_S = 2.0, 5.0
 PATIENCE_S = 10.0
 logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return the certificate authorities, read once a process; a plain address is given none, which trusts nobody."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class PublicRest:
@@ -44,7 +53,11 @@ class PublicRest:
         self._guard = guard
         self.limiter = RateLimiter(limits)
         self._client = httpx.Client(
-            timeout=httpx.Timeout(TOTAL_S, connect=CONNECT_S), trust_env=False, follow_redirects=False, headers={"User-Agent": "stom"}
+            timeout=httpx.Timeout(TOTAL_S, connect=CONNECT_S),
+            trust_env=False,
+            follow_redirects=False,
+            headers={"User-Agent": "stom"},
+            verify=_authorities() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
 
     def get(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -127,7 +127,7 @@ class BinanceBroker:
             "read", "weight", lambda: self._signed("GET", "/api/v3/order", params), lambda answer: self._queried(order, answer), cost=4.0
         )
 
-    def snapshot(self, fills_since_ns: int) -> AccountSnapshot:
+    def snapshot(self, fills_since_ns: int, known: Mapping[str, int] | None = None) -> AccountSnapshot:
         venue_ns = self._measure_clock()
         for _ in range(CUTS_MAX):
             opened = self._open_orders()

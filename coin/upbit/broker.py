@@ -8,14 +8,14 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from coin.upbit import wire
 from coin.upbit.rest import load_instruments
 from domain.errors import OutcomeUnknown
-from domain.instruments import Instrument, bare_code
+from domain.instruments import QTY_UNIT, Instrument, bare_code
 from domain.orders import Fill, Order
 from domain.ports import AccountSnapshot, BrokerOrder, BrokerQuery, BrokerUpdate, Clock, Credentials, Endpoint
 from utility.courier import Errand
@@ -112,11 +112,12 @@ class UpbitBroker:
         params = [("identifier", order.client_order_id)]
         self._desk.urgent("read", "default", lambda: self._request("GET", "/order", params), lambda answer: self._queried(order, answer))
 
-    def snapshot(self, fills_since_ns: int) -> AccountSnapshot:
+    def snapshot(self, fills_since_ns: int, known: Mapping[str, int] | None = None) -> AccountSnapshot:
         for _ in range(CUTS_MAX):
             before = self._listed(fills_since_ns)
             accounts, venue_ns = self._accounts()
-            fills = [fill for row in before.values() if row.executed_volume > 0 for fill in self._fills(row)]
+            unknown = [row for row in before.values() if row.executed_volume * QTY_UNIT > (known or {}).get(row.uuid, 0)]
+            fills = [fill for row in unknown for fill in self._fills(row)]
             after = self._listed(fills_since_ns)
             if _progress(before) == _progress(after):
                 opened = tuple(wire.broker_order(row, "recon") for row in after.values() if row.state in ("wait", "watch"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from domain.instruments import Instrument, bare_code
 from domain.orders import Order
@@ -64,7 +64,7 @@ class ToyBroker:
         target = f"/order?id={order.client_order_id}"
         self._desk.urgent("read", "all", lambda: self._request("GET", target), lambda answer: self._queried(order, answer))
 
-    def snapshot(self, fills_since_ns: int) -> AccountSnapshot:
+    def snapshot(self, fills_since_ns: int, known: Mapping[str, int] | None = None) -> AccountSnapshot:
         account = self._desk.read("all", lambda: self._request("GET", "/account"), wire.account_decoder.decode, wire.read_error)
         now = self._clock.utc_ns()
         fills = [wire.fill_of(order, fill, now) for order in account.orders for fill in order.fills]
