@@ -489,12 +489,6 @@ def paper_keys(seed: str) -> tuple[str, str]:
     return digest[:32], digest[32:80]
 
 
-def without_keys(config: ProcessConfig) -> ProcessConfig:
-    """Return a configuration that may be written down."""
-    exchange = None if config.exchange is None else msgspec.structs.replace(config.exchange, key="", secret="")
-    return msgspec.structs.replace(config, venue_key="", venue_secret="", exchange=exchange)
-
-
 def _now() -> float:
     from trading.children import now_s
 

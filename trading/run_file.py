@@ -59,6 +59,12 @@ def save(data_dir: DataDir, content: RunFile) -> None:
     write_private(path_of(data_dir, content.run), msgspec.json.encode(content))
 
 
+def without_keys(config: ProcessConfig) -> ProcessConfig:
+    """Return a configuration that may be written down."""
+    exchange = None if config.exchange is None else msgspec.structs.replace(config.exchange, key="", secret="")
+    return msgspec.structs.replace(config, venue_key="", venue_secret="", exchange=exchange)
+
+
 def newest(data_dir: DataDir) -> RunFile | None:
     """Return the newest run file, or None; DataError when it cannot be read."""
     numbers = sorted((int(path.stem) for path in data_dir.run.glob("*.json") if path.stem.isdigit()), reverse=True)

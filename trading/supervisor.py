@@ -33,7 +33,7 @@ from domain.settings import Settings
 from storage.ledger_verify import check_readable
 from trading import run_file
 from trading.children import Child
-from trading.market_run import MarketRun, without_keys
+from trading.market_run import MarketRun
 from trading.spare import Spare
 from utility.awake import Awake
 from utility.build import build
@@ -402,7 +402,7 @@ class Supervisor:
                             slot=child.slot,
                             pid=child.pid,
                             generation=child.config.generation,
-                            config=without_keys(child.config),
+                            config=run_file.without_keys(child.config),
                         )
                     )
             content.markets.append(market)
