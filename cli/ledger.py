@@ -25,10 +25,10 @@ from cli.values import number, whole
 from domain.errors import DataError, InputError, RefusedError
 from domain.market_codes import MARKET_CODES
 from storage import ledger_read
-from storage.account_lock import AccountLock
 from trading import run_file
 from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, read_latch, write_latch
 from trading.kill_switch import latch_path as latch_file
+from utility.lock import is_locked
 from utility.paths import DataDir
 from utility.text import sentence
 
@@ -139,7 +139,7 @@ def run_kill(args: argparse.Namespace) -> dict[str, Any] | int:
     person = os.environ.get("USER") or os.environ.get("USERNAME") or "person"
     latch = Latch(level=level, actor=f"cli:{person}", reason=args.reason, utc_ns=time.time_ns())
     problems = _write_latches(folders, latch)
-    running = [folder for folder in folders if _is_running(folder)]
+    running = [folder for folder in folders if is_locked(folder / "lock")]
     readable = [folder for folder in folders if before[folder] is not None]
     _await([folder for folder in running if folder in readable], before, level, WAIT_S.get(level, 2.0) if args.wait is None else args.wait)
     cancelled, flattened, remaining, noticed = 0, [], [], 0
@@ -215,17 +215,6 @@ def _confirm(code: str) -> None:
         raise RefusedError("kill.rearm_refused")
 
 
-def _is_running(folder: Path) -> bool:
-    """Tell whether a trader holds the account."""
-    lock = AccountLock(folder / "lock", "ledger.locked")
-    try:
-        lock.acquire()
-    except RefusedError:
-        return True
-    lock.release()
-    return False
-
-
 def _await(folders: list[Path], before: dict[Path, int | None], level: str, wait_s: float) -> None:
     """Wait until every running trader has noticed and, where it sells, is flat."""
     deadline = time.monotonic() + wait_s
@@ -273,7 +262,7 @@ def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
     for folder in folders:
         try:
             problems += verify_account(folder, market(ledger_read.cursor(folder, "market")))
-            if not _is_running(folder):  # while both sides write, what one has and the other does not yet is no difference
+            if not is_locked(folder / "lock"):  # while both sides write, what one has and the other does not yet is no difference
                 differences, count = compare(folder, truths)
                 problems, compared = problems + differences, compared + count
         except DataError as error:

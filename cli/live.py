@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from cli.arming import check_person, confirm
 from cli.live_report import Collector
 from cli.output import emit, language
 from cli.parser import add_common
@@ -180,16 +181,15 @@ def run(args: argparse.Namespace) -> dict[str, Any] | int:
     if args.armed:
         if args.replay is not None:
             raise InputError("live.armed_replay")
-        from cli.arming import confirm
-
-        confirm(args, codes, data, settings)
+        check_person(codes)
     chosen = [options_of(args, code, data, settings) for code in codes]
+    grant = confirm(args, chosen[0], data, settings) if args.armed else None
     supervisor = Supervisor(data, settings, view=False, log_level=args.log_level or "")
     collector = Collector(supervisor, data)
     try:
         for options in chosen:
             _introduce(args, options)
-            supervisor.start_market(options)
+            supervisor.start_market(options, grant)
         result = _watch(args, supervisor, collector, chosen)
         late = [] if collector.is_quick else [run for run in supervisor.markets.values() if not run.is_started]
     finally:

@@ -26,6 +26,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.exchange": ("exchange",),
     "cli.ledger": ("orders", "fills", "positions", "account", "kill", "verify"),
     "cli.settings": ("settings",),
+    "cli.keys": ("keys",),
+    "cli.status": ("status",),
     "cli.doctor": ("doctor",),
 }
 WITH_VALUE = ("--data-dir", "--lang", "--log-level")

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
+from domain.arming import KeyFacts
 from domain.exchange import Dialect, ExchangeCore
 from domain.instruments import Balance, Instrument
 from domain.orders import Fill, Order, OrderStatus
@@ -223,6 +224,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
         leaves a live client that nobody armed.
     make_dialect : callable (core) -> Dialect
         The far side of the same wire, used by the paper exchange only.
+    inspect : callable (endpoint, credentials, clock) -> KeyFacts, optional
+        What the venue says of a key, by signed reads alone; asked before arming. Without it the venue cannot be armed.
     """
 
     code: str
@@ -233,3 +236,4 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     make_feed: Callable[[Endpoint, Clock], Feed]
     make_broker: Callable[..., Broker]
     make_dialect: Callable[[ExchangeCore], Dialect]
+    inspect: Callable[[Endpoint, Credentials, Clock], KeyFacts] | None = None

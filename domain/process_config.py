@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from domain.arming import ArmingToken
 from domain.settings import Settings
 
 ROLES = ("exchange", "receiver", "strategy", "trader", "compile")
@@ -156,6 +157,8 @@ class ProcessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Instruments to watch; empty = the first `symbols` by traded value.
     venue_key, venue_secret : str
         For the trader alone.
+    arming : ArmingToken or None
+        Of a live trader; it judges it itself.
     """
 
     role: str
@@ -183,6 +186,7 @@ class ProcessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_positions: int = 10
     venue_key: str = ""
     venue_secret: str = ""
+    arming: ArmingToken | None = None
     settle_window_s: float = 0.0
     strategy: StrategyText | None = None
     exchange: ExchangeOptions | None = None
@@ -205,7 +209,7 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     replay : ReplayOptions or None
         Recorded data through the paper exchange, in lock-step.
     is_paper : bool
-        False only with an arming token.
+        False only with a person's grant (trading/arming.py).
     codes : tuple of str
         Bare codes to watch; empty = the settings' number of symbols.
     seed : int

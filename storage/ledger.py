@@ -304,6 +304,11 @@ class Ledger:
         """Set a named value."""
         self.write("cursors", {"name": name, "value": value})
 
+    def cursor_value(self, name: str) -> str:
+        """Return a named value as it was committed; "" when there is none."""
+        row = self._connection.execute("SELECT value FROM cursors WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
+
     def post(self, message: bytes) -> int:
         """Put an encoded message into the outbox and return its sequence, which was `outbox_seq` + 1 before."""
         self.outbox_seq += 1

@@ -46,6 +46,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         A replay: limits count in market time, staleness and periodic reads are off.
     armed : bool
         Paper is always armed; a live account is while its token lasts.
+    was_armed : bool
+        It was in this process: exits and cancels stay open when a token ends.
+    armed_until_ns, armed_until_utc : int
+        Monotonic and UTC; 0 = no end (paper).
+    armed_strategy : str
+        ``<name>/<version>`` of the one strategy that may enter; "" = any.
     settle_window_s : float
         0 = the venue's (reliability 3).
     venue_instance : str
@@ -57,6 +63,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_positions: int = 10
     lockstep: bool = False
     armed: bool = True
+    was_armed: bool = False
+    armed_until_ns: int = 0
+    armed_until_utc: int = 0
+    armed_strategy: str = ""
     settle_window_s: float = 0.0
     venue_instance: str = ""
 

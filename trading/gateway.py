@@ -25,6 +25,7 @@ from domain.orders import (
     make_client_order_id,
 )
 from trading.account import market_day
+from trading.arming import is_armed
 from trading.desk import Desk
 from trading.effects import Cancel
 from trading.ladder import DOWN, UP, price_step, round_price
@@ -222,7 +223,7 @@ class Gateway:
             "purpose": purpose,
             "trading_state": desk.trading_state,
             "readiness": desk.readiness,
-            "armed": float(desk.options.armed),
+            "armed": float(is_armed(desk.options, purpose == ENTRY, f"{intent.strategy}/{intent.version}")),
             "session_open": float(self._session_open(instrument)),
             "symbol_closed": float(len(desk.closed.get(identifier, ())) + len(desk.closed.get("", ()))),
             "quote_age_s": self._age_s(intent, quote.seen_ns),

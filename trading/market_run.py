@@ -7,7 +7,6 @@ again, and whoever needs it is told its new address: start and recovery are this
 
 from __future__ import annotations
 
-import hmac
 import logging
 import subprocess
 import time
@@ -16,13 +15,16 @@ from typing import Any
 
 import msgspec
 
+from domain.errors import RefusedError
 from domain.messages import Addresses, Command, CommandResult, Failed, Hello, Message, Ready, StopNow
-from domain.process_config import ExchangeOptions, LiveOptions, ProcessConfig, StrategyText
+from domain.process_config import LiveOptions, ProcessConfig, StrategyText
 from domain.settings import Settings
+from trading.arming import Grant
 from trading.children import Child, Restarts
 from trading.kill_switch import ENTRIES, Latch, latch_path, read_latch, severity, write_latch
 from trading.launch import Process, launch
 from trading.process import SCHEMA
+from trading.run_config import exchange_options, paper_keys
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.build import build
@@ -59,6 +61,13 @@ class MarketRun:
         On `control`.
     notify : callable (message)
         What the window or the terminal should know.
+    grant : Grant, optional
+        A person's leave to trade at the venue itself; without it everything is paper.
+
+    Raises
+    ------
+    RefusedError
+        ``arm.no_token``: the venue itself is asked for, and nobody has armed it.
     """
 
     def __init__(
@@ -74,7 +83,10 @@ class MarketRun:
         keys: dict[str, tuple[str, str]] | None = None,
         account: str = "",
         start: Callable[[ProcessConfig], Process] | None = None,
+        grant: Grant | None = None,
     ) -> None:
+        if options.is_paper == (grant is not None) and keys is None:  # keys: an armed run that is adopted keeps its token
+            raise RefusedError("arm.no_token")
         self.options = options
         self.start_process = start
         self.settings = settings
@@ -89,7 +101,9 @@ class MarketRun:
         self.send = send
         self.notify = notify
         self.keys = {slot: Keys(*pair) for slot, pair in keys.items()} if keys else {slot: make_keys() for slot in SLOTS}
-        self.account = account or options.account or self._account_name()
+        self.grant = grant
+        self.account = account or (grant.account if grant else options.account) or self._account_name()
+        self.token = grant.token(self.code, self.venue.code, run) if grant else None
         self.paper_keys = paper_keys(self.keys["exchange"].secret)
         hide(*self.paper_keys)
         self.children: dict[str, Child] = {}
@@ -175,23 +189,11 @@ class MarketRun:
             settings=self.settings,
         )
         if role == "exchange":
-            config = msgspec.structs.replace(config, exchange=self._exchange())
+            config = msgspec.structs.replace(
+                config, exchange=exchange_options(self.options, self.settings, self.data_dir.truth(self.venue.code, self.run))
+            )
         config = self.with_keys(config)
         return msgspec.structs.replace(config, **changes) if changes else config
-
-    def _exchange(self) -> ExchangeOptions:
-        options = self.options
-        return ExchangeOptions(
-            cash=options.cash,
-            codes=options.codes,
-            symbols=self.settings.paper.symbols,
-            seed=options.seed or self.settings.paper.seed,
-            speed=options.speed if options.replay is None else options.replay.speed,
-            replay=options.replay,
-            faults=options.faults,
-            truth_path=str(self.data_dir.truth(self.venue.code, self.run)),
-            rate_factor=options.rate_factor,
-        )
 
     def _launch(self, child: Child) -> None:
         child.let_go()
@@ -205,12 +207,12 @@ class MarketRun:
         log.info("event=launched process=%s pid=%d generation=%d", child.name, child.pid, generation)
 
     def with_keys(self, config: ProcessConfig) -> ProcessConfig:
-        """Return a configuration with the paper account's keys, as its process may get it."""
-        key, secret = self.paper_keys
+        """Return a configuration with the account's keys, as its process may get it."""
+        key, secret = self.paper_keys if self.grant is None else (self.grant.credentials.key(), self.grant.credentials.secret())
         if config.exchange is not None:
             config = msgspec.structs.replace(config, exchange=msgspec.structs.replace(config.exchange, key=key, secret=secret))
-        if config.role == "trader" and config.is_paper:
-            config = msgspec.structs.replace(config, venue_key=key, venue_secret=secret)
+        if config.role == "trader" and (config.is_paper or self.grant is not None):
+            config = msgspec.structs.replace(config, venue_key=key, venue_secret=secret, arming=self.token)
         return config
 
     # --- what the children say ------------------------------------------------------------------------
@@ -434,7 +436,15 @@ class MarketRun:
         return "strategy.b" if self.active_slot == "strategy.a" else "strategy.a"
 
     def change_strategy(self, strategy: StrategyText) -> None:
-        """Bring a new text: compiled first, then warmed beside the running one, then it takes over."""
+        """Bring a new text: compiled first, then warmed beside the running one, then it takes over.
+
+        Raises
+        ------
+        RefusedError
+            ``arm.bound``: a person armed this run for the strategy it has.
+        """
+        if not self.options.is_paper:
+            raise RefusedError("arm.bound", market=self.code)
         self.options = msgspec.structs.replace(self.options, strategy=strategy)
         running = self.children.pop("compile", None)
         if running is not None:
@@ -481,12 +491,6 @@ class MarketRun:
                 except subprocess.TimeoutExpired:
                     log.error("event=not_dead process=%s", child.name)
             child.let_go()
-
-
-def paper_keys(seed: str) -> tuple[str, str]:
-    """Return key and secret of the paper account: they follow from the run's own keys, so that no file holds them."""
-    digest = hmac.digest(seed.encode(), b"paper account", "sha512").hex()
-    return digest[:32], digest[32:80]
 
 
 def _now() -> float:

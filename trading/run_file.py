@@ -62,7 +62,7 @@ def save(data_dir: DataDir, content: RunFile) -> None:
 def without_keys(config: ProcessConfig) -> ProcessConfig:
     """Return a configuration that may be written down."""
     exchange = None if config.exchange is None else msgspec.structs.replace(config.exchange, key="", secret="")
-    return msgspec.structs.replace(config, venue_key="", venue_secret="", exchange=exchange)
+    return msgspec.structs.replace(config, venue_key="", venue_secret="", arming=None, exchange=exchange)
 
 
 def newest(data_dir: DataDir) -> RunFile | None:

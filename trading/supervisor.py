@@ -32,6 +32,7 @@ from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
 from storage.ledger_verify import check_readable
 from trading import run_file
+from trading.arming import Grant
 from trading.children import Child
 from trading.market_run import MarketRun
 from trading.spare import Spare
@@ -114,13 +115,15 @@ class Supervisor:
 
     # --- commands ------------------------------------------------------------------------------------
 
-    def start_market(self, options: LiveOptions) -> MarketRun:
+    def start_market(self, options: LiveOptions, grant: Grant | None = None) -> MarketRun:
         """Start the processes of a market; they come up while `poll` is called.
 
         Raises
         ------
         InputError
             ``market.running``; ``market.times``: the strategy's day ends before it begins.
+        RefusedError
+            ``arm.no_token``: only a person's grant starts the venue itself.
         DataError
             The account's ledger is damaged: nothing is started, a person has to mend it first.
         """
@@ -141,6 +144,7 @@ class Supervisor:
             self.control.send,
             lambda message: self._heard.append((options.market, message)),
             start=self.spare.launch,
+            grant=grant,
         )
         check_readable(self.data_dir.account(run.account))
         self._admit(run)

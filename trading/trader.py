@@ -38,6 +38,7 @@ from storage.ledger import Ledger, LedgerFailure
 from trading import ladder, positions
 from trading import risk as risk_checks
 from trading.account import market_day
+from trading.arming import disarm, is_armed
 from trading.desk import Desk, Options
 from trading.doubt import Doubts, takes_exposure
 from trading.effects import Alarm, Cancel, Effect, Emit, Moment
@@ -171,7 +172,7 @@ class Trader:
         desk = self.desk
         if not desk.ledger.is_owner():
             return "send.not_owner"
-        if not desk.options.armed:
+        if not is_armed(desk.options, takes_exposure(order)):
             return "send.not_armed"
         if not desk.options.lockstep and now.mono_ns - max(self._timer_ns, desk.now.mono_ns) > GAP_NS:
             return "send.stood_still"
@@ -302,6 +303,7 @@ class Trader:
         if "journal" in desk.causes:
             return []
         self._notice_pause(now)
+        self._watch_arming(now)
         self.kill.tick()
         self.doubts.tick()
         self.reconciler.tick()
@@ -311,6 +313,12 @@ class Trader:
             self._apply_risk(self._risk_due[1])
         renewed = self.doubts.renewed
         return desk.finish("attempt" if renewed else "timer", "trader") + self._maintain(now)
+
+    def _watch_arming(self, now: Moment) -> None:
+        """End the arming of a live account when its time is over, by either clock."""
+        options = self.desk.options
+        if options.armed and options.armed_until_ns and (now.mono_ns >= options.armed_until_ns or now.utc_ns >= options.armed_until_utc):
+            disarm(self.desk, "expired")
 
     def _notice_pause(self, now: Moment) -> None:
         """Find out that the process was stopped or the machine slept."""
@@ -382,8 +390,8 @@ class Trader:
         """Carry out a person's command and answer it.
 
         Names: ``start``, ``stop`` (entries only), ``halt`` (reason; lifted by ``rearm``), ``kill`` (level,
-        actor, reason), ``rearm`` (actor), ``cancel`` (client_order_id),
-        ``main`` (alive), ``arm``/``disarm``, ``acknowledge`` (instrument_id), ``risk`` (settings), ``stats``.
+        actor, reason), ``rearm`` (actor), ``cancel`` (client_order_id), ``main`` (alive),
+        ``disarm`` (nothing arms but a start with a token), ``acknowledge`` (instrument_id), ``risk`` (settings), ``stats``.
         """
         self.desk.begin(now)
         try:
@@ -415,14 +423,15 @@ class Trader:
             desk.set_cause("halt", HALTED, str(args.get("reason", "")))
         elif command.name == "main":
             desk.set_cause("main", ACTIVE if args["alive"] else REDUCING, "" if args["alive"] else "main process gone")
-        elif command.name in ("arm", "disarm"):
-            desk.options = msgspec.structs.replace(desk.options, armed=command.name == "arm")
-            desk.ledger.note("armed", {"armed": desk.options.armed, "actor": str(args.get("actor", ""))})
+        elif command.name == "disarm":
+            disarm(desk, str(args.get("actor", "person")))
         elif command.name == "acknowledge":
             self._acknowledge(str(args["instrument_id"]))
         elif command.name == "risk":
             risk = msgspec.convert(args["settings"], Risk)
             self._risk_due = (desk.now.mono_ns + RISK_DELAY_NS, risk)
+            if desk.options.armed_until_ns:
+                disarm(desk, "limits")  # a person armed it with the limits that were shown
             desk.ledger.note("risk", {"settings": msgspec.to_builtins(risk), "actor": str(args.get("actor", ""))})
         elif command.name == "stats":
             return self.stats()

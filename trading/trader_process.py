@@ -41,7 +41,7 @@ from domain.orders import Intent
 from domain.ports import AccountSnapshot, Broker, BrokerFrame, BrokerOutcome, BrokerUpdate, Endpoint
 from domain.process_config import ProcessConfig
 from storage.ledger import Ledger
-from trading import ladder, matching, numbers, positions, risk
+from trading import arming, ladder, matching, numbers, positions, risk
 from trading.desk import Options
 from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place, Query, Stop, TakeSnapshot
 from trading.latency import Latency
@@ -138,17 +138,22 @@ class TraderProcess(ChildProcess):
         config, now = self.config, self._now()
         ledger = Ledger(DataDir(config.data_dir).account(config.account), config.account, build(), now.utc_ns, now.mono_ns)
         self.stamp("ledger")
+        token = None if config.is_paper else arming.judge(config, ledger, now)
         options = Options(
             interval_s=config.interval_s,
             max_positions=config.max_positions,
             lockstep=config.lockstep,
-            armed=config.is_paper,
+            armed=True,
+            was_armed=True,
+            armed_until_ns=0 if token is None else token.expires_mono_ns,
+            armed_until_utc=0 if token is None else token.expires_ns,
+            armed_strategy="" if token is None else token.strategy,
             settle_window_s=config.settle_window_s,
             venue_instance=instance,
         )
         core = Trader(config.account, self.market, self.venue.capabilities, ledger, config.settings.risk, options)
         credentials = KeyPair(config.venue_key, config.venue_secret)
-        broker = self.venue.make_broker(endpoint, credentials, self.clock)
+        broker = self.venue.make_broker(endpoint, credentials, self.clock, armed=self._is_armed)
         self.stamp("core")
         core.set_instruments(broker.instruments())
         self.stamp("instruments")
@@ -156,6 +161,9 @@ class TraderProcess(ChildProcess):
         self.core, self.broker = core, broker
         self._do(core.start(self._now()))
         broker.start(self._sink)
+
+    def _is_armed(self) -> bool:
+        return self.core is not None and self.core.desk.options.armed
 
     def _on_table(self, page: ReplayPage) -> None:
         """Take the instruments, then the rows that follow."""

@@ -83,3 +83,21 @@ def _holder(descriptor: int) -> int:
     except OSError:
         return 0
     return int(text) if text.isdigit() else 0
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a living process holds the lock of a file.
+
+    The lock itself is tried only while the process that wrote its number lives: a question must not stand in the
+    way of a holder that is just being started again.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        import psutil
+
+        return psutil.pid_exists(_holder(descriptor)) and not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)

@@ -94,6 +94,10 @@ class OrderDesk:
         self.courier.close()
         self.pool.close()
 
+    def allow_reads(self) -> None:
+        """Let signed reads leave an account that nobody has armed: the preflight's questions, never an order."""
+        self._was_armed = True
+
     # --- leave to send --------------------------------------------------------------------------
 
     def is_allowed(self, *, is_entry: bool = False) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from domain.arming import KeyFacts
 from domain.instruments import Capabilities
 from domain.ports import Broker, Clock, Credentials, Endpoint, Feed, Venue
 from utility.rate_limit import Limit
@@ -42,6 +43,16 @@ def _broker(endpoint: Endpoint, credentials: Credentials, clock: Clock, armed: C
     return BinanceBroker(endpoint, credentials, clock, live=LIVE, limits=LIMITS, armed=armed or never)
 
 
+def _inspect(endpoint: Endpoint, credentials: Credentials, clock: Clock) -> KeyFacts:
+    from coin.binance.broker import BinanceBroker
+
+    broker = BinanceBroker(endpoint, credentials, clock, live=LIVE, limits=LIMITS)
+    try:
+        return broker.inspect()
+    finally:
+        broker.close()
+
+
 def _dialect(core: Any) -> Any:
     from coin.binance.paper import BinanceDialect
 
@@ -62,4 +73,5 @@ VENUE = Venue(
     make_feed=_feed,
     make_broker=_broker,
     make_dialect=_dialect,
+    inspect=_inspect,
 )

@@ -14,6 +14,7 @@ import msgspec
 
 from coin.binance import wire
 from coin.binance.rest import load_instruments
+from domain.arming import KeyFacts
 from domain.errors import DataError, OutcomeUnknown, VenueError
 from domain.instruments import Instrument, bare_code
 from domain.orders import Fill, Order
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 CLOCK_EVERY_S = 30.0
 CUTS_MAX = 5
+CLOCK_ASKS = 3
 TRADES_PAGE = 1000
 _MS = 1_000_000
 _DAY_MS = 86_400_000
@@ -177,6 +179,27 @@ class BinanceBroker:
         return self._desk.read(
             "weight", lambda: self._signed("GET", path, params), decode, lambda answer: wire.read_error(answer)[1], cost=cost
         )
+
+    def inspect(self) -> KeyFacts:
+        """Return what the venue says of the key and the account: signed reads, asked before anybody arms."""
+        self._desk.allow_reads()
+        skew_ms = min((self._skew_ms() for _ in range(CLOCK_ASKS)), key=lambda one: one[1])[0]
+        rights = self._get("/sapi/v1/account/apiRestrictions", {}, wire.key_rights_decoder.decode, 1.0)
+        account = self._get("/api/v3/account", {"omitZeroBalances": "true"}, wire.account_decoder.decode, 20.0)
+        return KeyFacts(
+            account=str(account.uid) if account.uid else "",
+            can_trade=account.canTrade and rights.enableSpotAndMarginTrading,
+            can_withdraw=rights.enableWithdrawals or rights.enableInternalTransfer or rights.permitsUniversalTransfer,
+            ip_bound=rights.ipRestrict,
+            skew_ms=skew_ms,
+            balances=wire.balances(account),
+        )
+
+    def _skew_ms(self) -> tuple[float, int]:
+        """Return the venue's clock less ours, and how long the question took, in ns."""
+        before = self._clock.mono_ns()
+        self._measure_clock()
+        return float(self._offset_ms), self._clock.mono_ns() - before
 
     # --- clock and limits ---------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ mistake. There is no listenKey endpoint: a stale client fails here first, with 4
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -99,6 +100,7 @@ class BinanceDialect:
             ("GET", f"{v3}/ticker/bookTicker"): (2, PUBLIC, self._ticker_book),
             ("GET", f"{v3}/account"): (20, SIGNED, self._account),
             ("GET", f"{v3}/account/commission"): (20, SIGNED, self._commission),
+            ("GET", "/sapi/v1/account/apiRestrictions"): (1, SIGNED, self._rights),
             ("POST", f"{v3}/order"): (1, SIGNED, self._place),
             ("POST", f"{v3}/order/test"): (1, SIGNED, self._place_test),
             ("GET", f"{v3}/order"): (4, SIGNED, self._order),
@@ -264,11 +266,32 @@ class BinanceDialect:
             "accountType": "SPOT",
             "balances": [balance_row(b) for b in rows.values() if not omit or b.free or b.locked],
             "permissions": ["SPOT"],
-            "uid": 1,
+            "uid": self.uid,
         }
 
     def _account(self, params: dict[str, str], now: int) -> WireAnswer:
         return _answer(self.account(params))
+
+    @property
+    def uid(self) -> int:
+        """The account's number: nine digits that follow from its key."""
+        return 100_000_000 + zlib.crc32(self.core.settings.key.encode()) % 900_000_000
+
+    def _rights(self, params: dict[str, str], now: int) -> WireAnswer:
+        return _answer(
+            {
+                "ipRestrict": True,
+                "createTime": now // _MS,
+                "enableReading": True,
+                "enableSpotAndMarginTrading": True,
+                "enableWithdrawals": False,
+                "enableInternalTransfer": False,
+                "permitsUniversalTransfer": False,
+                "enableMargin": False,
+                "enableFutures": False,
+                "enableVanillaOptions": False,
+            }
+        )
 
     def _commission(self, params: dict[str, str], now: int) -> WireAnswer:
         index = orders.symbol_index(self.core, params)

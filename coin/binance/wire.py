@@ -93,6 +93,18 @@ class AssetRow(msgspec.Struct):
 
 class Account(msgspec.Struct):
     balances: list[AssetRow]
+    canTrade: bool = False
+    uid: int = 0
+
+
+class KeyRights(msgspec.Struct):
+    """``GET /sapi/v1/account/apiRestrictions``; a right that is not named is taken for one that is dangerous to have."""
+
+    enableSpotAndMarginTrading: bool = False
+    enableWithdrawals: bool = True
+    enableInternalTransfer: bool = True
+    permitsUniversalTransfer: bool = True
+    ipRestrict: bool = False
 
 
 class ServerTime(msgspec.Struct):
@@ -181,6 +193,7 @@ _order_answer = msgspec.json.Decoder(OrderAnswer)
 orders_decoder = msgspec.json.Decoder(list[OrderAnswer])
 trades_decoder = msgspec.json.Decoder(list[MyTrade])
 account_decoder = msgspec.json.Decoder(Account)
+key_rights_decoder = msgspec.json.Decoder(KeyRights)
 time_decoder = msgspec.json.Decoder(ServerTime)
 exchange_info_decoder = msgspec.json.Decoder(ExchangeInfo)
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import logging
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from coin.upbit import wire
 from coin.upbit.rest import load_instruments
+from domain.arming import KeyFacts
 from domain.errors import OutcomeUnknown
 from domain.instruments import QTY_UNIT, Instrument, bare_code
 from domain.orders import Fill, Order
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 OPEN_PAGE = 100
 CLOSED_PAGE = 1000
 CUTS_MAX = 5
+NS = 1_000_000_000
+CLOCK_ASKS = 12
+CLOCK_ROOM_MS = 200.0
 _KST = dt.timezone(dt.timedelta(hours=9))
 _GROUPS = frozenset({"default", "order"})
 
@@ -128,6 +134,43 @@ class UpbitBroker:
                     venue_ns=venue_ns,
                 )
         raise OutcomeUnknown("venue.snapshot_unstable", attempts=CUTS_MAX)
+
+    def inspect(self) -> KeyFacts:
+        """Return what the venue says of the key: signed reads, asked before anybody arms (protocols/upbit.md 5).
+
+        Upbit gives an account no number, and says of a key its end, not its rights: what it says about
+        trading and withdrawing is nothing, and a person has to know.
+        """
+        self._desk.allow_reads()
+        keys = self._desk.read("default", lambda: self._request("GET", "/api_keys"), wire.keys_decoder.decode, wire.read_error)
+        ours = [row for row in keys if row.access_key == self._credentials.key()]
+        accounts, skew_ms = self._clock_bounds()
+        return KeyFacts(
+            account="",
+            can_trade=None,
+            can_withdraw=None,
+            expires_ns=wire.time_ns(ours[0].expire_at) if ours else 0,
+            skew_ms=skew_ms,
+            balances=wire.balances(accounts),
+        )
+
+    def _clock_bounds(self) -> tuple[list[wire.AccountRow], float]:
+        """Return the accounts and the venue's clock less ours, in ms.
+
+        The ``Date`` header has whole seconds; several of them, a tenth of a second apart, leave little room.
+        """
+        low, high = -math.inf, math.inf
+        for _ in range(CLOCK_ASKS):
+            before_ns = self._clock.utc_ns()
+            accounts, venue_ns = self._accounts(dated=True)
+            after_ns = self._clock.utc_ns()
+            low, high = max(low, (venue_ns - after_ns) / 1e6), min(high, (venue_ns + NS - before_ns) / 1e6)
+            if high - low <= CLOCK_ROOM_MS:
+                break
+            time.sleep(0.1)
+        if low > high:
+            raise OutcomeUnknown("venue.clock_unsteady")
+        return accounts, (low + high) / 2
 
     def close(self) -> None:
         self._stream.close()
@@ -231,14 +274,17 @@ class UpbitBroker:
         assert isinstance(fills, list)
         return fills
 
-    def _accounts(self) -> tuple[list[wire.AccountRow], int]:
+    def _accounts(self, dated: bool = False) -> tuple[list[wire.AccountRow], int]:
         answer = self._desk.read_once("default", lambda: self._request("GET", "/accounts"), wire.read_error)
         try:
             rows = wire.accounts_decoder.decode(answer.body)
             wire.balances(rows)
         except wire.BAD_MESSAGE as error:
             raise OutcomeUnknown("venue.unreadable") from error
-        return rows, date_ns(answer) or self._clock.utc_ns()
+        stated_ns = date_ns(answer)
+        if dated and not stated_ns:
+            raise OutcomeUnknown("venue.clock_unknown")
+        return rows, stated_ns or self._clock.utc_ns()
 
     # --- private stream -------------------------------------------------------------------------------
 

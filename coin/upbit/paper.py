@@ -283,7 +283,7 @@ class UpbitDialect:
 
     def _api_keys(self, request: WireRequest) -> WireAnswer:
         later = dt.datetime.fromtimestamp(request.wall_ns // NS + 365 * DAY_S, dt.timezone(dt.timedelta(hours=9)))
-        return _answer([{"access_key": "paper", "expire_at": later.isoformat()}])
+        return _answer([{"access_key": self.core.settings.key, "expire_at": later.isoformat()}])
 
     # --- orders --------------------------------------------------------------------------------------------
 

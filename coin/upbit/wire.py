@@ -67,6 +67,11 @@ class OrderRow(msgspec.Struct):
     trades: list[OrderTrade] = []
 
 
+class KeyRow(msgspec.Struct):
+    access_key: str
+    expire_at: str
+
+
 class AccountRow(msgspec.Struct):
     currency: str
     balance: Decimal
@@ -127,6 +132,7 @@ _private = msgspec.json.Decoder(MyOrder | MyAsset)
 _error = msgspec.json.Decoder(ErrorBody)
 order_decoder = msgspec.json.Decoder(OrderRow)
 orders_decoder = msgspec.json.Decoder(list[OrderRow])
+keys_decoder = msgspec.json.Decoder(list[KeyRow])
 accounts_decoder = msgspec.json.Decoder(list[AccountRow])
 markets_decoder = msgspec.json.Decoder(list[MarketRow])
 ticks_decoder = msgspec.json.Decoder(list[TickRow], strict=False)
