@@ -81,6 +81,7 @@ class Collector:
         out["latency_us"] = first["latency_us"]
         out["commit_us"] = first["commit_us"]
         out["refusals"] = dict(sum((Counter(part["refusals"]) for part in parts.values()), Counter()))
+        out["refusals_of"] = "intents"
         out["processes"] = processes
         out["ledger_path"] = first["ledger_path"]
         out["source"] = first["source"]

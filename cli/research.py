@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from backtester.account_limits import TRADES_MAX, refusals
+from backtester.executors import LocalExecutor
 from backtester.job import (
     DEFAULT_WINDOW,
     Job,
@@ -40,6 +42,7 @@ from cli.values import whole
 from cli.words import say
 from domain.errors import InputError, InvariantError, RefusedError
 from domain.settings import Settings
+from storage.columns import open_rows
 from storage.studies import Run, Studies
 from storage.ticks import ROW_KINDS, TickStore
 from trading.trades import write_trades
@@ -128,10 +131,11 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     """Run one backtest and return what command-line.md asks for."""
     started = time.perf_counter()
     data, reporter = DataDir(args.data_dir), Reporter(args)
-    executor = executor_of(args, load_settings(data.settings))
+    settings = load_settings(data.settings)
+    executor = executor_of(args, settings)
     try:
         reporter.note("load")
-        loaded = load(job_of(args, data), data, executor)
+        loaded = _load(job_of(args, data), data, executor)
         reporter.note("run", rows=loaded.prepared.rows)
         done = run_one(loaded, vector(loaded.program, loaded.job.variables))
     finally:
@@ -153,9 +157,10 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "trades_sha256": done.sha256,
         "errors": done.errors,
         "past_levels": done.past_levels,
-        "quarantined": _quarantined(data, loaded),
-        # The account's limits join symbols; a back-test of this depth has no account, so nothing is refused by one.
-        "refusals": {},
+        "quarantined": _quarantined(data, loaded.job, loaded.rows.source),
+        # Entries that the account's limits would have refused; `live` counts refused intents. Nought is nought on both sides.
+        "refusals": _refusals(data, settings, loaded, done),
+        "refusals_of": "entries",
         "latency": loaded.job.options.latency,
         "fill": loaded.job.options.fill,
         "betting": loaded.job.options.betting,
@@ -172,16 +177,39 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _quarantined(data: DataDir, loaded: Loaded) -> list[str]:
+def _load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
+    """Load a job; when all its rows are among what was put aside, say that."""
+    try:
+        return load(job, data, executor)
+    except InputError as error:
+        aside = _quarantined(data, job, str(error.fields.get("source", ""))) if error.code == "backtest.no_rows" else []
+        if not aside:
+            raise
+        fields = {"market": job.market.code, "source": error.fields["source"], "kind": ROW_KINDS[job.interval_s]}
+        raise InputError("store.no_data_quarantined", **fields, files=", ".join(aside)) from error
+
+
+def _quarantined(data: DataDir, job: Job, source: str) -> list[str]:
     """Return the damaged segments of the rows' source that were put aside: their rows are missing in the run."""
-    job, kind = loaded.job, ROW_KINDS[loaded.job.interval_s]
+    kind = ROW_KINDS[job.interval_s]
     first, last = ((text or 0) for text in (job.from_time, job.to_time))
     found = []
-    for one in TickStore(data.root).quarantined(job.market.code, loaded.rows.source):
+    for one in TickStore(data.root).quarantined(job.market.code, source):
         day = int(one["day"]) if one["day"].isdigit() else 0
         if one["kind"] == kind and (not first or day >= int(str(first)[:8])) and (not last or day <= int(str(last)[:8])):
             found.append(one["file"])
     return found
+
+
+def _refusals(data: DataDir, settings: Settings, loaded: Loaded, done: Finished) -> dict[str, int] | None:
+    """Return the entries that the limits of the paper account would have refused, by limit; None when too many to tell."""
+    rules, rows = loaded.job.market, loaded.rows
+    depth = None
+    if rows.has_book and len(done.trades):
+        shown = open_rows(TickStore(data.root), rules.code, loaded.job.interval_s, rows.source, rows.codes, keys=("ask_total_size",))
+        depth = shown.columns["ask_total_size"]
+    count = settings.market(rules.code).strategy.max_positions
+    return refusals(loaded.prepared, done.trades, rows.instruments, depth, settings.risk, count, rules.paper_cash)
 
 
 def _show_metrics(args: argparse.Namespace, metrics: dict[str, float]) -> None:
@@ -201,6 +229,11 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(sentence("research.errors", code, count=result["errors"]) + "\n")
     if result["past_levels"]:
         sys.stdout.write(sentence("research.past_levels", code, count=result["past_levels"]) + "\n")
+    if result["refusals"] is None:
+        sys.stdout.write(sentence("research.refusals_unknown", code, most=TRADES_MAX) + "\n")
+    elif result["refusals"]:
+        words = ", ".join(f"{rule} {count:,}" for rule, count in sorted(result["refusals"].items()))
+        sys.stdout.write(sentence("research.refusals", code, refusals=words) + "\n")
     if result["quarantined"]:
         sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
@@ -284,7 +317,7 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
     executor = executor_of(args, settings)
     try:
         reporter.note("load")
-        loaded = load(job, data, executor)
+        loaded = _load(job, data, executor)
         used = used_variables(loaded.program)
         # A range takes the place of the strategy's stored value; only a value given beside it is a contradiction.
         searched, given = parse_ranges(plan["ranges"], plan["form"]), parse_sets(args.sets)

@@ -18,6 +18,7 @@ from cli.main import run_command
 from coin.markets import UPBIT
 from domain.instruments import Instrument
 from domain.records import row_schema
+from domain.settings import MarketSettings, Risk, Settings, Strategy
 from storage.studies import Studies
 from storage.ticks import TickStore
 from tests.research import HAND_TEXTS, made_rows
@@ -48,6 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             out["exchange_ns"] = (midnight + seconds) * 1_000_000_000
             for key, column in rows.columns.items():
                 out["values"][:, schema.index(key)] = column[lo:hi]
+            out["values"][:, schema.index("ask_total_size")] = 1e7
             writer.append(out)
     writer.seal()
     store.unlock()
@@ -185,3 +187,43 @@ def test_interrupt_saves_and_kill_loses_at_most_a_batch(data: Path, capsys: pyte
     status, body = call(capsys, "optimise", "--data-dir", str(data), "--resume", "no-such", "--json")
     assert (status, body["error"]["code"]) == (2, "studies.no_study")
     assert np.array_equal(monkey.vectors, store.trials(study).vectors)
+
+
+@pytest.mark.parametrize(
+    ("risk", "positions", "rule"),
+    [
+        ({}, 10, ""),
+        ({"max_order_krw": 1_000.0}, 10, "max_order"),
+        ({"entries_per_day": 2}, 10, "entries_day"),
+        ({"max_depth_pct": 0.0001}, 10, "depth"),
+        ({"orders_per_min": 1.0}, 10, "rate_orders"),
+        ({}, 1, "max_positions"),
+    ],
+)
+def test_what_the_accounts_limits_would_have_refused_is_counted(
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    risk: dict[str, float],
+    positions: int,
+    rule: str,
+) -> None:
+    open_limits = {"intents_per_s": 1000.0, "intents_per_min": 60_000.0, "orders_per_s": 1000.0, "orders_per_min": 60_000.0}
+    wide = open_limits | {"entries_per_day": 1_000_000, "max_depth_pct": 100.0, "day_loss_reduce_pct": 100.0, "max_position_pct": 100.0}
+    group = MarketSettings(venue="upbit", strategy=Strategy(max_positions=positions))
+    monkeypatch.setattr("cli.research.load_settings", lambda _: Settings(risk=Risk(**{**wide, **risk}), upbit=group))
+    status, found = call(capsys, *words(data, "backtest", *SETS, "--betting", "100000"))
+    assert status == 0
+    assert found["refusals_of"] == "entries"
+    refused = found["refusals"]
+    assert isinstance(refused, dict)
+    assert set(refused) == ({rule} if rule else set())
+    assert all(count > 0 for count in refused.values())
+
+
+def test_too_many_trades_are_not_counted_as_none_refused(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backtester.account_limits.TRADES_MAX", 1)
+    _, found = call(capsys, *words(data, "backtest", *SETS))
+    assert found["refusals"] is None
