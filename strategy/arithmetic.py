@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from strategy.nodes import Binary, Call, Choice, Compare, Expr, Kind, Logic, Number, Power, Truth, Unary, Variable
+from strategy.nodes import Binary, Call, Choice, Compare, Expr, Kind, Logic, Number, Power, Truth, Unary, Variable, is_fixed, walk
 
 DEGREES = 180.0 / math.pi
 
@@ -72,6 +72,13 @@ def function(name: str, args: Sequence[float]) -> float:  # noqa: C901 - one bra
             if (other < best) if name == "min" else (other > best):
                 best = other
         return best
+    if name == "sum":
+        total = 0.0
+        for item in args:
+            total += item
+        return total
+    if name == "sign":
+        return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0
     if name in ("int", "trunc", "floor", "ceil"):
         if not math.isfinite(x):
             raise Stop
@@ -131,6 +138,16 @@ def method_of(kind: type) -> str:
     if name is None:
         name = _METHODS[kind] = "_" + kind.__name__.lower()
     return name
+
+
+def constant_value(expr: Expr) -> float | None:
+    """Return the value of an expression of constants (not a number when it has none), None when it is more than that."""
+    if not is_fixed(expr) or any(isinstance(node, Variable) for node in walk(expr)):
+        return None
+    try:
+        return Arithmetic(()).value(expr)
+    except Stop:
+        return math.nan
 
 
 class Arithmetic:

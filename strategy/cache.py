@@ -35,7 +35,8 @@ import platform
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,7 @@ from utility.paths import DataDir
 from utility.spared_imports import spare_linear_algebra
 
 MANIFEST = "manifest.json"
+COMPILE_RECURSION = 20_000
 BASE_DEPENDS = ("strategy.kernels", "strategy.borrow")
 """Modules whose functions are compiled into every step."""
 
@@ -140,10 +142,22 @@ def _import(name: str, folder: Path, source_text: str, stamp: str) -> ModuleType
         dispatcher._cache = kind(dispatcher.py_func)
     warm = module.__dict__.get("warm")
     if warm is not None:
-        warm()
+        with _deep_recursion():
+            warm()
     for dispatcher in own:
         dispatcher._cache.disable()
     return module
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Let Numba follow a long text: it goes from each `if` to the one before by a call of its own."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, COMPILE_RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _cache_class(folder: Path, stamp: str) -> Any:

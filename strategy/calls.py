@@ -6,9 +6,9 @@ import ast
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from strategy.catalogue import HELPERS, MATH_ARITY, MATH_CONSTANTS, NP_TO_MATH, Role, Word
+from strategy.catalogue import MATH_ARITY, MATH_CONSTANTS, NP_TO_MATH, Role, Word
 from strategy.limits import MAX_ITEMS
-from strategy.nodes import Binary, Call, Choice, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Window
+from strategy.nodes import Binary, Call, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Window
 from strategy.tail import tail_call
 
 if TYPE_CHECKING:
@@ -210,11 +210,10 @@ class CallChecker:
         where = self.at(node)
         if name == "len":
             return Number(value=float(len(checked)), **where)
-        total: Expr = Number(value=0.0, **where)
-        for one in checked:
-            if one is not None:
-                total = self.binary("+", total, one, node)
-        return total
+        args = tuple(one for one in checked if one is not None)
+        if any(one.kind is Kind.TIME for one in args):
+            self.error("strategy.time_arithmetic", node)
+        return Call(name="sum", args=args, **where)
 
     def _extreme(self, name: str, node: ast.Call) -> Expr | None:
         items = self._items(node)
@@ -262,7 +261,7 @@ class CallChecker:
             arguments = self._arguments(f"{module}.{attribute}", node, ("x",), 1)
             if arguments is None or arguments[0] is None:
                 return None
-            return self._sign(arguments[0], node)
+            return Call(name="sign", args=(arguments[0],), **self.at(node))
         names = ("a", "b") if name in ("min", "max") or MATH_ARITY.get(name, 1) == 2 else ("x",)
         if node.keywords:
             self.error("strategy.keyword", node, name=f"{module}.{attribute}", keyword=node.keywords[0].arg, wanted="–")
@@ -271,16 +270,3 @@ class CallChecker:
         if arguments is None:
             return None
         return Call(name=name, args=tuple(one for one in arguments if one is not None), **self.at(node))
-
-    def _sign(self, value: Expr, node: ast.AST) -> Expr:
-        where = self.at(node)
-        zero = Number(value=0.0, **where)
-        return Choice(
-            test=Compare(first=value, rest=((">", zero),), **where),
-            then=Number(value=1.0, **where),
-            other=Choice(test=Compare(first=value, rest=(("<", zero),), **where), then=Number(value=-1.0, **where), other=zero, **where),
-            **where,
-        )
-
-
-assert "range" not in HELPERS

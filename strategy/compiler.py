@@ -13,8 +13,8 @@ from domain.records import POSITION_INDEX, POSITION_SIZE
 from strategy.catalogue import is_futures
 from strategy.emit import STEP_OPTIONS, ExpressionEmitter
 from strategy.factor import derived
+from strategy.limits import MAX_TURNS
 from strategy.nodes import (
-    LOOP_FUEL,
     Bind,
     Break,
     Continue,
@@ -113,7 +113,7 @@ class _Emitter(ExpressionEmitter):
             self.fail()
         self.put(f"while ({step} > 0 and {turn} < {stop}) or ({step} < 0 and {turn} > {stop}):")
         with self.deeper():
-            self.put("fuel -= 1")
+            self.put(f"fuel -= {node.weight}")
             self.put("if fuel < 0:")
             with self.deeper():
                 self.fail()
@@ -152,7 +152,7 @@ def _function(
     if tree.side == "sell":
         head.append("    rule = 0")
     if any(isinstance(node, For) for node in nodes):
-        head.append(f"    fuel = {LOOP_FUEL}")
+        head.append(f"    fuel = {MAX_TURNS}")
     return [*head, *emitter.lines, *("    " + line for line in ending), "", ""], emitter.used_factors
 
 
@@ -313,7 +313,7 @@ def functions(program: Program) -> str:
         "from strategy.borrow import borrow",
         "from strategy.kernels import (",
         "    checked, clock_seconds, count, deciding, divide, fill_extreme, fill_levels, fill_sum, finite, floor_divide, known, lag,",
-        "    larger, modulo, number, part_power, rounded, row_back, since, smaller, whole_power, window_angle, window_extreme,",
+        "    larger, modulo, number, part_power, rounded, row_back, sign, since, smaller, whole_power, window_angle, window_extreme,",
         "    window_levels, window_mean, window_sum, window_whole_mean,",
         ")",
     ]

@@ -349,16 +349,24 @@ class ExpressionEmitter:
         arguments = [self.value(one) for one in node.args]
         if name in ("abs", "fabs"):
             return f"abs({arguments[0]})"
-        if name in ("min", "max"):
-            text = arguments[0]
-            for other in arguments[1:]:
-                text = f"{'smaller' if name == 'min' else 'larger'}({text}, {other})"
-            return text
+        if name in ("min", "max", "sum"):
+            return f"{self._fold(name, len(arguments))}({', '.join(arguments)})"
+        if name == "sign":
+            return f"sign({arguments[0]})"
         if name in ("int", "trunc", "floor", "ceil"):
             plain = isinstance(node.args[0], Number | Variable)
             inner = arguments[0] if plain else f"finite({arguments[0]}, {self.error()})"
             return f"np.{'trunc' if name == 'int' else name}({inner})"
         return f"fn_{name}({', '.join(arguments)}, {self._function(name)})"
+
+    def _fold(self, name: str, count: int) -> str:
+        """Write a function that goes through `count` arguments in their order, once a module; return its name."""
+        names = [f"x{k}" for k in range(count)]
+        turn = {"min": "smaller(best, {})", "max": "larger(best, {})", "sum": "best + {}"}[name]
+        first, rest = ("0.0", names) if name == "sum" else (names[0], names[1:])
+        lines = [f"    best = {first}", *(f"    best = {turn.format(one)}" for one in rest), "    return best"]
+        self.functions[f"{name}_{count}"] = [f"@njit({STEP_OPTIONS})", f"def {name}_{count}({', '.join(names)}):", *lines, "", ""]
+        return f"{name}_{count}"
 
     def _function(self, name: str) -> str:
         """Write a function of math with its domain and range check, once a module; return its last arguments."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from domain.errors import StrategyError
 from domain.instruments import Market
+from strategy.arithmetic import constant_value
 from strategy.calls import CallChecker
 from strategy.catalogue import Role, Word, vocabulary
-from strategy.limits import MAX_EXPONENT, MAX_LITERAL, MAX_VARIABLE
+from strategy.limits import MAX_ERRORS, MAX_EXPONENT, MAX_LITERAL, MAX_SHOWN, MAX_VARIABLE, lines_of
 from strategy.nodes import (
     Attribute,
     Binary,
@@ -90,6 +91,10 @@ _BIT_HINTS = {"|": "or", "&": "and", "~": "not", "^": "!="}
 _SIDES = {"LONG": 1.0, "SHORT": -1.0}
 
 
+class TooManyErrors(Exception):
+    """So much is wrong that the rest of the text is not looked at."""
+
+
 class ExpressionChecker(CallChecker):
     """Turns Python expressions into ours, collecting errors; None stands for what was refused."""
 
@@ -97,11 +102,11 @@ class ExpressionChecker(CallChecker):
         self.side = side
         self.market = market
         self.interval_s = interval_s
-        self.lines = text.splitlines() or [""]
+        self.lines = lines_of(text)
         others = (replace(market, code=market.code + "-futures"), replace(market, kind="coin" if market.kind == "stock" else "stock"))
         self.vocabulary = vocabulary(side, market, interval_s, others)
         self.errors: list[StrategyError] = []
-        self.local_names: list[str] = []
+        self.local_names: dict[str, int] = {}
         self.assigned_names: set[str] = set()
         self.sure: set[str] = set()
         self.in_test = False
@@ -118,7 +123,12 @@ class ExpressionChecker(CallChecker):
     def error(self, code: str, node: ast.AST, **fields: Any) -> None:
         """Add an error at a Python node."""
         where = self.at(node)
+        for key, value in fields.items():
+            if isinstance(value, str) and len(value) > MAX_SHOWN:
+                fields[key] = value[:MAX_SHOWN] + "…"
         self.errors.append(StrategyError(code, where["line"], where["column"], **fields))
+        if len(self.errors) >= MAX_ERRORS:
+            raise TooManyErrors
 
     def forbid(self, node: ast.AST, part: object | None = None) -> None:
         """Refuse a construct by its name."""
@@ -131,9 +141,7 @@ class ExpressionChecker(CallChecker):
 
     def local_index(self, name: str) -> int:
         """Return the number of a local, giving it one at its first appearance."""
-        if name not in self.local_names:
-            self.local_names.append(name)
-        return self.local_names.index(name)
+        return self.local_names.setdefault(name, len(self.local_names))
 
     def may_assign(self, target: ast.Name) -> bool:
         """Tell whether the text may assign a name; if not, say why."""
@@ -327,7 +335,11 @@ class ExpressionChecker(CallChecker):
         if not isinstance(exponent, Number) or abs(exponent.value) > MAX_EXPONENT:
             self.error("strategy.power", node.right, limit=MAX_EXPONENT)
             return None
-        return Power(base=base, exponent=exponent.value, **self.at(node))
+        power = Power(base=base, exponent=exponent.value, **self.at(node))
+        value, of = constant_value(power), constant_value(base)
+        if value is not None and not math.isfinite(value) and of:
+            self.error("strategy.power_value", node, limit="1.8e308")
+        return power
 
     def _boolop(self, node: ast.BoolOp) -> Expr | None:
         operands = [self.expr(value) for value in node.values]

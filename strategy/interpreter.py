@@ -20,8 +20,8 @@ from domain.records import POSITION_INDEX
 from strategy.arithmetic import DEGREES, Arithmetic, Stop, method_of, round_to
 from strategy.catalogue import is_futures
 from strategy.factor import CONSTANTS, column_key, column_of, derived
+from strategy.limits import MAX_TURNS
 from strategy.nodes import (
-    LOOP_FUEL,
     Attribute,
     Bind,
     Break,
@@ -88,7 +88,7 @@ class Walk(Arithmetic):
         self.interpreter = interpreter
         self.flags = flags
         self.rule = 0
-        self.fuel = LOOP_FUEL
+        self.fuel = MAX_TURNS
         self.locals: dict[int, float] = {}
 
     # --- rows ------------------------------------------------------------------------------------
@@ -240,8 +240,9 @@ class Walk(Arithmetic):
         start, stop, step = self._whole(node.start), self._whole(node.stop), self._whole(node.step)
         if step == 0:
             raise Stop
+        weight = self.interpreter.weight(node)
         for k in range(start, stop, step):
-            self.fuel -= 1
+            self.fuel -= weight
             if self.fuel < 0:
                 raise Stop
             self.locals[node.index] = float(k)
@@ -290,12 +291,20 @@ class Interpreter:
         self.program = program
         self.columns = {key: index for index, key in enumerate(program.columns)}
         self._places: dict[int, tuple[str, int]] = {}
+        self._weights: dict[int, int] = {}
 
     def place(self, node: Window) -> tuple[str, int]:
         """Return `Program.place` of a look-back of the program, found once."""
         known = self._places.get(id(node))
         if known is None:
             known = self._places[id(node)] = self.program.place(node)
+        return known
+
+    def weight(self, node: For) -> int:
+        """Return the fuel that a turn of a loop burns, found once."""
+        known = self._weights.get(id(node))
+        if known is None:
+            known = self._weights[id(node)] = node.weight
         return known
 
     def _run(self, tree: Tree, row: Row, flags: dict[str, bool]) -> Walk:

@@ -340,6 +340,12 @@ def smaller(x: float, y: float) -> float:
 
 
 @njit(**_SMALL)
+def sign(x: float) -> float:
+    """Return 1.0 above zero, −1.0 below, else 0.0."""
+    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0
+
+
+@njit(**_SMALL)
 def rounded(x: float, scale: float) -> float:
     """Return rint(x·scale)/scale."""
     return np.rint(x * scale) / scale

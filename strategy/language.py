@@ -8,15 +8,38 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from domain.errors import StrategyError
 from domain.instruments import Market
-from strategy.limits import MAX_ERRORS, check_depth, check_text
-from strategy.nodes import Expr, SetFlag, Tree
+from strategy.cost import check_cost
+from strategy.expressions import TooManyErrors
+from strategy.limits import MAX_DEPTH, MAX_ERRORS, check_depth, check_text, lines_of
+from strategy.nodes import Expr, SetFlag, Stmt, Tree
 from strategy.statements import StatementChecker
 from strategy.tail import strip_tail
 
-SIDES = ("buy", "sell")
+BYTE_ORDER_MARK = "\ufeff"
+LOOK_ALIKES = {
+    **dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\uff0d", "-"),
+    **dict.fromkeys("\u201c\u201d\uff02", '"'),
+    **dict.fromkeys("\u2018\u2019\uff07", "'"),
+    **dict(zip("×÷≤≥≠（），：．＝＜＞＋＊／％［］＃", ("*", "/", "<=", ">=", "!=", *"(),:.=<>+*/%[]#"), strict=True)),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "␡"),
+    **dict.fromkeys("\u3000\xa0", "␣"),
+}
+"""Characters that editors, blogs and messengers put where Python wants another one; ␡ stands for nothing, ␣ for a space."""
+_SYNTAX_HINTS = (
+    ("expected ':'", "strategy.hint_colon"),
+    ("was never closed", "strategy.hint_bracket"),
+    ("unmatched", "strategy.hint_bracket"),
+    ("does not match opening", "strategy.hint_bracket"),
+    ("unterminated", "strategy.hint_quote"),
+    ("inconsistent use of tabs", "strategy.hint_tabs"),
+    ("indent", "strategy.hint_indent"),
+    ("Maybe you meant '=='", "strategy.hint_two_equals"),
+)
 
 
 class StrategyErrors(StrategyError):
@@ -47,18 +70,17 @@ def parse(text: str, side: str, market: Market, interval_s: int) -> Tree:
     StrategyErrors
         With everything that is wrong.
     """
+    text = text.removeprefix(BYTE_ORDER_MARK)
     module = _parse_python(text, "exec")
     assert isinstance(module, ast.Module)
     checker = StatementChecker(text, side, market, interval_s)
-    try:
+    statements: tuple[Stmt, ...] = ()
+    with _collecting(checker):
         checker.find_locals(module.body)
-        body = strip_tail(module.body, checker)
-        statements = checker.block(body, 0)
-    except RecursionError:
-        checker.errors.append(StrategyError("strategy.too_deep", 1, 1))
-        statements = ()
-    _raise(checker.errors)
-    return Tree(side, market.code, interval_s, statements, tuple(checker.local_names), tuple(checker.labels), tuple(checker.indicators))
+        statements = checker.block(strip_tail(module.body, checker), 0)
+    tree = Tree(side, market.code, interval_s, statements, tuple(checker.local_names), tuple(checker.labels), tuple(checker.indicators))
+    _raise(list(check_cost(tree)))
+    return tree
 
 
 def parse_condition(text: str, market: Market, interval_s: int) -> Tree:
@@ -69,17 +91,29 @@ def parse_condition(text: str, market: Market, interval_s: int) -> Tree:
     StrategyErrors
         With everything that is wrong.
     """
-    expression = _parse_python(text.strip(), "eval")
+    text = text.removeprefix(BYTE_ORDER_MARK).strip()
+    expression = _parse_python(text, "eval")
     assert isinstance(expression, ast.Expression)
-    checker = StatementChecker(text.strip(), "mark", market, interval_s)
+    checker = StatementChecker(text, "mark", market, interval_s)
     value: Expr | None = None
-    try:
+    with _collecting(checker):
         value = checker.expr(expression.body)
-    except RecursionError:
-        checker.errors.append(StrategyError("strategy.too_deep", 1, 1))
-    _raise(checker.errors)
     assert value is not None
-    return Tree("mark", market.code, interval_s, (SetFlag(name="mark", value=value, line=1, column=1),))
+    tree = Tree("mark", market.code, interval_s, (SetFlag(name="mark", value=value, line=1, column=1),))
+    _raise(list(check_cost(tree)))
+    return tree
+
+
+@contextmanager
+def _collecting(checker: StatementChecker) -> Iterator[None]:
+    """Raise what the checker collected inside."""
+    try:
+        yield
+    except TooManyErrors:
+        pass
+    except RecursionError:
+        checker.errors.append(StrategyError("strategy.too_deep", 1, 1, limit=MAX_DEPTH))
+    _raise(checker.errors)
 
 
 def _parse_python(text: str, mode: str) -> ast.AST:
@@ -91,14 +125,26 @@ def _parse_python(text: str, mode: str) -> ast.AST:
             warnings.simplefilter("ignore")
             tree = ast.parse(text, mode=mode)
     except SyntaxError as error:
-        line = error.lineno or 1
-        raise StrategyErrors([StrategyError("strategy.syntax", line, error.offset or 1, detail=error.msg)]) from None
+        raise StrategyErrors([_syntax(error, text)]) from None
     except (RecursionError, MemoryError):
-        raise StrategyErrors([StrategyError("strategy.too_deep", 1, 1)]) from None
+        raise StrategyErrors([StrategyError("strategy.too_deep", 1, 1, limit=MAX_DEPTH)]) from None
     except ValueError as error:
         raise StrategyErrors([StrategyError("strategy.syntax", 1, 1, detail=str(error))]) from None
     _raise(list(check_depth(tree)))
     return tree
+
+
+def _syntax(error: SyntaxError, text: str) -> StrategyError:
+    """Return Python's complaint with what can be said about its usual causes."""
+    line, column = error.lineno or 1, error.offset or 1
+    lines = lines_of(text)
+    at = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
+    fields: dict[str, str] = {}
+    if at in LOOK_ALIKES:
+        fields = {"hint": "strategy.hint_look_alike", "character": f"U+{ord(at):04X}", "suggestion": LOOK_ALIKES[at]}
+    else:
+        fields = next(({"hint": hint} for part, hint in _SYNTAX_HINTS if part in error.msg), {})
+    return StrategyError("strategy.syntax", line, column, detail=error.msg, **fields)
 
 
 def _raise(errors: list[StrategyError]) -> None:

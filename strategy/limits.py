@@ -1,4 +1,4 @@
-"""What a text must be before Python's parser may see it (reliability 7.1): the parser itself can be exhausted."""
+"""The limits of a text, and what it must be before Python's parser may see it (reliability 7.1): the parser itself can be exhausted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ MAX_BRACKETS = 50
 MAX_BLOCKS = 20
 MAX_ITEMS = 1_000
 MAX_ERRORS = 100
+MAX_SHOWN = 120
+"""Characters of the user's text that a message repeats."""
 MAX_VARIABLE = 9_999
 MAX_LITERAL = 2**63
 MAX_EXPONENT = 64
@@ -21,6 +23,16 @@ MAX_DEPTH = 80
 """Operators within operators; what walks the tree and what is generated from it nest as deep as this."""
 MAX_BRANCHES = 200
 """`elif`s of one `if`: each nests in the one before."""
+MAX_TURNS = 10_000
+"""Fuel of all loops of one text on one row, a turn of a short loop being one; beyond it the text ends without a signal."""
+MAX_LOOPS = 50
+"""Loops of a text: compile time grows with their square."""
+MAX_NESTING = 180
+"""Brackets within brackets of the generated code; Python's own parser ends at 200."""
+MAX_WINDOWS = 64
+"""Different lengths of highest and lowest values: each is kept for every row of the day."""
+MAX_COST = 5_000
+"""Compile cost of both texts together (strategy/cost.py), about 30 s of a slow core."""
 
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 _TOKEN = re.compile(
@@ -28,6 +40,11 @@ _TOKEN = re.compile(
     r"""|(?P<comment>\#[^\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])""",
     re.DOTALL,
 )
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines as Python counts them; `str.splitlines` would also break at form feeds and Unicode separators."""
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def check_text(text: str) -> Iterator[StrategyError]:
@@ -44,8 +61,7 @@ def check_text(text: str) -> Iterator[StrategyError]:
     if "\0" in text:
         yield StrategyError("strategy.nul", text.count("\n", 0, text.index("\0")) + 1, 1)
         return
-    lines = text.splitlines()
-    for number, content in enumerate(lines, 1):
+    for number, content in enumerate(lines_of(text), 1):
         if number <= 2 and _COOKIE.match(content):
             yield StrategyError("strategy.cookie", number, 1)
         if len(content) > MAX_LINE:

@@ -257,13 +257,18 @@ class If(Stmt):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class For(Stmt):
-    """``for name in range(start, stop, step)``; each turn burns one unit of the text's fuel."""
+    """``for name in range(start, stop, step)``; each turn burns `weight` units of the text's fuel."""
 
     index: int
     start: Expr
     stop: Expr
     step: Expr
     body: tuple[Stmt, ...]
+
+    @property
+    def weight(self) -> int:
+        """Return the fuel of a turn: one, and one more for each fifty nodes of the body."""
+        return 1 + sum(1 for statement in self.body for _ in walk(statement)) // 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,10 +279,6 @@ class Break(Stmt):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue(Stmt):
     """Next turn of the loop."""
-
-
-LOOP_FUEL = 10_000
-"""Turns of all loops of one text on one row; beyond it the text ends without a signal."""
 
 
 @dataclass(frozen=True, slots=True)

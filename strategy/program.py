@@ -20,8 +20,10 @@ from domain.errors import StrategyError
 from domain.instruments import Market
 from domain.records import row_schema
 from strategy.arithmetic import Arithmetic, Stop
+from strategy.cost import DAY_S, check_size
 from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
 from strategy.language import StrategyErrors, parse, parse_condition
+from strategy.limits import MAX_WINDOWS
 from strategy.nodes import (
     Attribute,
     Column,
@@ -47,7 +49,6 @@ LANGUAGE = "1"
 NEVER = 999_999.0
 """경과틱수 of a condition that was not true today."""
 
-DAY_S = 86_400
 LEVELS = {1: 16, 60: 10}
 """Levels of a range-extreme table by interval: 2^16 ≥ 65,536 rows of a day of seconds is reached by two overlapping halves."""
 
@@ -427,7 +428,24 @@ def build(
             errors.append(StrategyError("strategy.later", tree.indicators[0][1].line, 1, name="self.indicator", side=side))
     if errors:
         raise StrategyErrors(errors)
-    return Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never)
+    program = Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never)
+    errors += _check_whole(program)
+    if errors:
+        raise StrategyErrors(errors)
+    return program
+
+
+def _check_whole(program: Program) -> list[StrategyError]:
+    """Return what is too much of the texts together, though each by itself is not."""
+    sides: list[tuple[str, Tree]] = [("buy", program.buy), ("sell", program.sell), *program.marks]
+    side_of = {id(node): side for side, tree in sides for node in tree.nodes()}
+    found = [(error, side_of[id(node)]) for error, node in check_size(program.nodes)]
+    if len(program.extremes) > MAX_WINDOWS:
+        first = program.extremes[MAX_WINDOWS]
+        node = next(one for one in program.nodes if isinstance(one, Window) and program.feature_of(one) == first)
+        error = StrategyError("strategy.too_many_windows", node.line, node.column, count=len(program.extremes), limit=MAX_WINDOWS)
+        found.append((error, side_of[id(node)]))
+    return [StrategyError(one.code, one.line, one.column, **{**one.fields, "side": side}) for one, side in found]
 
 
 def _with_side(refused: StrategyErrors, side: str) -> list[StrategyError]:

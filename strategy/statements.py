@@ -84,7 +84,7 @@ class StatementChecker(ExpressionChecker):
     def block(self, body: list[ast.stmt], depth: int) -> tuple[Stmt, ...]:
         """Check a list of statements."""
         if depth > MAX_BLOCKS:
-            self.error("strategy.too_deep", body[0])
+            self.error("strategy.too_deep", body[0], limit=MAX_BLOCKS)
             return ()
         out: list[Stmt] = []
         for statement in body:

@@ -14,7 +14,7 @@ from stock.markets import KRX
 from strategy.catalogue import completions
 from strategy.language import StrategyErrors, parse
 from strategy.limits import MAX_BYTES
-from utility.text import catalogue, has
+from utility.text import catalogue, has, sentence
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "strategies"
 MARKETS = {"upbit": UPBIT, "binance": BINANCE, "binance-futures": BINANCE_FUTURES, "krx": KRX}
@@ -125,3 +125,43 @@ def test_completion_offers_both_languages_and_nothing_unbuilt() -> None:
     assert "RSI" not in names
     assert "분당거래대금" not in names
     assert "전일비" in {one.name for one in completions("buy", KRX, 1)}
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x0c", "\x85", "\x0b", "\x1c"])
+def test_lines_are_those_of_python_not_of_unicode(separator: str) -> None:
+    error = refuse(f"# 설명{separator}계속\n매수 = 현재거 > 1\n")
+    assert (error.code, error.line, error.column) == ("strategy.unknown_name", 2, 6)
+    tree = parse(f"# 설명{separator}계속\nif 수익률 > 3:\n    매도 = True\n", "sell", UPBIT, 1)
+    assert tree.labels == ("if 수익률 > 3:",)
+
+
+def test_the_mark_that_notepad_writes_first_is_no_part_of_the_text() -> None:
+    assert parse("\ufeff매수 = 등락율 > 1\n", "buy", UPBIT, 1) == parse("매수 = 등락율 > 1\n", "buy", UPBIT, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "suggestion"),
+    [
+        ("x = 현재가 − 1", "hint_look_alike", "-"),
+        ("x = 현재가 × 2", "hint_look_alike", "*"),
+        ("매수 = 등락율 ≥ 2", "hint_look_alike", ">="),
+        ("매수 = 종목코드 == “KRW-BTC”", "hint_look_alike", '"'),
+        ("x = 이동평균（30）", "hint_look_alike", "("),
+        ("매\u200b수 = True", "hint_look_alike", "␡"),
+        ("if 등락율 > 1\n    매수 = False", "hint_colon", None),
+        ("x = (1 + 2", "hint_bracket", None),
+        ("x = 1)", "hint_bracket", None),
+        ("x = (1]", "hint_bracket", None),
+        ("매수 = 종목코드 == 'KRW", "hint_quote", None),
+        ("if 등락율:\n\t매수 = False\n        매수 = True", "hint_tabs", None),
+        ("if 등락율:\n매수 = False", "hint_indent", None),
+        ("x = 1\n  y = 2", "hint_indent", None),
+        ("if 등락율 = 1:\n    매수 = False", "hint_two_equals", None),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_what_to_write(text: str, hint: str, suggestion: str | None) -> None:
+    error = refuse(text)
+    assert (error.code, error.fields.get("hint")) == ("strategy.syntax", f"strategy.{hint}")
+    assert error.fields.get("suggestion") == suggestion
+    for language in ("ko", "en"):
+        assert (suggestion or "") in sentence(f"strategy.{hint}", language, **error.fields)

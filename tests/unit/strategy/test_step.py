@@ -108,10 +108,18 @@ def test_futures_long_wins_and_each_side_has_its_exit(tmp_path: Path, side: floa
     assert both.run("sell", 2, position=position)[0] == expected
 
 
+def test_a_turn_of_a_long_loop_burns_more_fuel(tmp_path: Path) -> None:
+    body = "self.a = 현재가 + k; " * 50  # 200 nodes: five units a turn
+    both = Both(tmp_path, UPBIT, 1, f"for k in range(self.vars[0]):\n    {body}\n")
+    for turns, result in ((2000, 1), (2001, -1)):
+        both.feed({"last_price": np.full(3, 7.0)}, [float(turns)])
+        assert both.run("buy", 2)[0] == result
+
+
 def test_loops_have_fuel(tmp_path: Path) -> None:
-    text = "for i in range(200):\n    for j in range(1000):\n        self.n += 1\n매수 = True\n"
+    text = "for i in range(self.vars[0]):\n    for j in range(1000):\n        self.n += 1\n매수 = True\n"
     both = Both(tmp_path, UPBIT, 1, text)
-    both.feed({"last_price": np.ones(2)}, [])
+    both.feed({"last_price": np.ones(2)}, [200.0])
     result, state, _ = both.run("buy", 0)
     assert result == -1
     assert 9_000 < both.attribute(state, "n") <= 10_000
