@@ -80,5 +80,5 @@ class LiveLines:
             rows=f"{collector.rows[code]:,}",
             trades=f"{collector.trips[code]:,}",
             equity="–" if account is None else f"{account.equity:,.2f} {account.currency}",
-            pnl="–" if account is None else f"{account.realised + account.unrealised:+,.2f}",
+            pnl="–" if account is None or not account.day_base else f"{account.day_profit():+,.2f}",
         )

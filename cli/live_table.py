@@ -81,7 +81,7 @@ class LiveTable:
             f"{strategy.get('signals', 0):,.0f}",
             f"{self._collector.trips[code]:,}",
             "–" if account is None else f"{account.equity:,.2f} {account.currency}",
-            "–" if account is None or not account.day_base else f"{account.equity - account.day_base:+,.2f}",
+            "–" if account is None or not account.day_base else f"{account.day_profit():+,.2f}",
         )
         return table
 

@@ -39,9 +39,31 @@ class Rows(Message, frozen=True):
 
 
 class LiveBar(Message, frozen=True):
-    """The unfinished row of the instrument a chart shows; never runs a strategy."""
+    """The forming bar of the instrument a chart shows, at most five times a second; never runs a strategy.
+
+    It covers the present interval of the rows: what its row will tell once it is over.
+    """
 
     market: str
+    instrument: int
+    interval_s: int
+    start_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    buy_volume: float
+    sell_volume: float
+
+
+class Bars(Message, frozen=True):
+    """Finished bars of one instrument as its venue states them, for the part of a chart that is before the rows.
+
+    `data` is float64 (n, 7): time_ns, open, high, low, close, volume, value; oldest first.
+    """
+
+    market: str
+    instrument: int
     interval_s: int
     data: bytes
 
@@ -178,7 +200,7 @@ class PositionState(Message, frozen=True):
 class AccountState(Message, frozen=True):
     """Cash, equity and readiness of an account.
 
-    Profits are net of fees, by `trading/positions.profit`. The day's profit is `equity` − `day_base`.
+    Profits are net of fees, by `trading/positions.profit`.
     """
 
     account: str
@@ -197,6 +219,10 @@ class AccountState(Message, frozen=True):
     refusals: dict[str, int]
     epoch: int
     day_base: float = 0.0  # equity at the day's opening; 0 before it is known
+
+    def day_profit(self) -> float:
+        """Return what the account gained today, NaN before the day's opening equity is known."""
+        return self.equity - self.day_base if self.day_base > 0.0 else float("nan")
 
 
 class RoundTripState(Message, frozen=True):
@@ -351,7 +377,7 @@ class Money(Message, frozen=True):
     amount: Decimal
 
 
-MarketMessage = InstrumentTable | Rows | LiveBar | Events | BookView | GapMark | FeedState | Barrier | Heartbeat
+MarketMessage = InstrumentTable | Rows | LiveBar | Bars | Events | BookView | GapMark | FeedState | Barrier | Heartbeat
 ReplayMessage = ReplayRequest | ReplayPage
 OrdersMessage = (
     SubmitIntent

@@ -32,8 +32,8 @@ from trading.importers import files_under, import_files
 from trading.importers.events import SOURCE
 from utility.paths import DataDir
 
-PREROLL_NS = 120 * NS
-"""How much of a made market has happened before anybody looks: candles, trades and books exist."""
+PREROLL_NS = 900 * NS
+"""How much of a made market has happened before anybody looks: candles, trades and books exist, and a chart is full."""
 
 
 def made_market(market: Market, options: ExchangeOptions) -> MadeMarket:

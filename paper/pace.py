@@ -49,12 +49,19 @@ async def run_made(server: PaperServer, market: MadeMarket, speed: float, prerol
 
 
 def _apply(server: PaperServer, market: MadeMarket, until_ns: int) -> None:
+    """Let what nobody saw happen; of whole books only the newest of each instrument counts."""
+    books: dict[int, np.ndarray] = {}
     while market.time_ns < until_ns:
         before = market.time_ns
         for message in split_messages(_wire_times(market.advance(until_ns))):
-            server.core.apply(message)
+            if message["kind"][0] == SNAPSHOT:
+                books[int(message["instrument"][0])] = message
+            else:
+                server.core.apply(message)
         if market.time_ns == before:
             break
+    for message in books.values():
+        server.core.apply(message)
 
 
 def _wire_times(events: np.ndarray) -> np.ndarray:

@@ -17,7 +17,6 @@ from domain.instruments import Instrument, Market
 from domain.messages import (
     Barrier,
     BookView,
-    Events,
     FeedState,
     GapMark,
     InstrumentTable,
@@ -28,14 +27,14 @@ from domain.messages import (
     StepEnd,
 )
 from domain.ports import EventBatch, FeedNotice
-from domain.records import EVENT_DTYPE, INVALID, NO_BOOK, ROW_GAP, TRADE
+from domain.records import NO_BOOK, ROW_GAP, TRADE
 from trading.row_history import RowHistory
 from trading.rows import RowBuilder
+from trading.screen_feed import ScreenFeed
 from utility.clock import MarketClock
 from utility.codec import encode
 from utility.sequence import ROWS, VIEW
 
-SCREEN_TRADES_MAX = 1_000
 BOOK_DEPTH = 15
 Publish = Callable[[bytes, Message], int]
 
@@ -95,7 +94,7 @@ class Receiver:
         self.clock = MarketClock()
         self.state = "starting"
         self.frames: dict[str, int] = {}
-        self.watched = 0
+        self.screen_feed = ScreenFeed(market.code, interval_s, len(self.instruments), publish)
         self.is_lockstep = lockstep
         self.events_in = 0
         self.rows_out = 0
@@ -113,9 +112,6 @@ class Receiver:
         self._barrier_seq = 0
         self._step: StepEnd | None = None
         self._gapped: set[int] = set()
-        self._trades: list[np.ndarray] = []
-        self._trade_count = 0
-        self._book_is_new = False
         self._place = {instrument.code: index for index, instrument in enumerate(self.instruments)}
         self._is_tape = np.array([instrument.code in tape for instrument in self.instruments]) if tape else None
 
@@ -148,7 +144,7 @@ class Receiver:
             self.clock.advance(int(events["exchange_ns"][-1]))
             if self._recorder is not None:
                 self._recorder.events(events)
-            self._for_the_screen(events)
+            self.screen_feed.take(events)
         known = self.frames.get(batch.connection, 0)
         if batch.frames > known:  # what came by REST stands between frames and counts as none
             self.frames_in += batch.frames - known
@@ -261,24 +257,12 @@ class Receiver:
 
     # --- for the screen -------------------------------------------------------------------------------
 
-    def _for_the_screen(self, events: np.ndarray) -> None:
-        kinds = events["kind"]
-        if int(kinds[0]) == TRADE and self._trade_count < SCREEN_TRADES_MAX:
-            trades = events if len(events) == 1 else events[kinds == TRADE]
-            self._trades.append(trades)
-            self._trade_count += len(trades)
-        if int(kinds[-1]) not in (TRADE, INVALID) and int(events["instrument"][-1]) == self.watched:
-            self._book_is_new = True
-
     def screen(self) -> None:
         """Publish what the screen shows; at most ten times a second."""
-        if self._trades:
-            trades = np.concatenate(self._trades) if len(self._trades) > 1 else self._trades[0]
-            self._trades, self._trade_count = [], 0
-            self._publish(VIEW, Events(market=self.market.code, count=len(trades), data=trades.astype(EVENT_DTYPE, copy=False).tobytes()))
-        if self._book_is_new:
-            self._book_is_new = False
-            self._publish(VIEW, self.book_view(self.watched))
+        self.screen_feed.show()
+        if self.screen_feed.book_is_new:
+            self.screen_feed.book_is_new = False
+            self._publish(VIEW, self.book_view(self.screen_feed.watched))
 
     def book_view(self, index: int) -> BookView:
         """Return the present book of an instrument."""
@@ -299,12 +283,13 @@ class Receiver:
         self._publish(VIEW, InstrumentTable(market=self.market.code, instruments=self.instruments))
         self._publish(VIEW, self.feed_state())
 
-    def watch(self, code: str) -> None:
-        """Choose the instrument whose book the screen shows."""
+    def watch(self, code: str) -> int:
+        """Choose the instrument whose book and forming bar the screen shows; return its index."""
         if code not in self._place:
             raise InputError("receiver.unknown_code", name=code)
-        self.watched = self._place[code]
-        self._book_is_new = True
+        index = self._place[code]
+        self.screen_feed.watch(index)
+        return index
 
     # --- for readers that begin or begin again ----------------------------------------------------------
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from domain.errors import DataError, InputError, VenueError
 from domain.instruments import Instrument
-from domain.messages import Addresses, Command, Message, ReplayEnd, ReplayMessage, ReplayRequest, Rows, StepEnd, StepsMessage
+from domain.messages import Addresses, Bars, Command, Message, ReplayEnd, ReplayMessage, ReplayRequest, Rows, StepEnd, StepsMessage
 from domain.ports import Endpoint, EventBatch, Feed, FeedNotice
 from domain.process_config import ProcessConfig
 from trading import rows
+from trading.bar_history import BarHistory
 from trading.latency import Spans
 from trading.process import ChildProcess
 from trading.receiver import Receiver
@@ -27,6 +29,7 @@ from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.bus import HEARTBEAT_S, Dealer, Publisher, Router
 from utility.clock import SystemClock
+from utility.sequence import VIEW
 from utility.spared_imports import spare_pandas
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,8 @@ class ReceiverProcess(ChildProcess):
         self._spans = Spans()
         self._read_ns = 0
         self._tape: frozenset[str] = frozenset()
+        self._bar_history = BarHistory(self.market.code, config.interval_s, self._tell_bars)
+        self._bars: deque[Bars] = deque()
         self._beat_s = self._screen_s = self._again_s = 0.0
 
     def open(self) -> dict[str, str]:
@@ -152,6 +157,9 @@ class ReceiverProcess(ChildProcess):
     def on_wake(self) -> None:
         if self._trouble:
             raise self._trouble[0]
+        while self._bars:
+            with self._lock:
+                self.publisher.publish(VIEW, self._bars.popleft())
 
     def on_input(self, endpoint: Any) -> None:
         if endpoint is self.replay:
@@ -202,7 +210,10 @@ class ReceiverProcess(ChildProcess):
             raise InputError("process.not_ready", name=self.config.name)
         if command.name == "watch":
             with self._lock:
-                core.watch(str(command.args["code"]))
+                index = core.watch(str(command.args["code"]))
+            # A replay's exchange gives its recording step by step; a chart of it begins with the first row.
+            if self.feed is not None and not self.config.lockstep:
+                self._bar_history.ask(self.feed, index, core.instruments[index], core.clock.now_ns or self.clock.utc_ns())
             return {}
         if command.name == "stats":
             with self._lock:
@@ -214,6 +225,10 @@ class ReceiverProcess(ChildProcess):
             return stats | {"denied": self.bus.denied, "malformed": self.replay.codec.malformed}
         return super().on_command(command)
 
+    def _tell_bars(self, bars: Bars) -> None:
+        self._bars.append(bars)
+        self.wake.ring()
+
     def counters(self) -> dict[str, float]:
         core = self.core
         if core is None:
@@ -221,6 +236,7 @@ class ReceiverProcess(ChildProcess):
         return {"frames": core.frames_in, "events": core.events_in, "rows": core.rows_out, "gaps": core.gaps, "steps": core.steps}
 
     def close(self) -> None:
+        self._bar_history.close()
         if self.feed is not None:
             self.feed.close()
         if self.recorder is not None:

@@ -258,6 +258,8 @@ class Trader:
             self._watched_ns = now.mono_ns
             self._enter_day()
             self._watch_loss()
+            if desk.positions.views():
+                desk.want_state()  # prices moved, and with them equity and the open profit
         return desk.finish("intent" if waiting else "market", "market")
 
     def _enter_day(self) -> None:

@@ -67,7 +67,7 @@ class Conflated:
         elif isinstance(message, m.BookView):
             self.states[("book", message.instrument)] = message
         elif isinstance(message, m.LiveBar):
-            self.states[("bar", message.interval_s)] = message
+            self.states[("bar", message.instrument)] = message
         elif isinstance(message, m.AccountState):
             self.states[("account", message.account)] = message
         elif isinstance(message, m.FeedState):
@@ -309,16 +309,17 @@ class Bridge(QObject):
         self.health.emit(found)
 
     def _load_profit(self, supervisor: Any, loaded: set[str]) -> None:
-        # Numba is heavy: it is loaded here, off the GUI thread and after the first window, once per market.
         for code in list(supervisor.markets):
-            if code in loaded:
-                continue
-            loaded.add(code)
-            import datetime as dt
+            if code not in loaded:
+                loaded.add(code)
+                # Numba takes seconds to load: in this thread processes would miss main's heartbeat, in the window's it would stall.
+                threading.Thread(target=self._bind_profit, args=(code, supervisor.markets[code].market), name="profit", daemon=True).start()
 
-            from trading.positions import market_params, profit_at
+    def _bind_profit(self, code: str, market: Any) -> None:
+        import datetime as dt
 
-            params = market_params(supervisor.markets[code].market, dt.datetime.now(dt.UTC).date())
-            bound = functools.partial(profit_at, params)
-            bound(1.0, 0.0, 1.0, 1)  # compiled or read from the cache now, not at the first position
-            self.profit_ready.emit((code, bound))
+        from trading.positions import market_params, profit_at
+
+        bound = functools.partial(profit_at, market_params(market, dt.datetime.now(dt.UTC).date()))
+        bound(1.0, 0.0, 1.0, 1)  # compiled or read from the cache now, not at the first position
+        self.profit_ready.emit((code, bound))

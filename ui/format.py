@@ -55,7 +55,7 @@ def percent(value: float | None, decimals: int = 2) -> str:
     if missing(value):
         return DASH
     rounded = round(value, decimals)
-    return f"{rounded:+.{decimals}f}%" if rounded else f"{0:.{decimals}f}%"
+    return f"{rounded:+,.{decimals}f}%" if rounded else f"{0:.{decimals}f}%"
 
 
 def number(value: float | None, decimals: int = 2) -> str:
@@ -101,11 +101,6 @@ def money(value: float | None, currency: str, language: str, sign: bool = False)
         text = f"{body:,.0f}"
         return f"{plus}{text}원" if language == "ko" else f"{plus}₩{text}"
     return f"{plus}{body:,.2f} {currency}"
-
-
-def day_profit(equity: float, opening: float) -> float:
-    """Return the day's profit: equity less the equity at the day's opening, NaN before that is known."""
-    return equity - opening if opening > 0 else float("nan")
 
 
 def short_money(value: float | None, currency: str, language: str) -> str:
@@ -154,6 +149,15 @@ def row_clock(row_time: int, offset_s: int) -> str:
     """Return the KST time of day of a row time on a market clock that is `offset_s` from UTC."""
     ns = row_ns(row_time, offset_s)
     return clock(ns) if ns else DASH
+
+
+def row_day_clock(row_time: int, offset_s: int) -> str:
+    """Return KST day and time of a row time on a market clock that is `offset_s` from UTC: ``01-05 09:00:25``."""
+    ns = row_ns(row_time, offset_s)
+    if not ns:
+        return DASH
+    moment = dt.datetime.fromtimestamp(ns // NS, KST)
+    return f"{moment:%m-%d %H:%M:%S}" if len(str(row_time)) == 14 else f"{moment:%m-%d %H:%M}"
 
 
 @lru_cache(maxsize=65536)

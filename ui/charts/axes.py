@@ -40,11 +40,13 @@ class ValueAxis(pg.AxisItem):
         """Set or (with None) take away a tag."""
         if value is None or value != value:
             if self.tags.pop(name, None) is not None:
+                self.picture = None
                 self.update()
             return
         made = (value, text or self.text(value), tint or colour("hover"))
         if self.tags.get(name) != made:
             self.tags[name] = made
+            self.picture = None  # a tick under the tag makes room
             self.update()
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
@@ -56,11 +58,13 @@ class ValueAxis(pg.AxisItem):
         step = next(power * k for k in (1, 2, 5, 10) if power * k >= room * (1 - 1e-9))
         edge = (high - low) * 8 / max(size, 1)
         first, last = math.ceil((low + edge) / step), math.floor((high - edge) / step)
-        return [(step, [k * step for k in range(first, last + 1)])]
+        room = (high - low) * 15 / max(size, 1)
+        ticks = (k * step for k in range(first, last + 1))
+        return [(step, [tick for tick in ticks if all(abs(tick - value) > room for value, _, _ in self.tags.values())])]
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
         if self.own_ticks:
-            return [self.text(value) for value in values]
+            return [_short(self.text(value)) for value in values]
         decimals = step_decimals(round(spacing, 10)) if 0 < spacing < 1 else 0
         if spacing >= 1 and max((abs(v) for v in values), default=0) >= 1e7 and spacing < 1e4:
             decimals = 0
@@ -87,6 +91,11 @@ class ValueAxis(pg.AxisItem):
             painter.drawRect(box)
             painter.setPen(QColor("#ffffff") if tint.lightness() < 170 else QColor("#10141b"))
             painter.drawText(box.adjusted(5, 0, -2, 0), Qt.AlignLeft | Qt.AlignVCenter, text)
+
+
+def _short(text: str) -> str:
+    """Return a round number without the decimals that a reading has: 500.0 → 500."""
+    return text.rstrip("0").rstrip(".") if "." in text and text[-1] == "0" else text
 
 
 def _tick(value: float, decimals: int, spacing: float) -> str:

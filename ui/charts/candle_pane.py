@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from ui.charts.axes import TimeAxis
 from ui.charts.items import CandleItem, MarkItem
 from ui.charts.pane import Pane
-from ui.models.series import BarSeries
+from ui.models.bars import BarSeries
 from ui.text import tr
 from ui.theme.style import colour, signed_colour, theme
 

@@ -16,7 +16,8 @@ from ui.charts.candle_pane import CandlePane
 from ui.charts.factor_pane import FactorPane
 from ui.charts.pane import Pane
 from ui.charts.volume_pane import VolumePane
-from ui.models.series import BarSeries, RowSeries
+from ui.models.bars import BarSeries
+from ui.models.series import RowSeries
 from ui.text import on_language
 from ui.theme.style import THEME, colour, theme
 
@@ -88,7 +89,7 @@ class Chart(QWidget):
         self._timer.setInterval(REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         THEME.changed.connect(self.restyle)
-        on_language(self, self._later)
+        on_language(self, self._words_changed)
         self.restyle()
 
     # --- what owners do ---------------------------------------------------------------------------
@@ -195,7 +196,7 @@ class Chart(QWidget):
         self.candles.show(bars, as_line, self.change, lo, hi)
         self.volume.show(bars)
         for pane in self.factors:
-            values = np.zeros(0) if bars is None or self.rows is None else self.rows.column(pane.column.key)[bars.row]
+            values = np.zeros(0) if bars is None or self.rows is None else bars.factor(self.rows.column(pane.column.key))
             pane.show(values, lo, hi)
         for pane in self.panes:
             pane.fit(lo, hi)
@@ -206,6 +207,12 @@ class Chart(QWidget):
         else:
             self.candles.marks.set_marks([])
         self._read(self._cross if self._cross >= 0 else count - 1)
+
+    def _words_changed(self) -> None:
+        for pane in self.panes:
+            pane.axis.picture = None  # the ticks say 만 or M
+            pane.axis.update()
+        self._later()
 
     def restyle(self) -> None:
         """Take the theme's colours."""

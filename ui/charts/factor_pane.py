@@ -31,7 +31,8 @@ class FactorPane(Pane):
         self.column = column
         self.tint = tint
         self.values: np.ndarray = np.zeros(0)
-        self.average: np.ndarray = np.zeros(0)
+        self.first = 0
+        """The first bar of which the factor is known: a venue's bars from before the rows say little."""
         self.curve = pg.PlotCurveItem(skipFiniteCheck=True)
         self.mean = pg.PlotCurveItem(skipFiniteCheck=True)
         super().__init__(self.text, bottom)
@@ -61,25 +62,30 @@ class FactorPane(Pane):
     def show(self, values: np.ndarray, lo: int, hi: int) -> None:
         """Show the factor's value of each bar; only bars lo … hi − 1 are visible."""
         self.values = values
-        self.curve.setData(*thinned(values, lo, hi))
-        first = max(lo - 1, AVERAGE - 1)
+        known = np.isfinite(values)
+        self.first = int(known.argmax()) if known.any() else len(values)
+        if hi > self.first:
+            self.curve.setData(*thinned(values, max(lo, self.first + 1), hi))
+        else:
+            self.curve.setData([], [])
+        first = max(lo - 1, self.first + AVERAGE - 1)
         if hi > first:
             total = np.cumsum(values[first - AVERAGE + 1 : hi])
             mean = np.concatenate([[total[AVERAGE - 1]], total[AVERAGE:] - total[:-AVERAGE]]) / AVERAGE
             self.mean.setData(np.arange(first, first + len(mean), dtype=float), mean)
         else:
             self.mean.setData([], [])
-        self.axis.tag("last", float(values[-1]) if len(values) else None, tint=colour("selected"))
+        self.axis.tag("last", float(values[-1]) if len(values) > self.first else None, tint=colour("selected"))
 
     def span(self, lo: int, hi: int) -> tuple[float, float] | None:
-        part = self.values[lo:hi]
+        part = self.values[max(lo, self.first) : hi]
         return (float(part.min()), float(part.max())) if len(part) else None
 
     def read(self, index: int) -> list[tuple[str, str]]:
         out = [(factor_name(self.column), "muted")]
-        if 0 <= index < len(self.values):
+        if self.first <= index < len(self.values):
             out.append((self.text(float(self.values[index])), theme().series[self.tint % len(theme().series)]))
-            if index >= AVERAGE - 1:
+            if index >= self.first + AVERAGE - 1:
                 mean = float(self.values[index - AVERAGE + 1 : index + 1].mean())
                 out += [(f"({AVERAGE})", "faint"), (self.text(mean), "muted")]
         return out

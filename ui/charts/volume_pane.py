@@ -6,7 +6,7 @@ from ui.charts.axes import TimeAxis
 from ui.charts.items import VolumeItem
 from ui.charts.pane import Pane
 from ui.format import size
-from ui.models.series import BarSeries
+from ui.models.bars import BarSeries
 from ui.text import tr
 
 

@@ -17,6 +17,7 @@ from domain import messages as m
 from domain.instruments import NS, QTY_UNIT, Instrument, Market
 from domain.orders import TERMINAL, Fill, qty_text
 from domain.records import EVENT_DTYPE, ROUND_TRIP_DTYPE, TRADE, row_schema
+from ui.models.bars import Forming
 from ui.models.records import Records
 from ui.models.series import ROWS_MAX, RowSeries
 from ui.models.trading import (
@@ -52,6 +53,7 @@ class Touched:
 
     def __init__(self) -> None:
         self.rows: set[int] = set()
+        self.bars: set[int] = set()
         self.prints: set[int] = set()
         self.books: set[int] = set()
         self.marks: set[int] = set()
@@ -70,6 +72,7 @@ class MarketState(QObject):
 
     instruments_changed = pyqtSignal()
     rows_changed = pyqtSignal(object)  # set of instrument indices
+    bars_changed = pyqtSignal(int)  # without a row: history came, or the forming bar moved
     book_changed = pyqtSignal(int)
     prints_changed = pyqtSignal(int)
     marks_changed = pyqtSignal(int)
@@ -140,6 +143,7 @@ class MarketState(QObject):
         if touched.feed:
             self.feed_changed.emit()
         for signal, indices in (
+            (self.bars_changed, touched.bars - touched.rows),
             (self.book_changed, touched.books),
             (self.prints_changed, touched.prints),
             (self.marks_changed, touched.marks),
@@ -227,6 +231,21 @@ class MarketState(QObject):
             record = self.watch.record(index)
             if record is not None and len(self.series(index)):
                 record.take(self.series(index))
+
+    def _history(self, message: m.Bars, touched: Touched) -> None:
+        bars = np.frombuffer(message.data, np.float64).reshape(-1, 7)
+        if message.instrument < len(self.instruments):
+            self.series(message.instrument).precede(message.interval_s, bars)
+            touched.bars.add(message.instrument)
+
+    def _live_bar(self, message: m.LiveBar, touched: Touched) -> None:
+        if message.interval_s != self.schema.interval_s or message.instrument >= len(self.instruments):
+            return
+        rows = self.series(message.instrument)
+        rows.form(
+            Forming(message.start_ns, message.open, message.high, message.low, message.close, message.buy_volume, message.sell_volume)
+        )
+        touched.bars.add(message.instrument)
 
     def _events(self, message: m.Events) -> set[int]:
         events = np.frombuffer(message.data, EVENT_DTYPE)
@@ -407,6 +426,8 @@ _TAKES: dict[type, Any] = {
     m.FillUpdate: lambda state, message, touched: (state._position(message.position, touched), state._fill(message.fill, touched)),
     m.DayRecord: lambda state, message, touched: state._day(message, touched),
     m.OrderUpdate: lambda state, message, touched: touched.orders.append(message),
+    m.Bars: lambda state, message, touched: state._history(message, touched),
+    m.LiveBar: lambda state, message, touched: state._live_bar(message, touched),
     m.BookView: lambda state, message, touched: state._book(message, touched),
     m.PositionState: lambda state, message, touched: state._position(message, touched),
     m.RoundTripState: lambda state, message, touched: state._round_trip(message, touched),

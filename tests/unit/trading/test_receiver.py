@@ -18,6 +18,7 @@ from domain.messages import (
     FeedState,
     GapMark,
     InstrumentTable,
+    LiveBar,
     MarketMessage,
     Message,
     ReplayRequest,
@@ -166,6 +167,19 @@ def test_lost_connection_is_a_gap_that_marks_the_next_row_of_each_symbol() -> No
     assert flags == [0, ROW_GAP, 0]
     assert len(desk.store.marks) == 2
     assert desk.core.feed_state().gaps == 1
+
+
+def test_the_forming_bar_is_what_the_next_row_will_say() -> None:
+    desk = Desk()
+    desk.core.watch("KRW-B")
+    for second, index in ((10.1, 1), (10.2, 0), (10.4, 1), (11.2, 1)):
+        desk.frame(second, index)
+        desk.core.screen()
+        desk.core.screen()
+    told = [message for _, message in desk.out if isinstance(message, LiveBar)]
+    assert [(bar.instrument, (bar.start_ns - T0) / NS, bar.buy_volume) for bar in told] == [(1, 10, 1.0), (1, 10, 2.0), (1, 11, 1.0)]
+    assert (told[1].open, told[1].high, told[1].low, told[1].close) == (100.0, 100.0, 100.0, 100.0)
+    assert {stream for stream, message in desk.out if isinstance(message, LiveBar)} == {VIEW}
 
 
 def test_screen_gets_few_pictures_and_only_of_the_watched_book() -> None:
