@@ -1,7 +1,8 @@
 """Every setting: type, default, bounds, unit and both titles.
 
 The settings page, the command line, the JSON file and the documentation are made from these
-structs. `extra` holds `ko` and `en` (titles), `unit`, `apply` ("now" or "restart") and `choices`.
+structs. `extra` holds `ko` and `en` (titles), `unit`, `apply` ("now" or "restart"), `choices`, and `source`: what
+the choices of a form are taken from when only the running program knows them ("venues", "strategies").
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from msgspec import Meta
 SETTINGS_VERSION = 1
 
 
-def field(ko: str, en: str, *, unit: str = "", apply: str = "restart", choices: tuple[str, ...] = (), **bounds: Any) -> Meta:
-    """Return the Meta of one setting: titles in both languages, unit, bounds, when it applies."""
-    return Meta(title=en, extra={"ko": ko, "en": en, "unit": unit, "apply": apply, "choices": choices}, **bounds)
+def field(
+    ko: str, en: str, *, unit: str = "", apply: str = "restart", choices: tuple[str, ...] = (), source: str = "", **bounds: Any
+) -> Meta:
+    """Return the Meta of one setting: titles in both languages, unit, bounds, when it applies, where its choices come from."""
+    extra = {"ko": ko, "en": en, "unit": unit, "apply": apply, "choices": choices, "source": source}
+    return Meta(title=en, extra=extra, **bounds)
 
 
 CLOCK = "^(([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?$"
@@ -38,7 +42,7 @@ class General(Group, frozen=True):
 
 
 class Strategy(Group, frozen=True):
-    name: Annotated[str, field("전략", "Strategy", apply="now")] = ""
+    name: Annotated[str, field("전략", "Strategy", apply="now", source="strategies")] = ""
     interval: Annotated[str, field("타임프레임", "Interval", choices=("1s", "1m"))] = "1s"
     betting: Annotated[
         float, field("종목당투자금 (0 = 시장 기본값)", "Amount per symbol (0 = market default)", unit="통화", ge=0, le=AMOUNT_MAX)
@@ -51,7 +55,7 @@ class Strategy(Group, frozen=True):
 
 
 class MarketSettings(Group, frozen=True):
-    venue: Annotated[str, field("거래소·증권사", "Venue")] = ""
+    venue: Annotated[str, field("거래소·증권사", "Venue", source="venues")] = ""
     symbols: Annotated[int, field("감시 종목 수", "Symbols watched", ge=1, le=300)] = 10
     strategy: Strategy = Strategy()
 

@@ -28,6 +28,11 @@ def venue(code: str) -> Venue:
     return found
 
 
+def venues_of(market_code: str) -> tuple[str, ...]:
+    """Return the codes of the venues that serve a market, in the order of the list."""
+    return tuple(code for code in VENUES if venue(code).market == market_code)
+
+
 def load_all(part: str) -> None:
     """Import one part (``feed``, ``broker``) of every venue, where there will be no time when it is asked for."""
     for module in VENUES.values():

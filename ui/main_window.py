@@ -26,7 +26,7 @@ from ui.pages.research import ResearchPage
 from ui.pages.settings import SettingsPage
 from ui.pages.strategy import StrategyPage
 from ui.start import live_options, strategy_text
-from ui.text import bind, language, on_language, set_language, tr
+from ui.text import Said, bind, language, on_language, set_language, tr, word
 from ui.theme import icons
 from ui.theme.style import THEME, theme
 from ui.widgets.command_box import CommandBox, Entry
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 PAGES = ("live", "strategy", "research", "log", "settings")
 RAIL_WIDTH = 62
 FIRST_STRATEGY = "데모_돌파"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 class MainWindow(QMainWindow):
@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         self.is_up = False
         self.wanted: list[str] = []
         self.names: list[str] = []
+        self.venues: dict[str, tuple[str, ...]] = {}  # group of settings → codes; read when the tab is first shown
         self._docs: dict[str, StrategyDoc] = {}
         self._closing = False
         self.actions = Actions(self)
@@ -127,7 +128,11 @@ class MainWindow(QMainWindow):
         self.strategy_page = StrategyPage(self.library, markets[0], self.actions, self.jobs)
         self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.actions, self.jobs)
         self.log_page = LogPage(self.log_model)
-        self.settings_page = SettingsPage(self.settings, self.data_dir.settings)
+        self.settings_page = SettingsPage(
+            self.settings,
+            self.data_dir.settings,
+            {"venues": lambda group: self.venues.get(group, ()), "strategies": lambda group: ("", *self.names)},
+        )
         self.pages = QStackedWidget()
         for page in (self.live_stack, self.strategy_page, self.research_page, self.log_page, self.settings_page):
             self.pages.addWidget(page)
@@ -234,7 +239,8 @@ class MainWindow(QMainWindow):
             state.refused.connect(
                 lambda ack: self._tell("ui.order.refused", {"rule": ack.rule, "limit": ack.limit, "observed": ack.observed})
             )
-            page.load_layout(self.store)
+            if str(self.store.value("window/version")) == str(LAYOUT_VERSION):
+                page.load_layout(self.store)
             self.live_stack.addWidget(page)
         return self.states[code]
 
@@ -270,6 +276,7 @@ class MainWindow(QMainWindow):
             self.names = [entry.name for entry in entries]
             self.top.show_strategies(self.names, self.chosen_strategy(self.market.code))
             self.research_page.form.show_strategies(self.names)
+            self.settings_page.offer()
 
         self.jobs.run(self.library.entries, done, self._job_failed)
 
@@ -341,7 +348,7 @@ class MainWindow(QMainWindow):
     def pull_kill(self, level: str) -> None:
         """Pull the kill switch of every account."""
         self.bridge.kill(level)
-        self.notice.tell("ui.notice.killed", {"level": tr(f"ui.kill.{level}")}, "error")
+        self.notice.tell("ui.notice.killed", {"level": _said("ui.kill", level)}, "error")
 
     def _watch(self, code: str, index: int) -> None:
         if code in self.running and self.is_up:
@@ -385,7 +392,7 @@ class MainWindow(QMainWindow):
             self._tell_error(StomError(message.code, **message.fields))
         elif isinstance(message, m.CommandResult) and not message.ok:
             self._tell_error(StomError(message.code, **message.fields))
-        elif isinstance(message, m.Ready):
+        elif isinstance(message, m.Ready) and "instruments" in message.detail:  # the receiver
             live = self.live_pages[code]
             if live.index >= 0:
                 self._watch(code, live.index)
@@ -405,11 +412,10 @@ class MainWindow(QMainWindow):
     def _done(self, what: str, result: Any) -> None:
         if what == "start":
             code = str(result)
-            made = tr("ui.market." + code)
             name = self.running.get(code, "")
             self.notice.tell(
                 "ui.notice.started" if name else "ui.notice.watching",
-                {"market": made, "strategy": name},
+                {"market": _said("ui.market", code), "strategy": name},
                 "info",
                 "ui.notice.stop",
                 lambda: self.stop_market(code),
@@ -418,11 +424,11 @@ class MainWindow(QMainWindow):
             self.running.pop(str(result), None)
             self.strip.gone()
             self._show_running()
-            self.notice.tell("ui.notice.stopped", {"market": tr(f"ui.market.{result}")})
+            self.notice.tell("ui.notice.stopped", {"market": _said("ui.market", str(result))})
         elif what == "submit":
             self._tell("ui.order.sent", {"code": result.instrument_id.partition(":")[2]})
         elif what == "kill":
-            self._log_line(logging.WARNING, "ui.notice.killed", {"level": tr(f"ui.kill.{result}")})
+            self._log_line(logging.WARNING, "ui.notice.killed", {"level": _said("ui.kill", str(result))})
 
     def _request_failed(self, what: str, error: StomError) -> None:
         if what == "start":
@@ -445,7 +451,7 @@ class MainWindow(QMainWindow):
 
     def _tell(self, code: str, fields: dict[str, Any]) -> None:
         if code == "ui.order.refused":
-            fields = {**fields, "rule": _rule(fields["rule"])}
+            fields = {**fields, "rule": _said("ui.rule", fields["rule"])}
         level = "warn" if code in ("ui.order.refused", "ui.strategy.has_errors") or code.startswith("ui.ranges") else "info"
         self.notice.tell(code, fields, level)
         self._log_line(logging.WARNING if level == "warn" else logging.INFO, code, fields)
@@ -473,6 +479,12 @@ class MainWindow(QMainWindow):
             self.strategy_page.start()
         elif name == "research":
             self.research_page.start()
+        elif name == "settings" and not self.venues:
+            self.jobs.run(_read_venues, self._venues_read, self._job_failed)
+
+    def _venues_read(self, found: dict[str, tuple[str, ...]]) -> None:
+        self.venues = found
+        self.settings_page.offer()
 
     def _backtest(self, doc: StrategyDoc) -> None:
         self.research_page.form.set_choice(self.research_page.form.market, self.market.code)
@@ -494,7 +506,7 @@ class MainWindow(QMainWindow):
         elif path.startswith("risk."):
             self.bridge.apply_settings(settings)
         elif info.apply == "restart" and self.running and before != settings:
-            self._tell("ui.notice.restart", {"title": info.title(language())})
+            self._tell("ui.notice.restart", {"title": Said(lambda: info.title(language()))})
 
     def apply_look(self) -> None:
         """Take theme, colours and font size of the settings."""
@@ -557,7 +569,12 @@ def _now() -> float:
     return time.time()
 
 
-def _rule(rule: str) -> str:
-    from ui.text import word
+def _read_venues() -> dict[str, tuple[str, ...]]:
+    """Return the venues that serve each market, by its group of settings; the adapters are slow to import."""
+    from trading.venues import markets, venues_of
 
-    return word("ui.rule", rule)
+    return {code.replace("-", "_"): venues_of(code) for code in markets()}
+
+
+def _said(prefix: str, value: str) -> Said:
+    return Said(lambda: word(prefix, value))

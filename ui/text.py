@@ -13,7 +13,8 @@ from typing import Any
 from PyQt5 import sip
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from utility.text import LANGUAGES, has, sentence
+from utility.text import LANGUAGES, sentence
+from utility.text import has as _has
 
 
 class Words(QObject):
@@ -44,6 +45,24 @@ class Words(QObject):
         self.changed.emit()
 
 
+class Said:
+    """A word inside a sentence that is said anew when the window's language changes.
+
+    Parameters
+    ----------
+    say : callable () -> str
+    """
+
+    def __init__(self, say: Callable[[], str]) -> None:
+        self._say = say
+
+    def __str__(self) -> str:
+        return self._say()
+
+    def __format__(self, spec: str) -> str:
+        return format(self._say(), spec)
+
+
 WORDS = Words()
 
 
@@ -62,10 +81,15 @@ def tr(code: str, /, **fields: Any) -> str:
     return sentence(code, WORDS.language, **fields)
 
 
+def has(code: str) -> bool:
+    """Tell whether the window's language has a sentence of `code`."""
+    return _has(code, WORDS.language)
+
+
 def word(prefix: str, value: str) -> str:
     """Return the word of an enum value, ``<prefix>.<value>``; the value itself when it has none."""
     code = f"{prefix}.{value}"
-    return sentence(code, WORDS.language) if has(code, WORDS.language) else value
+    return sentence(code, WORDS.language) if has(code) else value
 
 
 def bind(target: Any, method: str, code: str, /, **fields: Any) -> None:

@@ -25,6 +25,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Version → function that carries a file of that version to the next one."""
 
 _SIZE_MAX = 1 << 20
+_DEFAULTS = Settings()
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -42,6 +43,8 @@ class Field(msgspec.Struct, frozen=True):
         ``now`` or ``restart``.
     choices : tuple of str
         Empty unless the value is one of a list.
+    source : str
+        Names what a form takes its choices from, when only the running program knows them.
     low, high : float or None
         Bounds; `low_open` when the lower one is not itself allowed.
     """
@@ -57,6 +60,7 @@ class Field(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
     low_open: bool
+    source: str = ""
 
     def bounds(self) -> str:
         """Return what the value may be, as signs that every language reads."""
@@ -76,20 +80,24 @@ def _annotation(hint: Any) -> tuple[type, msgspec.Meta | None]:
     return hint, None
 
 
-def fields(group: type[Group] = Settings, prefix: str = "") -> Iterator[Field]:
-    """Yield every setting below `group`, in declared order."""
+def fields() -> Iterator[Field]:
+    """Yield every setting, in declared order."""
+    yield from _fields(Settings, "")
+
+
+def _fields(group: type[Group], prefix: str) -> Iterator[Field]:
     hints = typing.get_type_hints(group, include_extras=True)
     for info in msgspec.structs.fields(group):
         kind, meta = _annotation(hints[info.name])
         path = prefix + info.name
         if isinstance(kind, type) and issubclass(kind, Group):
-            yield from fields(kind, path + ".")
+            yield from _fields(kind, path + ".")
         elif meta is not None:
             extra = meta.extra or {}
             yield Field(
                 path=path,
                 type=kind,
-                default=info.default,
+                default=get(_DEFAULTS, path),  # of the whole: the markets' groups are one struct with other defaults
                 ko=extra.get("ko", path),
                 en=extra.get("en", path),
                 unit=extra.get("unit", ""),
@@ -98,6 +106,7 @@ def fields(group: type[Group] = Settings, prefix: str = "") -> Iterator[Field]:
                 low=meta.ge if meta.ge is not None else meta.gt,
                 high=meta.le if meta.le is not None else meta.lt,
                 low_open=meta.gt is not None,
+                source=extra.get("source", ""),
             )
 
 

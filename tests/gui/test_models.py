@@ -14,10 +14,12 @@ from PyQt5.QtCore import QPersistentModelIndex, Qt
 
 from coin.markets import UPBIT
 from domain import messages as m
+from domain.instruments import NS
 from domain.records import row_schema
 from tests.gui.made_feed import MadeFeed
 from ui import format as fmt
 from ui.bridge import Conflated
+from ui.models.bars import BarSeries, Forming
 from ui.models.market_state import MarketState
 from ui.models.records import Records
 from ui.models.research_request import ResearchRequest, as_lists, grid_size, propose_ranges
@@ -132,6 +134,21 @@ def test_a_tick_repaints_only_what_reads_differently(qtbot: object) -> None:
     table.deleteLater()
 
 
+def test_a_row_that_goes_away_chooses_no_other(qtbot: object) -> None:
+    source = records(*(float(value) for value in range(4)))
+    table = DataTable(source, "t")
+    chosen: list[object] = []
+    table.chosen.connect(chosen.append)
+    table.selectRow(1)
+    assert [one.b for one in chosen] == [1]
+    source.remove([1])
+    source.replace([(i, SimpleNamespace(a=float(i), b=i)) for i in range(4)])
+    assert len(chosen) == 1
+    table.selectRow(2)
+    assert [one.b for one in chosen] == [1, 2]
+    table.deleteLater()
+
+
 def test_watchlist_shows_the_newest_row(state: MarketState) -> None:
     assert state.watch.count == 10
     for index in range(10):
@@ -166,6 +183,68 @@ def test_bars_grow_as_if_made_at_once(heard: list[m.Message]) -> None:
     again = whole.bars(5)
     for name in ("open", "high", "low", "close", "buy", "sell"):
         assert np.array_equal(getattr(bars, name), getattr(again, name))
+
+
+def own_rows(heard: list[m.Message], index: int = 0) -> np.ndarray:
+    schema = row_schema("coin", 1)
+    rows = np.concatenate([np.frombuffer(one.data, schema.dtype()) for one in heard if isinstance(one, m.Rows)])
+    return rows[rows["instrument"] == index]
+
+
+def same_bars(one: BarSeries, other: BarSeries) -> bool:
+    names = ("time_ns", "row", *BarSeries.FIELDS)
+    return all(np.allclose(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_history_stands_before_the_rows_whichever_comes_first(heard: list[m.Message]) -> None:
+    own = own_rows(heard)
+    first_s = int(own["exchange_ns"][0]) // NS
+    times = np.arange(first_s - 1_000, first_s + 5) * float(NS)  # the venue's last seconds are rows of ours, too
+    price = own["values"][0, row_schema("coin", 1).index("last_price")]
+    bars = np.column_stack([times, *([np.full(len(times), price)] * 4), np.full(len(times), 2.0), np.full(len(times), 3.0)])
+    minutes = bars[::60].copy()
+    minutes[:, 0] = minutes[:, 0] // (60 * NS) * 60 * NS - 3_600 * NS
+    before, after = RowSeries(row_schema("coin", 1)), RowSeries(row_schema("coin", 1))
+    for series in (before, after):
+        for seconds in (5, 60, 180):
+            series.bars(seconds)
+    for interval_s, found in ((1, bars), (60, minutes)):
+        before.precede(interval_s, found)
+    before.append(own)
+    for i in range(len(own)):
+        after.append(own[i : i + 1])
+    for interval_s, found in ((1, bars), (60, minutes)):
+        after.precede(interval_s, found)
+    assert len(before) == len(after) == len(own) + 1_000
+    assert np.all(np.diff(before.time_ns) > 0)
+    for seconds in (5, 60, 180):
+        assert same_bars(before.bars(seconds), after.bars(seconds))
+    five, sixty = after.bars(5), after.bars(60)
+    assert len(five) > 200
+    assert (sixty.row < 0).sum() > 10  # minutes from before the seconds, of which no factor is known
+    strength = sixty.factor(after.column("trade_strength"))
+    assert np.isnan(strength[0])
+    assert np.isfinite(strength[-1])
+    assert np.all(np.diff(sixty.time_ns) > 0)
+
+
+def test_the_forming_bar_is_taken_back_by_the_row(heard: list[m.Message]) -> None:
+    own = own_rows(heard)
+    plain, formed = RowSeries(row_schema("coin", 1)), RowSeries(row_schema("coin", 1))
+    for series in (plain, formed):
+        series.bars(5)
+    for i in range(len(own)):
+        plain.append(own[i : i + 1])
+        formed.append(own[i : i + 1])
+        assert same_bars(plain.bars(5), formed.bars(5))
+        start = (int(own["exchange_ns"][i]) // NS + 1) * NS
+        formed.form(Forming(start, 1e9, 2e9, 1.0, 5.0, 7.0, 8.0))
+        shown = formed.bars(5)
+        assert (shown.close[-1], shown.high[-1], shown.low[-1]) == (5.0, 2e9, 1.0)
+        formed.form(Forming(start, 1e9, 2e9, 1.0, 6.0, 8.0, 8.0))
+        assert shown.close[-1] == 6.0
+        assert shown.buy[-1] >= 8.0
+        assert len(shown) in (len(plain.bars(5)), len(plain.bars(5)) + 1)
 
 
 def test_series_is_bounded(heard: list[m.Message]) -> None:

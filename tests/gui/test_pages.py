@@ -82,7 +82,7 @@ def test_no_untranslated_text(running: MainWindow, qtbot: Any, language: str) ->
     for name in PAGES:
         running.show_page(name)
         qtbot.wait(20)
-    own_names = ("strategyChooser", "researchStrategy", "researchSymbols")
+    own_names = ("strategyChooser", "researchStrategy", "researchSymbols", "strategy.name")
     for where, text in visible_texts(running):
         assert not CODE.search(text), (where, text)
         if language == "en" and not any(name in where for name in own_names):

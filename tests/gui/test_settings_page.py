@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWidgets import QApplication, QComboBox
 
 from ui.main_window import MainWindow
 from ui.theme.style import theme
@@ -63,6 +63,26 @@ def test_bounds_units_and_titles_come_from_the_structs(make_window: Callable[...
     assert row.apply.text() == "at next start"
     window.change_setting("general.language", "ko")
     assert row.title.text() == "주문 한도 (자산 대비)"
+
+
+def test_choices_come_from_what_the_program_knows(qtbot: Any, make_window: Callable[..., MainWindow]) -> None:
+    window = make_window("ko")
+    rows = window.settings_page.rows
+    window.reload_strategies()
+    window.show_page("settings")
+    venue, strategy = rows["upbit.venue"].editor, rows["upbit.strategy.name"].editor
+    qtbot.waitUntil(lambda: bool(window.venues) and len(window.names) > 1, timeout=20_000)
+    assert isinstance(venue, QComboBox)
+    assert [venue.itemData(i) for i in range(venue.count())] == ["upbit"]
+    assert venue.currentText() == "업비트"
+    assert not rows["upbit.venue"].reset.isVisible()  # the market's own default, not the struct's empty one
+    # What is set stays on show though no venue of this build serves it.
+    assert rows["krx.venue"].value() == "kis"
+    assert [strategy.itemData(i) for i in range(strategy.count())] == ["", *window.names]
+    assert strategy.currentData() == "데모_돌파"
+    strategy.setCurrentIndex(0)
+    strategy.activated.emit(0)
+    assert window.settings.upbit.strategy.name == ""
 
 
 def test_search_finds_in_both_languages(make_window: Callable[..., MainWindow]) -> None:

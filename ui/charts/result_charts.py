@@ -75,7 +75,13 @@ class ResultChart(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
         THEME.changed.connect(self.restyle)
-        on_language(self, self.update)
+        on_language(self, self._words_changed)
+
+    def _words_changed(self) -> None:
+        for axis in self.axes:
+            axis.picture = None
+            axis.update()
+        self.update()
 
     def show_data(self, has_data: bool) -> None:
         """Show the plots, or the sentence that explains why there are none."""
@@ -156,6 +162,8 @@ class BestChart(ResultChart):
         super().__init__(1, (1,), "ui.empty.best", text, parent)
         self.best = pg.PlotCurveItem(skipFiniteCheck=True)
         self.points = pg.ScatterPlotItem(size=6, pen=None)
+        self.others = pg.ScatterPlotItem(size=4, pen=None)
+        self.plots[0].addItem(self.others)
         self.plots[0].addItem(self.best)
         self.plots[0].addItem(self.points)
         self.told: list[tuple[float, float]] = []
@@ -166,10 +174,27 @@ class BestChart(ResultChart):
         super().restyle()
         self.best.setPen(pg.mkPen(theme().accent, width=2))
         self.points.setBrush(colour("warn"))
+        self.others.setBrush(colour("muted", 150))
+
+    def show_scores(self, scores: np.ndarray) -> None:
+        """Show every trial of a finished search in its order, and the best one so far above them."""
+        known = np.isfinite(scores)
+        if not known.any():
+            return
+        x, y = np.flatnonzero(known) + 1.0, scores[known]
+        best = np.maximum.accumulate(y)
+        self.others.setData(x, y)
+        self.best.setData(np.repeat(x, 2)[1:], np.repeat(best, 2)[:-1])
+        new = np.concatenate([[True], best[1:] > best[:-1]])
+        self.points.setData(x[new], best[new])
+        self.axes[0].tag("last", float(best[-1]), tint=colour("accent"))
+        self.show_data(True)
+        self.plots[0].getViewBox().autoRange(padding=0.05)
 
     def begin(self) -> None:
         """Forget the last search."""
         self.told.clear()
+        self.others.setData([], [])
         self.show_data(False)
 
     def tell(self, evaluations: float, score: float) -> None:

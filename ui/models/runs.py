@@ -73,12 +73,23 @@ class TradeRow:
     pnl_cum: float
     exit_label: str
     currency: str = "KRW"
+    offset_s: int = 0
+    """The market's clock, in which the times are, from UTC."""
 
 
-def _time(value: int, record: Any) -> str:
+def _time(value: int, record: TradeRow) -> str:
+    return fmt.row_day_clock(value, record.offset_s)
+
+
+def _market_time(value: int, record: TradeRow) -> str:
     text = str(value)
-    day, clock = f"{text[4:6]}-{text[6:8]}", text[8:]
-    return f"{day} " + ":".join(clock[i : i + 2] for i in range(0, len(clock), 2))
+    clock = ":".join(text[8:][i : i + 2] for i in range(0, len(text) - 8, 2))
+    zone = "UTC" if not record.offset_s else f"UTC{record.offset_s / 3600:+.3g}"
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]} {clock} {zone}"
+
+
+def _holding(value: int, record: TradeRow) -> str:
+    return fmt.duration(value * (1 if len(str(record.entry_time)) == 14 else 60))
 
 
 def _price(value: float, record: Any) -> str:
@@ -91,6 +102,10 @@ def _money(value: float, record: Any) -> str:
     return fmt.DASH if fmt.missing(value) else f"{value:+,.{0 if record.currency == 'KRW' else 2}f}"
 
 
+def _percent(value: float, record: Any) -> str:
+    return fmt.DASH if fmt.missing(value) else f"{value:,.2f}%"
+
+
 def _state_tone(record: RunRecord) -> str:
     return {"running": "accent", "failed": "danger", "stopped": "warn"}.get(record.state, "ok")
 
@@ -101,10 +116,10 @@ RUN_COLUMNS = (
     Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
     Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=_state_tone, width=7),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
-    Column("wr", "ui.metric.wr", format=lambda v, r: fmt.number(v), width=7),
+    Column("wr", "ui.metric.wr", format=_percent, width=7),
     Column("ap", "ui.metric.ap", format=lambda v, r: fmt.percent(v), sign=lambda r: r.ap, width=8),
     Column("tg", "ui.metric.tg", format=_money, sign=lambda r: r.tg, width=13),
-    Column("mdd", "ui.metric.mdd", format=lambda v, r: fmt.number(v), width=8),
+    Column("mdd", "ui.metric.mdd", format=_percent, width=8),
     Column("tpi", "ui.metric.tpi", format=lambda v, r: fmt.number(v), width=7),
     Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), width=11),
 )
@@ -114,22 +129,22 @@ TRIAL_COLUMNS = (
     Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),
     Column("variables", "ui.col.variables", LEFT, lambda v, r: v, tip=lambda r: r.variables, width=0),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
-    Column("wr", "ui.metric.wr", format=lambda v, r: fmt.number(v), width=7),
+    Column("wr", "ui.metric.wr", format=_percent, width=7),
     Column("tg", "ui.metric.tg", format=lambda v, r: fmt.number(v, 0), sign=lambda r: r.tg, width=12),
-    Column("mdd", "ui.metric.mdd", format=lambda v, r: fmt.number(v), width=8),
+    Column("mdd", "ui.metric.mdd", format=_percent, width=8),
 )
 
 TRADE_ROW_COLUMNS = (
-    Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=5),
-    Column("code", "ui.col.name", LEFT, lambda v, r: v, width=10),
-    Column("entry_time", "ui.col.entry_time", CENTRE, _time, width=14),
-    Column("exit_time", "ui.col.exit_time", CENTRE, _time, width=14),
-    Column("holding_time", "ui.col.holding", format=lambda v, r: fmt.integer(v), width=6),
-    Column("entry_price", "ui.col.buy_price", format=_price, width=11),
-    Column("exit_price", "ui.col.sell_price", format=_price, width=11),
-    Column("return_pct", "ui.col.return", format=lambda v, r: fmt.percent(v), sign=lambda r: r.return_pct, width=8),
-    Column("pnl", "ui.col.pnl_closed", format=_money, sign=lambda r: r.pnl, width=12),
-    Column("pnl_cum", "ui.col.pnl_cum", format=_money, sign=lambda r: r.pnl_cum, width=13),
+    Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=4),
+    Column("code", "ui.col.name", LEFT, lambda v, r: v, width=9.5),
+    Column("entry_time", "ui.col.entry_time_kst", CENTRE, _time, tip=lambda r: _market_time(r.entry_time, r), width=12),
+    Column("exit_time", "ui.col.exit_time_kst", CENTRE, _time, tip=lambda r: _market_time(r.exit_time, r), width=12),
+    Column("holding_time", "ui.col.holding", format=_holding, width=5),
+    Column("entry_price", "ui.col.buy_price", format=_price, width=10.5),
+    Column("exit_price", "ui.col.sell_price", format=_price, width=10.5),
+    Column("return_pct", "ui.col.return", format=lambda v, r: fmt.percent(v), sign=lambda r: r.return_pct, width=7),
+    Column("pnl", "ui.col.pnl_closed", format=_money, sign=lambda r: r.pnl, width=10),
+    Column("pnl_cum", "ui.col.pnl_cum", format=_money, sign=lambda r: r.pnl_cum, width=11),
     Column("exit_label", "ui.col.exit_label", LEFT, lambda v, r: v, tone=lambda r: "muted", tip=lambda r: r.exit_label, width=0),
 )
 

@@ -15,7 +15,7 @@ from typing import Any
 from PyQt5.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, QTimer
 
 from ui.models.records import Records
-from ui.text import WORDS, tr
+from ui.text import WORDS, has, tr, word
 from ui.theme.style import colour
 
 RAW = Qt.UserRole
@@ -133,6 +133,8 @@ class TableModel(QAbstractTableModel):
             return tr(self.columns[section].label)
         if role == Qt.TextAlignmentRole:
             return self.columns[section].align
+        if role == Qt.ToolTipRole:
+            return word(self.columns[section].label, "tip") if has(f"{self.columns[section].label}.tip") else None
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.DisplayRole) -> Any:

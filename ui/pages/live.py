@@ -20,7 +20,7 @@ from ui.widgets.order_ticket import OrderTicket
 from ui.widgets.panel import Panel
 
 RETITLE_MS = 300
-SPLITTERS = ("across", "left", "top", "bottom", "right")
+SPLITTERS = ("across", "left", "top", "side", "right")
 
 
 class LivePage(QWidget):
@@ -102,10 +102,10 @@ class LivePage(QWidget):
         # Buttons that cancel stand where the open orders are, and leave the other tabs their room.
         self.tabs.currentChanged.connect(lambda _: corner.setVisible(self.tabs.currentWidget() is self.open_orders))
         corner.hide()
-        self.top = splitter(Qt.Horizontal, watch, self.chart, sizes=(500, 680), stretch=1)
         account = Panel("ui.panel.account", self.account)
-        self.bottom = splitter(Qt.Horizontal, account, Panel("", self.tabs), sizes=(262, 916), stretch=1)
-        self.left = splitter(Qt.Vertical, self.top, self.bottom, sizes=(540, 246), stretch=0)
+        self.side = splitter(Qt.Vertical, watch, account, sizes=(310, 230), stretch=0)
+        self.top = splitter(Qt.Horizontal, self.side, self.chart, sizes=(500, 680), stretch=1)
+        self.left = splitter(Qt.Vertical, self.top, Panel("", self.tabs), sizes=(552, 234), stretch=0)
         ticket = Panel("ui.panel.ticket", self.ticket)
         self.right = splitter(Qt.Vertical, Panel("ui.panel.book", self.book), ticket, sizes=(490, 300), stretch=0)
         self.across = splitter(Qt.Horizontal, self.left, self.right, sizes=(1180, 350), stretch=0)
@@ -120,11 +120,12 @@ class LivePage(QWidget):
     def _connect(self, actions: Actions) -> None:
         state = self.state
         self.filter.textChanged.connect(self._filter)
-        for table in (self.watch, *(one[0] for one in self.tables)):
+        for table in self._all_tables():
             table.chosen.connect(self._record_chosen)
         self.book.price_clicked.connect(self.ticket.take_price)
         self.ticket.submitted.connect(self.intent_made)
         state.rows_changed.connect(self._rows_changed)
+        state.bars_changed.connect(lambda index: self.chart.rows_changed() if index == self.index else None)
         state.book_changed.connect(lambda index: self.book.update() if index == self.index else None)
         state.prints_changed.connect(lambda index: self.book.update() if index == self.index else None)
         state.marks_changed.connect(lambda index: self.chart.marks_changed() if index == self.index else None)
@@ -132,6 +133,9 @@ class LivePage(QWidget):
         state.account_changed.connect(self.ticket.data_changed)
         for _, _, model in self.tables:
             model.counted.connect(self._retitle_soon)
+
+    def _all_tables(self) -> tuple[DataTable, ...]:
+        return (self.watch, *(table for table, _, _ in self.tables))
 
     # --- linking ------------------------------------------------------------------------------------
 
@@ -208,7 +212,8 @@ class LivePage(QWidget):
         """Write the arrangement."""
         for name in SPLITTERS:
             store.setValue(f"live/{name}", getattr(self, name).saveState())
-        store.setValue("live/watch", self.watch.horizontalHeader().saveState())
+        for table in self._all_tables():
+            store.setValue(f"live/head/{table.objectName()}", table.horizontalHeader().saveState())
         if self.index >= 0:
             store.setValue(f"live/symbol/{self.state.market.code}", self.state.instruments[self.index].code)
         store.setValue("live/interval", self.chart.chart.interval_s)
@@ -220,6 +225,8 @@ class LivePage(QWidget):
             value = store.value(f"live/{name}")
             if isinstance(value, QByteArray):
                 getattr(self, name).restoreState(value)
+        for table in self._all_tables():
+            table.restore_head(store.value(f"live/head/{table.objectName()}"))
         self.wanted = str(store.value(f"live/symbol/{self.state.market.code}", ""))
         seconds = store.value("live/interval")
         if str(seconds).isdigit() and self.chart.chips.button(int(seconds)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication, QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from ui.models.log import LEVELS, LogLine, LogModel
@@ -20,6 +21,7 @@ class LogPage(QWidget):
         self.setObjectName("logPage")
         self.model = model
         self.table = DataTable(model, "logTable", "ui.empty.log")
+        self.table.sortByColumn(0, Qt.AscendingOrder)  # processes speak when they can; the screen says it in the order of time
         self.hidden: set[str] = {"debug"}
         self.chips: dict[str, QPushButton] = {}
         panel = Panel("ui.panel.log", self.table)

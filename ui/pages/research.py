@@ -370,16 +370,17 @@ class ResearchPage(QWidget):
         """Show a run's metrics and read its trades."""
         self.shown = record
         self.run_table.select_key(record.number)
-        self.metrics.show_metrics(record.metrics, record.currency)
+        self.metrics.show_metrics(record.metrics, record.currency, 60 if record.request.interval == "1m" else 1)
         path = record.result.get("trades_path")
         if not path:
             return
+        offset_s = self.form.markets[record.market].day_offset_s()
 
         def done(rows: list[TradeRow]) -> None:
             if self.shown is not record:
                 return
             for row in rows:
-                row.currency = record.currency
+                row.currency, row.offset_s = record.currency, offset_s
             self.trades.replace([(row.number, row) for row in rows])
             self.equity.show_trades(np.array([row.pnl for row in rows]))
             self._relabel()
@@ -416,6 +417,7 @@ class ResearchPage(QWidget):
     def _show_trials(self, trials: list[TrialRecord]) -> None:
         if trials:
             self.trials.replace([(trial.number, trial) for trial in trials])
+            self.best.show_scores(np.array([trial.score for trial in trials]))
             self.trial_table.sortByColumn(1, Qt.DescendingOrder)
         self._relabel()
 

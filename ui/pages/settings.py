@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,20 @@ def group_of(path: str) -> str:
     return path.rpartition(".")[0]
 
 
+Sources = Mapping[str, Callable[[str], Sequence[str]]]
+"""Name of a setting's source (`Field.source`) → the choices of a group of settings."""
+
+
 class SettingsPage(QWidget):
     """Form of all settings; a change is checked, saved at once and announced.
+
+    Parameters
+    ----------
+    settings : Settings
+    file : Path
+        Where they are saved.
+    sources : mapping
+        What the running program knows of choices.
 
     Signals
     -------
@@ -42,11 +55,12 @@ class SettingsPage(QWidget):
 
     changed = pyqtSignal(object, str)
 
-    def __init__(self, settings: Settings, file: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: Settings, file: Path, sources: Sources, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("settingsPage")
         self.settings = settings
         self.file = file
+        self.sources = sources
         self.rows: dict[str, SettingRow] = {}
         self.headings: dict[str, QLabel] = {}
         self.groups = QListWidget()
@@ -67,7 +81,8 @@ class SettingsPage(QWidget):
                 item = QListWidgetItem()
                 item.setData(Qt.UserRole, group)
                 self.groups.addItem(item)
-            row = SettingRow(info, settings_file.get(settings, info.path))
+            offered = sources[info.source](info.path.partition(".")[0]) if info.source else ()
+            row = SettingRow(info, settings_file.get(settings, info.path), offered)
             row.changed.connect(self.change)
             self.rows[info.path] = row
             self.form.addWidget(row)
@@ -118,6 +133,12 @@ class SettingsPage(QWidget):
         self.settings = settings
         row.show_value(settings_file.get(settings, path))
         self.changed.emit(settings, path)
+
+    def offer(self) -> None:
+        """Read again what may be chosen: a strategy was saved or renamed."""
+        for path, row in self.rows.items():
+            if row.info.source:
+                row.offer(self.sources[row.info.source](path.partition(".")[0]))
 
     def ask_reset(self) -> None:
         """Set everything back to its default after one question."""

@@ -158,7 +158,7 @@ QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QDateEdit, QTimeEdit, QPlainText
   background: {t.window}; border: 1px solid {t.line}; border-radius: {t.radius}px; padding: 3px 6px;
   selection-background-color: {t.selected}; selection-color: {t.text}; }}
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, QDateEdit:focus, QPlainTextEdit:focus {{ border-color: {t.accent}; }}
-QLineEdit:disabled, QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled {{ color: {t.faint}; background: {t.panel}; }}
+QLineEdit:disabled, QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QDateEdit:disabled, QPlainTextEdit:disabled {{ color: {t.faint}; background: {t.panel}; }}
 QLineEdit[bad="true"], QSpinBox[bad="true"], QDoubleSpinBox[bad="true"] {{ border-color: {t.danger}; }}
 QComboBox::drop-down {{ border: 0; width: 18px; }}
 QComboBox::down-arrow {{ image: url({_PLACE}/arrow_down.svg); width: 10px; height: 6px; margin-right: 8px; }}
@@ -168,6 +168,7 @@ QDateEdit::up-button, QDateEdit::down-button {{ background: transparent; border:
 QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{ image: url({_PLACE}/arrow_up.svg); width: 8px; height: 5px; }}
 QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{ image: url({_PLACE}/arrow_down.svg); width: 8px; height: 5px; }}
 QDateEdit::drop-down {{ border: 0; width: 16px; }}
+QDateEdit::down-arrow:disabled, QComboBox::down-arrow:disabled {{ image: none; }}
 QDateEdit::down-arrow {{ image: url({_PLACE}/arrow_down.svg); width: 10px; height: 6px; }}
 QCheckBox {{ spacing: 6px; background: transparent; }}
 QCheckBox::indicator {{ width: 15px; height: 15px; border: 1px solid {t.faint}; border-radius: 3px; background: {t.window}; }}

@@ -17,11 +17,16 @@ class Badge(QLabel):
         self.setObjectName(name)
         self.setAlignment(Qt.AlignCenter)
         self._tone, self._solid = "muted", False
+        self._said = ("", "", False, "")
         self.setFixedHeight(24)
         THEME.changed.connect(self._paint)
 
     def show_word(self, code: str, tone: str, solid: bool = False, tip: str = "") -> None:
         """Show the sentence of `code` in the token colour `tone`; `tip` is a code too."""
+        said = code, tone, solid, tip
+        if said == self._said:
+            return
+        self._said = said
         bind(self, "setText", code)
         bind(self, "setToolTip", tip or code)
         self._tone, self._solid = tone, solid

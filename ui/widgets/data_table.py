@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt5.QtCore import QModelIndex, QPoint, QRect, Qt, pyqtSignal
+from PyQt5.QtCore import QByteArray, QModelIndex, QPoint, QRect, Qt, pyqtSignal
 from PyQt5.QtGui import QPainter
 from PyQt5.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
@@ -41,7 +41,13 @@ class DataTable(QTableView):
         self._cells: dict[Any, list[Cell]] = {}
         self._hover = -1
         self.shown = TableModel(source, self)
+        # Qt moves the current row when it is taken away; that is nobody's choice and must not change the symbol.
+        self._is_moving = False
+        for signal in (self.shown.rowsAboutToBeRemoved, self.shown.modelAboutToBeReset):
+            signal.connect(self._begin_move)
         self.setModel(self.shown)
+        for signal in (self.shown.rowsRemoved, self.shown.modelReset):
+            signal.connect(self._end_move)
         self.setSortingEnabled(True)
         self.sortByColumn(-1, Qt.AscendingOrder)
         self.setSelectionBehavior(QAbstractItemView.SelectRows)
@@ -130,7 +136,7 @@ class DataTable(QTableView):
         return index.data(KEY) if index.isValid() else None
 
     def _current(self, index: QModelIndex, before: QModelIndex) -> None:
-        if index.isValid():
+        if index.isValid() and not self._is_moving:
             self.chosen.emit(index.data(RECORD))
 
     def _open(self, index: QModelIndex) -> None:
@@ -159,6 +165,12 @@ class DataTable(QTableView):
             if column.key in keys:
                 self.horizontalHeader().setSectionHidden(place, True)
         self._spare()
+
+    def _begin_move(self) -> None:
+        self._is_moving = True
+
+    def _end_move(self) -> None:
+        self._is_moving = False
 
     # --- painting -------------------------------------------------------------------------------------
 
@@ -213,6 +225,11 @@ class DataTable(QTableView):
             for one in (self._hover, row):
                 self._update_row(one)
             self._hover = row
+
+    def restore_head(self, state: Any) -> None:
+        """Take what a heading's `saveState` gave: order, widths and which columns are shown; anything else is left alone."""
+        if isinstance(state, QByteArray) and self.horizontalHeader().restoreState(state):
+            self._spare()
 
     def paintEvent(self, event: Any) -> None:
         painter = QPainter(self.viewport())

@@ -80,3 +80,4 @@ class LibraryList(QTreeWidget):
 
     def _words(self) -> None:
         self.setHeaderLabels([tr("ui.col.strategy"), tr("ui.col.interval"), tr("ui.col.version")])
+        self.headerItem().setTextAlignment(2, Qt.AlignRight | Qt.AlignVCenter)

@@ -7,7 +7,7 @@ from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
 
 from ui import format as fmt
 from ui.models.runs import METRICS
-from ui.text import language, on_language
+from ui.text import bind, language, on_language
 from ui.widgets.panel import muted, repolish
 
 COUNTS = ("tc", "pc", "mc", "mh")
@@ -29,10 +29,13 @@ class MetricGrid(QWidget):
         self.values: dict[str, QLabel] = {}
         self.metrics: dict[str, float] = {}
         self.currency = "KRW"
+        self.interval_s = 1
         rows = -(-len(METRICS) // columns)
         for place, key in enumerate(METRICS):
             column, row = divmod(place, rows)
-            grid.addWidget(muted(f"ui.metric.{key}"), row, column * 3)
+            name = muted(f"ui.metric.{key}")
+            bind(name, "setToolTip", f"ui.metric.{key}.tip")
+            grid.addWidget(name, row, column * 3)
             value = QLabel(fmt.DASH)
             value.setObjectName(f"metric_{key}")
             value.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
@@ -42,9 +45,9 @@ class MetricGrid(QWidget):
             self.values[key] = value
         on_language(self, self.refresh)
 
-    def show_metrics(self, metrics: dict[str, float], currency: str) -> None:
-        """Show another run's metrics."""
-        self.metrics, self.currency = dict(metrics), currency
+    def show_metrics(self, metrics: dict[str, float], currency: str, interval_s: int) -> None:
+        """Show another run's metrics; `interval_s` is the unit of its holding times."""
+        self.metrics, self.currency, self.interval_s = dict(metrics), currency, interval_s
         self.refresh()
 
     def refresh(self) -> None:
@@ -60,6 +63,8 @@ class MetricGrid(QWidget):
     def _text(self, key: str, value: float | None) -> str:
         if value is None:
             return fmt.DASH
+        if key == "ah":
+            return fmt.duration(value * self.interval_s)
         if key in COUNTS:
             return fmt.integer(value)
         if key in MONEY:

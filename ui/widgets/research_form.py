@@ -24,7 +24,7 @@ from PyQt5.QtWidgets import (
 from domain.instruments import Market
 from domain.settings import Settings
 from ui.models.research_request import FILLS, FORMS, OBJECTIVES, ResearchRequest
-from ui.text import bind, on_language, tr, word
+from ui.text import bind, has, on_language, tr, word
 from ui.theme import fonts
 from ui.widgets.panel import muted
 
@@ -116,6 +116,9 @@ class ResearchForm(QWidget):
 
         def add(code: str, *widgets: QWidget) -> None:
             label = muted(code)
+            if has(f"{code}.tip"):
+                for widget in (label, *widgets):
+                    bind(widget, "setToolTip", f"{code}.tip")
             label.setFixedWidth(LABEL_WIDTH)
             label.setWordWrap(True)
             for widget in widgets:
@@ -159,6 +162,7 @@ class ResearchForm(QWidget):
         head = QHBoxLayout()
         head.addWidget(muted("ui.research.ranges"), 1)
         bind(self.range_form, "setAccessibleName", "ui.research.range_form")
+        self.range_form.setMinimumWidth(132)
         head.addWidget(self.range_form)
         column.addLayout(head)
         column.addWidget(self.ranges, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PyQt5.QtCore import Qt, pyqtSignal
@@ -27,9 +28,10 @@ class SettingRow(QWidget):
 
     changed = pyqtSignal(str, object)
 
-    def __init__(self, info: Field, value: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, info: Field, value: Any, offered: Sequence[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.info = info
+        self.offered: tuple[str, ...] = info.choices or tuple(offered)
         self.setObjectName(f"setting_{info.path}")
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 10, 3)
@@ -39,6 +41,7 @@ class SettingRow(QWidget):
         self.title.setWordWrap(True)
         self.editor = self._make_editor()
         self.editor.setFixedWidth(EDITOR_WIDTH)
+        self.editor.setObjectName(f"editor_{info.path}")
         self.editor.setAccessibleName(info.path)
         self.title.setBuddy(self.editor)
         self.unit = QLabel()
@@ -77,10 +80,8 @@ class SettingRow(QWidget):
             box = QCheckBox()
             box.toggled.connect(lambda on: self.changed.emit(info.path, on))
             return box
-        if info.choices:
+        if self.offered or info.source:
             combo = QComboBox()
-            for choice in info.choices:
-                combo.addItem(choice, choice)
             combo.activated.connect(lambda _: self.changed.emit(info.path, combo.currentData()))
             return combo
         if info.type is int:
@@ -122,6 +123,8 @@ class SettingRow(QWidget):
         if isinstance(self.editor, QCheckBox):
             self.editor.setChecked(bool(value))
         elif isinstance(self.editor, QComboBox):
+            if self.editor.findData(value) < 0:
+                self._fill(value)
             self.editor.setCurrentIndex(self.editor.findData(value))
         elif isinstance(self.editor, QSpinBox | QDoubleSpinBox):
             self.editor.setValue(value)
@@ -130,6 +133,27 @@ class SettingRow(QWidget):
         self.editor.blockSignals(blocked)
         self.reset.setVisible(value != self.info.default)
         self.show_error("")
+
+    def offer(self, values: Sequence[str]) -> None:
+        """Offer other choices; what is chosen stays, also when it is none of them any more."""
+        if tuple(values) == self.offered:
+            return
+        value, self.offered = self.value(), tuple(values)
+        blocked = self.editor.blockSignals(True)
+        self._fill(value)
+        self.editor.setCurrentIndex(self.editor.findData(value))
+        self.editor.blockSignals(blocked)
+
+    def _fill(self, value: Any) -> None:
+        """Put the offered choices, and what is set, into the combo."""
+        self.editor.clear()
+        for choice in dict.fromkeys((*self.offered, value)):
+            self.editor.addItem(self._word(choice), choice)
+
+    def _word(self, choice: str) -> str:
+        if not choice:
+            return tr("ui.settings.none")
+        return word("ui.venue" if self.info.source == "venues" else "ui.choice", choice)
 
     def show_error(self, text: str) -> None:
         """Say what is wrong beside the field; "" takes it away."""
@@ -159,8 +183,8 @@ class SettingRow(QWidget):
             self.bounds.setText("")
         self.apply.setText(tr(f"ui.settings.apply_{info.apply}"))
         if isinstance(self.editor, QComboBox):
-            for place, choice in enumerate(info.choices):
-                self.editor.setItemText(place, word("ui.choice", choice))
+            for place in range(self.editor.count()):
+                self.editor.setItemText(place, self._word(self.editor.itemData(place)))
 
     def _icons(self) -> None:
         self.reset.setIcon(icons.icon("reset", theme().muted, size=14))

@@ -9,6 +9,7 @@ from typing import Any
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
+from domain.instruments import NS
 from ui import format as fmt
 from ui.models.market_state import MarketState
 from ui.text import language, on_language, tr, word
@@ -16,6 +17,7 @@ from ui.widgets.badge import Lamp
 
 ROLES = ("exchange", "receiver", "strategy", "trader")
 BEAT_LATE_S = 2.0
+AHEAD_NS = 2 * NS
 
 
 class StatusStrip(QFrame):
@@ -96,10 +98,13 @@ class StatusStrip(QFrame):
         self._latency()
 
     def _clock_text(self) -> str:
-        moment = dt.datetime.now(fmt.KST)
-        utc = moment.astimezone(dt.UTC)
-        self.clock.setToolTip(f"UTC {utc:%Y-%m-%d %H:%M:%S}")
-        return f"{fmt.day_text(moment.date(), language())} {moment:%H:%M:%S} KST"
+        now_ns = time.time_ns()
+        ahead_ns = self.state.market_ns() - now_ns if self.state is not None else 0
+        moment = dt.datetime.fromtimestamp((now_ns + max(ahead_ns, 0)) / NS, fmt.KST)
+        self.clock.setToolTip(f"UTC {moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}")
+        text = f"{fmt.day_text(moment.date(), language())} {moment:%H:%M:%S} KST"
+        # A made market may run faster than the clock on the wall; then its own is the one that rows and fills go by.
+        return tr("ui.clock.market", clock=text) if ahead_ns > AHEAD_NS else text
 
     def _feed(self, now: float) -> None:
         feed = self.state.feed if self.state is not None else None

@@ -153,7 +153,7 @@ class TopBar(QFrame):
         if account.reason:
             self.state.setToolTip(f"{tr(f'{code}.tip')}\n{word('ui.reason', account.reason)}")
         self.equity.setText(fmt.money(account.equity, account.currency, language()))
-        profit = fmt.day_profit(account.equity, account.day_base)
+        profit = account.day_profit()
         self.pnl.setText(fmt.money(profit, account.currency, language(), sign=True))
         role = "up" if profit > 0 else "down" if profit < 0 else ""
         if self.pnl.property("role") != role:
