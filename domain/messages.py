@@ -318,6 +318,13 @@ class LogRecord(Message, frozen=True):
     text: str
 
 
+class Relayed(Message, frozen=True):
+    """Main → viewer: an encoded control message that a process of `market` sent to main."""
+
+    market: str
+    data: bytes
+
+
 class Addresses(Message, frozen=True):
     """Main → child: where the others listen, and the public keys to expect there."""
 
@@ -395,5 +402,5 @@ OrdersMessage = (
     | Barrier
     | Heartbeat
 )
-ControlMessage = Hello | Ready | Failed | Heartbeat | Command | CommandResult | LogRecord | Addresses | StopNow | ReplayEnd
+ControlMessage = Hello | Ready | Failed | Heartbeat | Command | CommandResult | LogRecord | Relayed | Addresses | StopNow | ReplayEnd
 StepsMessage = StepEnd | StepDone | StepWait | StepNext | ReplayEnd | Heartbeat

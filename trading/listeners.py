@@ -61,10 +61,12 @@ class Listeners:
 
     def tell_again(self, now_s: float, last_seq: int, since: Callable[[int], list[Message]]) -> None:
         """Repeat what a listener has not acknowledged for a second (reliability 4.8)."""
-        for name, peer in self._peers.items():
+        for name, peer in list(self._peers.items()):
             if not 0 <= peer.acked < last_seq or now_s - peer.told_s < RESEND_S:
                 continue
             peer.told_s = now_s
             for message in since(peer.acked)[:RESEND_MAX]:
                 if not self._orders.send(name, message):
+                    if name.startswith("viewer"):
+                        del self._peers[name]  # a window that was closed; another one asks for the whole picture
                     break

@@ -8,25 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import InputError, StomError
-from domain.messages import (
-    Command,
-    ControlMessage,
-    Heartbeat,
-    IntentAck,
-    LogRecord,
-    MarketMessage,
-    Message,
-    OrdersMessage,
-    OutboxAck,
-    ReplayEnd,
-    Snapshot,
-    SnapshotDone,
-    SubmitIntent,
-)
+from domain.messages import Command, CommandResult, ControlMessage, Heartbeat, LogRecord, Message, ReplayEnd
 from domain.orders import Intent
 from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
@@ -35,33 +20,21 @@ from trading import run_file
 from trading.arming import Grant
 from trading.children import Child
 from trading.market_run import MarketRun
+from trading.market_view import MarketView, place_of
 from trading.spare import Spare
+from trading.viewer_desk import ViewerDesk
 from utility.awake import Awake
 from utility.build import build
-from utility.bus import Bus, Dealer, Keys, Router, Subscriber, make_keys
+from utility.bus import Bus, Keys, Router, make_keys
 from utility.lock import FileLock
 from utility.log import FileHandler, LogFiles, install, to_stderr
 from utility.paths import DataDir
-from utility.sequence import ROWS, VIEW, Hole
+from utility.sequence import ROWS, VIEW
 
 log = logging.getLogger(__name__)
 
 STOP_S = 1.5
-INTENT_RETRY_S = 0.5
-SNAPSHOT_RETRY_S = 1.0
 Heard = list[tuple[str, Message]]
-
-
-@dataclass
-class _View:
-    """What main reads of one market."""
-
-    subscriber: Subscriber[MarketMessage] | None = None
-    orders: Dealer[OrdersMessage] | None = None
-    market_told: tuple[str, int] = ("", 0)
-    orders_told: tuple[str, int] = ("", 0)
-    acked: int = 0
-    snapshot_due_s: float = 0.0  # when the trader's picture is asked for again; 0 = it came
 
 
 class Supervisor:
@@ -82,6 +55,9 @@ class Supervisor:
         ``run.locked`` when another main process has the directory.
     """
 
+    is_viewer = False
+    is_over = False
+
     def __init__(self, data_dir: DataDir, settings: Settings, *, view: bool = True, log_level: str = "") -> None:
         self.data_dir = data_dir
         self.settings = settings
@@ -101,9 +77,9 @@ class Supervisor:
         self.control: Router[ControlMessage] = self.bus.router(ControlMessage, _port(left.control) if left else 0)
         self.spare = Spare(data_dir.root, is_on=settings.processes.spare)
         self.markets: dict[str, MarketRun] = {}
-        self._views: dict[str, _View] = {}
+        self._views: dict[str, MarketView] = {}
+        self._viewers = ViewerDesk(self, self.control.send)
         self._heard: Heard = []
-        self._intents: dict[str, tuple[str, Intent, float]] = {}
         self._next_id = 0
         self._beat_due_s = 0.0
         self._measure_due_s = 0.0
@@ -142,7 +118,7 @@ class Supervisor:
             (self.control.address, self.keys.public),
             self.viewer.public,
             self.control.send,
-            lambda message: self._heard.append((options.market, message)),
+            lambda message: self._hear(options.market, message),
             start=self.spare.launch,
             grant=grant,
         )
@@ -160,11 +136,7 @@ class Supervisor:
             self._turn(20)
         run.kill_all()
         run.wait(1.0)
-        view = self._views.pop(code)
-        if view.subscriber is not None:
-            view.subscriber.close()
-        if view.orders is not None:
-            view.orders.close()
+        self._views.pop(code).close()
         del self.markets[code]
         if not self.markets:
             self._awake.close()
@@ -194,7 +166,8 @@ class Supervisor:
 
     def submit(self, code: str, intent: Intent) -> None:
         """Send a manual intent to the market's trader until it is acknowledged."""
-        self._intents[intent.intent_id] = (code, intent, 0.0)
+        self._market(code)
+        self._views[code].submit(intent)
 
     def poll(self, timeout_ms: int) -> Heard:
         """Do what is due, wait for input at most so long, and return what was heard as (market, message)."""
@@ -232,9 +205,7 @@ class Supervisor:
         for code, run in list(self.markets.items()):
             run.wire()
             run.watch(now)
-            self._connect_view(code, run)
-            self._read_view(code, now)
-        self._retry_intents(now)
+            self._read_view(code, run, now)
         self.spare.tend(now, is_quiet=bool(self.markets) and all(run.is_quiet() for run in self.markets.values()))
         self._save_if_changed()
         if now >= self._beat_due_s:
@@ -253,12 +224,12 @@ class Supervisor:
             if isinstance(message, LogRecord):
                 self.files.write(peer, message)
                 if message.level >= logging.WARNING:
-                    self._heard.append((code, message))
+                    self._hear(code, message)
                 if run is not None and slot in run.children:
                     run.children[slot].heard_s = time.monotonic()
                 continue
             if peer.startswith("viewer"):
-                self._on_viewer(peer, message)
+                self._viewers.on_message(peer, message)
                 continue
             if run is None:
                 continue
@@ -267,71 +238,18 @@ class Supervisor:
             if isinstance(message, ReplayEnd):
                 run.ended_n = message.n
             run.on_message(slot, message)
-            if not isinstance(message, Heartbeat):
-                self._heard.append((code, message))
-
-    def _on_viewer(self, peer: str, message: ControlMessage) -> None:
-        if isinstance(message, Command) and message.name == "kill":
-            self.kill(str(message.args.get("level", "freeze")), actor=peer)
-
-    def _connect_view(self, code: str, run: MarketRun) -> None:
-        view = self._views[code]
-        receiver, trader = run.children.get("receiver"), run.children.get("trader")
-        if receiver is not None and receiver.hello is not None and receiver.hello.addresses.get("market"):
-            told = (receiver.hello.addresses["market"], receiver.config.generation)
-            if told != view.market_told:
-                place = (told[0], run.keys["receiver"].public)
-                if view.subscriber is None:
-                    streams = (ROWS, VIEW) if self._view else (ROWS,)
-                    view.subscriber = self.bus.subscriber(MarketMessage, streams, "main", place, None)
-                else:
-                    view.subscriber.connect(place, None)
-                view.market_told = told
-        if trader is not None and trader.hello is not None and trader.hello.addresses.get("orders"):
-            told = (trader.hello.addresses["orders"], trader.config.generation)
-            if told != view.orders_told:
-                place = (told[0], run.keys["trader"].public)
-                if view.orders is None:
-                    view.orders = self.bus.dealer(OrdersMessage, "main", *place)
-                else:
-                    view.orders.connect(*place)
-                view.acked = 0
-                view.orders_told = told
-                view.snapshot_due_s = time.monotonic()
-
-    def _read_view(self, code: str, now: float) -> None:
-        view = self._views[code]
-        if view.subscriber is not None:
-            for item in view.subscriber.receive(now):
-                if not isinstance(item, Hole):
-                    self._heard.append((code, item))
-        if view.orders is None:
-            return
-        if view.snapshot_due_s and now >= view.snapshot_due_s:
-            # A trader that is still opening its account hears nothing yet: it is asked until it has answered.
-            view.snapshot_due_s = now + SNAPSHOT_RETRY_S
-            view.orders.send(Snapshot(what="day" if self._view else "all"))
-        last = 0
-        for message in view.orders.receive():
-            seq = int(getattr(message, "outbox_seq", 0))
-            last = max(last, seq)
-            if isinstance(message, IntentAck):
-                self._intents.pop(message.intent_id, None)
-            elif isinstance(message, SnapshotDone):
-                view.snapshot_due_s = 0.0
-            if not isinstance(message, Heartbeat):
-                self._heard.append((code, message))
-        if last > view.acked:
-            view.acked = last
-            view.orders.send(OutboxAck(seq=last))
-
-    def _retry_intents(self, now: float) -> None:
-        for key, (code, intent, due) in list(self._intents.items()):
-            view = self._views.get(code)
-            if now < due or view is None or view.orders is None:
+            if isinstance(message, Heartbeat) or (isinstance(message, CommandResult) and self._viewers.answers(message)):
                 continue
-            view.orders.send(SubmitIntent(intent=intent))
-            self._intents[key] = (code, intent, now + INTENT_RETRY_S)
+            self._hear(code, message)
+
+    def _hear(self, code: str, message: Message) -> None:
+        self._heard.append((code, message))
+        self._viewers.tell(code, message)
+
+    def _read_view(self, code: str, run: MarketRun, now: float) -> None:
+        view = self._views[code]
+        view.connect(place_of(run, "receiver", "market"), place_of(run, "trader", "orders"))
+        self._heard += [(code, message) for message in view.read(now)]
 
     # --- the run file ---------------------------------------------------------------------------------
 
@@ -355,7 +273,7 @@ class Supervisor:
                 (self.control.address, self.keys.public),
                 self.viewer.public,
                 self.control.send,
-                lambda message, code=entry.options.market: self._heard.append((code, message)),  # type: ignore[misc]
+                lambda message, code=entry.options.market: self._hear(code, message),  # type: ignore[misc]
                 keys=entry.keys,
                 account=entry.account,
                 start=self.spare.launch,
@@ -373,7 +291,8 @@ class Supervisor:
 
     def _admit(self, run: MarketRun) -> None:
         self.markets[run.code] = run
-        self._views[run.code] = _View()
+        streams, what = ((ROWS, VIEW), "day") if self._view else ((ROWS,), "all")
+        self._views[run.code] = MarketView(self.bus, "main", streams, what)
         for slot, keys in run.keys.items():
             self.bus.allow(keys.public, f"{run.code}.{slot}")
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 BATCH_S = 1 / 15
 """Half of what architecture 2.9 allows: a screen of prices reads no better at thirty, and painting is what the loop does most."""
 HEALTH_S = 0.5
+AGAIN_S = 0.5
 STATS_S = 3.0
 POLL_MS = 10
 PACE_S = 1 / 30
@@ -99,13 +100,15 @@ class Bridge(QObject):
 
     Parameters
     ----------
-    make : callable () -> Supervisor
-        Called in the bridge's thread, because the supervisor belongs to one thread.
+    make : callable () -> Supervisor or Viewer
+        Called in the bridge's thread, because what it makes belongs to one thread; again when a joined run is over.
 
     Signals
     -------
     batch(dict) : market code → list of messages.
     health(list) : Health of every child, twice a second.
+    found(dict, bool) : markets that run already, code → SeenMarket, before `up`; whether another process owns the run.
+    lost() : the run that was joined is over; `up` follows when this window has the directory to itself.
     up() : the supervisor stands.
     down(StomError) : it could not be made; nothing will come.
     failed(str, StomError) : a request failed; the word of the request and why.
@@ -116,6 +119,8 @@ class Bridge(QObject):
 
     batch = pyqtSignal(object)
     health = pyqtSignal(object)
+    found = pyqtSignal(object, bool)
+    lost = pyqtSignal()
     up = pyqtSignal()
     down = pyqtSignal(object)
     failed = pyqtSignal(str, object)
@@ -211,15 +216,9 @@ class Bridge(QObject):
     # --- the thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        try:
-            supervisor = self._make()
-        except StomError as error:
-            self.down.emit(error)
+        supervisor = self._begin()
+        if supervisor is None:
             return
-        except OSError as error:
-            self.down.emit(StomError("ui.bridge.os", reason=str(error)))
-            return
-        self.up.emit()
         pending: dict[str, Conflated] = {}
         batch_due = health_due = stats_due = 0.0
         asked: set[int] = set()
@@ -232,6 +231,13 @@ class Bridge(QObject):
                 log.error("event=poll_failed code=%s", error.code)
                 self.failed.emit("poll", error)
                 continue
+            if supervisor.is_over:
+                supervisor.close()
+                self.lost.emit()
+                supervisor = self._begin(patient=True)
+                if supervisor is None:
+                    return
+                loaded.clear()
             for market, message in heard:
                 self.messages += 1
                 if isinstance(message, m.CommandResult) and message.id in asked:
@@ -254,6 +260,30 @@ class Bridge(QObject):
                 self._tell_health(supervisor, now)
                 self._load_profit(supervisor, loaded)
         supervisor.close()
+
+    def _begin(self, patient: bool = False) -> Any:
+        """Return the supervisor, or a viewer of the run that somebody else owns; None when neither can be had.
+
+        `patient` waits for an owner that is still leaving.
+        """
+        while not self._stop.is_set():
+            try:
+                supervisor = self._make()
+            except StomError as error:
+                if patient and error.code in ("run.locked", "viewer.no_answer") and not self._stop.wait(AGAIN_S):
+                    continue
+                self.down.emit(error)
+                return None
+            except OSError as error:
+                self.down.emit(StomError("ui.bridge.os", reason=str(error)))
+                return None
+            if supervisor.markets:
+                from trading.viewer import seen_market
+
+                self.found.emit({code: seen_market(run) for code, run in supervisor.markets.items()}, supervisor.is_viewer)
+            self.up.emit()
+            return supervisor
+        return None
 
     @staticmethod
     def _is_settled(supervisor: Any) -> bool:

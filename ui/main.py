@@ -151,9 +151,16 @@ def make_window(place: DataDir, settings: Settings) -> MainWindow:  # noqa: F821
     from ui.main_window import MainWindow
 
     def make_supervisor() -> object:
+        from domain.errors import RefusedError
         from trading.supervisor import Supervisor
+        from trading.viewer import Viewer
 
-        return Supervisor(place, settings)
+        try:
+            return Supervisor(place, settings)
+        except RefusedError as error:
+            if error.code != "run.locked":
+                raise
+        return Viewer(place)  # `live` on a terminal, or another window, has the run: join it
 
     window = MainWindow(Bridge(make_supervisor), StoreLibrary(place.library), settings, (UPBIT, BINANCE), place)
     window.bridge.profit_ready.connect(garbage.settle)

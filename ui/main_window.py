@@ -78,6 +78,8 @@ class MainWindow(QMainWindow):
         self.names: list[str] = []
         self.venues: dict[str, tuple[str, ...]] = {}  # group of settings → codes; read when the tab is first shown
         self._docs: dict[str, StrategyDoc] = {}
+        self.found: dict[str, Any] = {}  # market → SeenMarket of a run that was there before this window
+        self.is_viewer = False
         self._closing = False
         self.actions = Actions(self)
         self.jobs = Jobs(self)
@@ -170,6 +172,8 @@ class MainWindow(QMainWindow):
         bridge, on = self.bridge, self.actions.on
         bridge.batch.connect(self._batch)
         bridge.health.connect(self._health)
+        bridge.found.connect(self._found)
+        bridge.lost.connect(self._lost)
         bridge.up.connect(self._up)
         bridge.down.connect(self._down)
         bridge.done.connect(self._done)
@@ -355,12 +359,36 @@ class MainWindow(QMainWindow):
             self.bridge.watch(code, self.states[code].instruments[index].code)
 
     def _show_running(self) -> None:
-        self.top.show_running(self.market.code in self.running, True, True)
+        seen = self.found.get(self.market.code)
+        is_paper, is_made = (True, True) if seen is None else (seen.is_paper, seen.is_made)
+        self.top.show_running(self.market.code in self.running, is_paper, is_made, not self.is_viewer)
 
     # --- news from the bridge -----------------------------------------------------------------------------
 
+    def _found(self, markets: dict[str, Any], is_viewer: bool) -> None:
+        self.found, self.is_viewer = dict(markets), is_viewer
+        self.running = {code: seen.strategy for code, seen in markets.items() if code in self.markets}
+        self.actions["start_stop"].setEnabled(not is_viewer)
+        for code in self.running:
+            self.state_of(code).begin()
+        if self.running:
+            self.show_market(self.market.code if self.market.code in self.running else next(iter(self.running)))
+        names = Said(lambda: ", ".join(word("ui.market", code) for code in self.running))
+        self._tell("ui.viewer.joined" if is_viewer else "ui.viewer.adopted", {"markets": names})
+
+    def _lost(self) -> None:
+        self.is_up = self.is_viewer = False
+        self.found, self.wanted = {}, []
+        self.running.clear()
+        self.actions["start_stop"].setEnabled(True)
+        self.strip.gone()
+        self._show_running()
+        self._tell("ui.viewer.lost", {})
+
     def _up(self) -> None:
         self.is_up = True
+        if self.is_viewer:
+            return
         # The supervisor makes its file handler the only one; the screen listens beside it.
         logging.getLogger().addHandler(self.screen_log)
         for code in self.wanted:
@@ -422,6 +450,7 @@ class MainWindow(QMainWindow):
             )
         elif what == "stop":
             self.running.pop(str(result), None)
+            self.found.pop(str(result), None)
             self.strip.gone()
             self._show_running()
             self.notice.tell("ui.notice.stopped", {"market": _said("ui.market", str(result))})
@@ -547,7 +576,8 @@ class MainWindow(QMainWindow):
         self.store.setValue("window/version", LAYOUT_VERSION)
         self.store.setValue("window/geometry", self.saveGeometry())
         self.store.setValue("window/market", self.market.code)
-        self.store.setValue("window/running", list(self.running))
+        if not self.is_viewer:  # what runs is somebody else's choice
+            self.store.setValue("window/running", list(self.running))
         self.live.save_layout(self.store)
         self.store.sync()
 

@@ -273,6 +273,8 @@ def position_state(view: PositionView) -> m.PositionState:
 class ScriptedSupervisor:
     """What the bridge sees of a Supervisor: the same calls, a made feed behind them."""
 
+    is_viewer = is_over = False
+
     def __init__(self, history_s: int = 60, step_s: float = 1.0) -> None:
         self.feeds: dict[str, MadeFeed] = {}
         self.markets: dict[str, Any] = {}

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
+from tests.gui.made_feed import ScriptedSupervisor
 from ui.main import first_start, read_settings
 from ui.main_window import MainWindow
 from ui.stall_watch import StallWatch
@@ -63,3 +65,49 @@ def test_stall_is_seen_with_its_place(make_window: Callable[..., MainWindow], qt
     assert figures["worst_ms"] > 200
     worst = max(figures["stalls"], key=lambda stall: stall["ms"])
     assert any("test_stall_is_seen_with_its_place" in place for place in worst["where"])
+
+
+def running_double(supervisor: ScriptedSupervisor, is_viewer: bool) -> None:
+    strategy = StrategyText(name="되돌림", version="1", buy="", sell="", variables=(), betting=1.0)
+    supervisor.start_market(LiveOptions(market="upbit", strategy=strategy))
+    supervisor.is_viewer = is_viewer
+
+
+def test_what_an_earlier_window_left_is_taken_over(
+    qtbot: Any, make_window: Callable[..., MainWindow], supervisor: ScriptedSupervisor
+) -> None:
+    running_double(supervisor, is_viewer=False)
+    window = make_window("ko")
+    window.begin(["upbit"])
+    qtbot.waitUntil(lambda: window.state.positions.count > 0, timeout=60_000)
+    assert window.running == {"upbit": "되돌림"}
+    assert [asked[0] for asked in supervisor.asked].count("start") == 1  # the double's own
+    assert window.top.start.isEnabled()
+    window.toggle_market()
+    qtbot.waitUntil(lambda: window.running == {}, timeout=5_000)
+
+
+def test_a_joined_run_is_watched_and_its_end_frees_the_window(
+    qtbot: Any, make_window: Callable[..., MainWindow], supervisor: ScriptedSupervisor
+) -> None:
+    running_double(supervisor, is_viewer=True)
+    window = make_window("en")
+    window.begin(["upbit", "binance"])
+    qtbot.waitUntil(lambda: window.state.positions.count > 0, timeout=60_000)
+    assert window.is_viewer
+    assert "Joined" in window.notice.text.text()
+    assert not window.top.start.isEnabled()
+    assert not window.actions["start_stop"].isEnabled()
+    assert [asked[1] for asked in supervisor.asked if asked[0] == "start"] == ["upbit"]  # nothing was started by the window
+
+    def close() -> None:
+        del supervisor.feeds["upbit"], supervisor.markets["upbit"]
+        supervisor.is_viewer = supervisor.is_over = False
+
+    supervisor.close = close  # type: ignore[method-assign]
+    supervisor.is_over = True
+    qtbot.waitUntil(lambda: not window.is_viewer and window.is_up, timeout=10_000)
+    assert window.running == {}
+    assert window.top.start.isEnabled()
+    window.toggle_market()
+    qtbot.waitUntil(lambda: "upbit" in supervisor.feeds, timeout=10_000)

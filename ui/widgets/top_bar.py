@@ -99,9 +99,12 @@ class TopBar(QFrame):
         self.command.setIcon(icons.icon("command", t.muted))
         self.start.setIcon(icons.icon("stop" if self.is_running else "start", t.text if self.is_running else t.accent_text, size=14))
 
-    def show_running(self, is_running: bool, is_paper: bool, is_made: bool) -> None:
-        """Tell whether the market on show runs, on what, and what it is made of."""
+    def show_running(self, is_running: bool, is_paper: bool, is_made: bool, is_ours: bool = True) -> None:
+        """Tell whether the market on show runs, on what, what it is made of, and whether this window may stop it."""
         self.is_running, self.is_paper = is_running, is_paper
+        self.start.setEnabled(is_ours)
+        self.strategy.setEnabled(is_ours or is_paper)
+        bind(self.start, "setToolTip", "ui.top.start.tip" if is_ours else "ui.top.start.viewer")
         kind = "" if is_running else "primary"
         if self.start.property("kind") != kind:
             self.start.setProperty("kind", kind)

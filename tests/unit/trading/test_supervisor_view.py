@@ -1,57 +1,81 @@
-"""What main does until its children have answered."""
+"""What a reader of a market does until the trader has answered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from domain.messages import Snapshot, SnapshotDone
-from domain.settings import Settings
-from trading.supervisor import SNAPSHOT_RETRY_S, Supervisor, _View
-from utility.paths import DataDir
+from domain.messages import IntentAck, Snapshot, SnapshotDone, SubmitIntent
+from domain.orders import Action, Intent
+from trading.market_view import INTENT_RETRY_S, SNAPSHOT_RETRY_S, MarketView
 
 
 class DeafTrader:
     """The `orders` socket of a trader that is still opening its account."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.asked: list[str] = []
+        self.intents = 0
         self.answers: list[Any] = []
 
     def send(self, message: Any) -> bool:
-        self.asked += isinstance(message, Snapshot)
+        if isinstance(message, Snapshot):
+            self.asked.append(message.what)
+        self.intents += isinstance(message, SubmitIntent)
         return True
 
     def receive(self) -> Iterator[Any]:
         answers, self.answers = self.answers, []
         return iter(answers)
 
-    def close(self) -> None:
-        pass
+
+def view_of(trader: DeafTrader, what: str = "all") -> MarketView:
+    view = MarketView(None, "main", (), what)  # type: ignore[arg-type]
+    view.orders = trader  # type: ignore[assignment]
+    return view
 
 
-@pytest.fixture
-def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    made = Supervisor(DataDir(tmp_path), Settings())
-    yield made
-    made.close()
-
-
-def test_the_traders_picture_is_asked_for_until_it_came(supervisor: Supervisor) -> None:
+def test_the_traders_picture_is_asked_for_until_it_came() -> None:
     trader = DeafTrader()
-    supervisor._views["upbit"] = _View(orders=trader, snapshot_due_s=10.0)  # type: ignore[arg-type]
-    supervisor._read_view("upbit", 9.9)
-    assert trader.asked == 0
-    supervisor._read_view("upbit", 10.0)
-    supervisor._read_view("upbit", 10.1)
-    assert trader.asked == 1
-    supervisor._read_view("upbit", 10.0 + SNAPSHOT_RETRY_S)
-    assert trader.asked == 2
+    view = view_of(trader, "day")
+    view.snapshot_due_s = 10.0
+    view.read(9.9)
+    assert trader.asked == []
+    view.read(10.0)
+    view.read(10.1)
+    assert trader.asked == ["day"]
+    view.read(10.0 + SNAPSHOT_RETRY_S)
+    assert trader.asked == ["day", "day"]
     trader.answers = [SnapshotDone(outbox_seq=0)]
-    supervisor._read_view("upbit", 11.2)
-    supervisor._read_view("upbit", 30.0)
-    assert trader.asked == 2
-    assert [type(message) for _, message in supervisor._heard] == [SnapshotDone]
+    heard = view.read(11.2)
+    heard += view.read(30.0)
+    assert len(trader.asked) == 2
+    assert [type(message) for message in heard] == [SnapshotDone]
+
+
+def test_an_intent_is_sent_until_it_is_acknowledged() -> None:
+    trader = DeafTrader()
+    view = view_of(trader)
+    intent = Intent(
+        intent_id="i",
+        account="a",
+        strategy="s",
+        version="1",
+        instrument_id="upbit:KRW-A",
+        action=Action.ENTRY,
+        side=1,
+        qty=1,
+        reference_price=1.0,
+        row_time=1,
+    )
+    view.submit(intent)
+    view.read(1.0)
+    view.read(1.1)
+    assert trader.intents == 1
+    view.read(1.0 + INTENT_RETRY_S)
+    assert trader.intents == 2
+    trader.answers = [IntentAck(intent_id="i", accepted=True)]
+    view.read(2.0)
+    sent = trader.intents
+    view.read(60.0)
+    assert trader.intents == sent
