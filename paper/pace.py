@@ -49,12 +49,12 @@ async def run_made(server: PaperServer, market: MadeMarket, speed: float, prerol
 
 
 def _apply(server: PaperServer, market: MadeMarket, until_ns: int) -> None:
-    """Let what nobody saw happen; of whole books only the newest of each instrument counts."""
+    """Let what nobody saw happen; where every book message is a whole book, only the newest of an instrument counts."""
     books: dict[int, np.ndarray] = {}
     while market.time_ns < until_ns:
         before = market.time_ns
         for message in split_messages(_wire_times(market.advance(until_ns))):
-            if message["kind"][0] == SNAPSHOT:
+            if message["kind"][0] == SNAPSHOT and not market.is_delta:
                 books[int(message["instrument"][0])] = message
             else:
                 server.core.apply(message)
