@@ -12,7 +12,7 @@ from ui import format as fmt
 from ui.charts.chart import Chart
 from ui.models.runs import TradeRow
 from ui.research_data import TradeSpan
-from ui.text import bind, tr
+from ui.text import Said, bind
 
 
 class TradeChart(QWidget):
@@ -67,15 +67,15 @@ class TradeChart(QWidget):
         long = 1 if trade.side == "LONG" else -1
         self.chart.set_marks([(span.entry_ns, trade.entry_price, long), (span.exit_ns, trade.exit_price, -long)])
         self.chart.focus_on(span.entry_ns, span.exit_ns)
-        self.heading.setText(
-            tr(
-                "ui.research.trade_heading",
-                number=trade.number,
-                code=trade.code,
-                ret=fmt.percent(trade.return_pct),
-                pnl=fmt.money(trade.pnl, market.currency, _language(), sign=True),
-                label=trade.exit_label,
-            )
+        bind(
+            self.heading,
+            "setText",
+            "ui.research.trade_heading",
+            number=trade.number,
+            code=trade.code,
+            ret=fmt.percent(trade.return_pct),
+            pnl=Said(lambda: fmt.money(trade.pnl, market.currency, _language(), sign=True)),
+            label=trade.exit_label,
         )
 
 

@@ -1,0 +1,50 @@
+"""A trade of a back-test on its chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coin.markets import UPBIT
+from domain.instruments import NS
+from domain.records import row_schema
+from ui.models.runs import TradeRow
+from ui.models.series import RowSeries
+from ui.research_data import TradeSpan
+from ui.text import set_language
+from ui.widgets.trade_chart import TradeChart
+
+START = 1_772_409_600 * NS
+
+
+def trade() -> TradeRow:
+    return TradeRow(4, "KRW-ETH", "LONG", 0, 0, 120, 1.0, 100.0, 99.0, 100.0, 99.0, -1.0, -8191.0, -8191.0, "rule")
+
+
+def rows() -> RowSeries:
+    schema = row_schema("coin", 1)
+    found = np.zeros(60, schema.dtype())
+    found["exchange_ns"] = START + np.arange(60) * NS
+    found["values"][:, schema.index("last_price")] = 100.0 + np.arange(60) % 3
+    series = RowSeries(schema)
+    series.append(found)
+    return series
+
+
+def test_the_heading_follows_the_language(qtbot: Any) -> None:
+    set_language("ko")
+    chart = TradeChart()
+    qtbot.addWidget(chart)
+    shown = trade()
+    chart.begin(shown)
+    chart.show_trade(UPBIT, TradeSpan(rows(), START + 10 * NS, START + 40 * NS), shown)
+    assert "4번" in chart.heading.text()
+    assert "8,191원" in chart.heading.text()
+    set_language("en")
+    try:
+        assert "번" not in chart.heading.text()
+        assert "원" not in chart.heading.text()
+        assert "8,191" in chart.heading.text()
+    finally:
+        set_language("ko")
