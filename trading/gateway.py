@@ -67,6 +67,8 @@ class Gateway:
         day = market_day(desk.market, desk.ledger.opened_ns - RECENT_NS)
         self._recent_from = day * (1_000_000 if desk.options.interval_s == 1 else 10_000)
         self._recent = desk.ledger.intent_ids(self._recent_from)
+        exits = [order for order in desk.orders.orders.values() if order.action is Action.EXIT]
+        self._exited = {order.instrument_id: order.row_time for order in sorted(exits, key=lambda order: order.row_time)}
 
     def answer(self, intent: Intent) -> IntentAck:
         """Judge an intent once; the same intent again gets the same answer and nothing else (P1).
@@ -107,6 +109,8 @@ class Gateway:
             return _ack(intent, decision)
         desk.ledger.intent(intent, decision, desk.now.utc_ns)
         if order is not None:
+            if order.action is Action.EXIT:
+                self._exited[order.instrument_id] = order.row_time
             self._clear_the_way(order)
             desk.submit(order, intent.strategy)
         desk.want_state()
@@ -175,7 +179,12 @@ class Gateway:
         return PROTECTIVE if intent.action in _PROTECTIVE or intent.force else EXIT
 
     def _would_repeat(self, intent: Intent, instrument: Instrument) -> bool:
-        """Tell whether an order of the same strategy, symbol and side is still under way."""
+        """Tell whether an order of the same strategy, symbol and side is still under way, or the row was acted on already.
+
+        A host that died between an exit's fill and the end of its row finds itself flat when it is given that row again.
+        """
+        if intent.action is Action.ENTRY and self._exited.get(instrument.instrument_id) == intent.row_time:
+            return True
         return any(
             order.side == intent.side and order.action == intent.action and order.status is not OrderStatus.PENDING_CANCEL
             for order in self.desk.orders.live_orders(instrument.instrument_id)

@@ -430,3 +430,17 @@ def test_messages_reach_their_handlers(rig: Rig) -> None:
     assert order.status is OrderStatus.CANCELED
     rig.agrees()
     assert rig.trader.desk.account_id == ACCOUNT
+
+
+def test_a_row_that_was_exited_on_is_not_entered_on_when_its_host_comes_back(rig: Rig) -> None:
+    rig.enter()
+    left = rig.intent(action=Action.EXIT)
+    assert rig.send(left).accepted
+    rig.settle()
+    assert rig.position() == 0
+    again = rig.intent(row_time=left.row_time)
+    assert [rig.send(again).rule, rig.send(again).rule] == ["duplicate", "duplicate"]
+    rig.crash()
+    rig.ready()
+    assert rig.send(rig.intent(row_time=left.row_time)).rule == "duplicate"  # also when the trader came back
+    assert rig.send(rig.intent(row_time=left.row_time + 1)).accepted
