@@ -26,16 +26,20 @@ class Words(QObject):
         super().__init__()
         self.language = "ko"
         self._bound: dict[tuple[int, str], tuple[weakref.ref[Any], str, str, dict[str, Any]]] = {}
+        self._gone: list[tuple[int, str]] = []
 
     def bind(self, target: Any, method: str, code: str, fields: dict[str, Any]) -> None:
+        self._forget_gone()
         key = (id(target), method)
-        self._bound[key] = (weakref.ref(target, lambda _ref, key=key: self._bound.pop(key, None)), method, code, fields)
+        # The collector runs in the middle of anything, an iteration over the bound ones included: it only leaves a note.
+        self._bound[key] = (weakref.ref(target, lambda _ref, key=key: self._gone.append(key)), method, code, fields)
         getattr(target, method)(sentence(code, self.language, **fields))
 
     def set_language(self, language: str) -> None:
         if language not in LANGUAGES or language == self.language:
             return
         self.language = language
+        self._forget_gone()
         for key, (ref, method, code, fields) in list(self._bound.items()):
             target = ref()
             if target is None or (isinstance(target, sip.simplewrapper) and sip.isdeleted(target)):
@@ -43,6 +47,13 @@ class Words(QObject):
                 continue
             getattr(target, method)(sentence(code, language, **fields))
         self.changed.emit()
+
+    def _forget_gone(self) -> None:
+        while self._gone:
+            key = self._gone.pop()
+            known = self._bound.get(key)
+            if known is not None and known[0]() is None:  # its number may be another's by now
+                del self._bound[key]
 
 
 class Said:
