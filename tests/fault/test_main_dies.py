@@ -74,7 +74,7 @@ def test_no_entries_without_main_and_the_next_main_adopts(tmp_path: Path) -> Non
             heir = Rig.__new__(Rig)
             heir.supervisor, heir.run, heir.results, heir.market = supervisor, run, {}, "upbit"
             heir.data, heir.alarms, heir.last_order_s = data, {}, 0.0  # type: ignore[assignment]
-            heir_is_ready = heir.wait_ready(15.0)
+            heir_is_ready = heir.wait_ready(60.0)
             standing = {child.name: (child.is_ready, child.restarts, child.failure) for child in run.children.values()}
             assert heir_is_ready, (run.is_started, standing)
             assert time.monotonic() - began <= 5.0 * (1.0 + os.getloadavg()[0])
