@@ -100,9 +100,6 @@ class Processes(Group, frozen=True):
     restarts_per_10min: Annotated[int, field("10분 재시작 한도", "Restarts in ten minutes", ge=0, le=100_000)] = 3
     spare: Annotated[bool, field("빠른 재시작 준비", "Keep a spare process loaded")] = True
     unadopted_s: Annotated[float, field("모의 프로세스 대기", "Paper processes wait for a window", unit="s", gt=0.5, le=3600)] = 60.0
-    keep_awake: Annotated[
-        bool, field("매매 중 코어를 깨워 둠 (지연 감소, 전력 증가)", "Keep cores awake while trading (less delay, more power)")
-    ] = False
     compile_timeout_s: Annotated[int, field("컴파일 제한", "Compile limit", unit="s", ge=5, le=300)] = 30
 
 

@@ -23,7 +23,6 @@ from trading.market_run import MarketRun
 from trading.market_view import MarketView, place_of
 from trading.spare import Spare
 from trading.viewer_desk import ViewerDesk
-from utility.awake import Awake
 from utility.build import build
 from utility.bus import Bus, Keys, Router, make_keys
 from utility.lock import FileLock
@@ -63,7 +62,6 @@ class Supervisor:
         self.settings = settings
         self._view = view
         self._lock = FileLock(data_dir.lock, "run.locked").acquire()
-        self._awake = Awake()
         self.files = LogFiles(data_dir.logs)
         install(FileHandler(self.files), log_level or settings.general.log_level)
         left = self._left_behind()
@@ -108,8 +106,6 @@ class Supervisor:
         strategy = options.strategy
         if strategy is not None and strategy.start_s >= strategy.end_s:
             raise InputError("market.times", market=options.market, start=_clock(strategy.start_s), end=_clock(strategy.end_s))
-        if self.settings.processes.keep_awake:
-            self._awake.start()
         run = MarketRun(
             options,
             self.settings,
@@ -138,8 +134,6 @@ class Supervisor:
         run.wait(1.0)
         self._views.pop(code).close()
         del self.markets[code]
-        if not self.markets:
-            self._awake.close()
         self._save()
 
     def kill(self, level: str, actor: str = "person", reason: str = "") -> None:

@@ -52,7 +52,6 @@ def prepare(market: str, rate: float, data_dir: Path) -> None:
     symbols = _symbols(rate)
     settings = {
         "risk.rejects_per_min": "10000",
-        "processes.keep_awake": "true",
         "paper.symbols": str(symbols),
         "paper.speed": f"{rate / FRAMES_PER_S / symbols:.3f}",
         f"{market}.strategy.max_positions": "1000",
