@@ -60,8 +60,11 @@ def test_bad_text_names_line_and_column(tmp_path: Path, texts: list[str], capsys
     assert "2" in json.dumps(error)
 
 
-@pytest.mark.parametrize("where", ["/nope", "made", "run7", "recorded"])
-def test_a_replay_of_nothing_is_refused_before_anything_starts(where: str, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["missing/folder", "made", "run7", "recorded"])
+def test_a_replay_of_nothing_is_refused_before_anything_starts(
+    name: str, tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = str(tmp_path / name) if "/" in name else name
     assert run_command(["live", "--market", "upbit", "--replay", where, "--speed", "max", *texts, "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["code"], error["path"]) == ("exchange.no_path", where)
