@@ -158,6 +158,7 @@ class Doubts:
 
     def _end_unsent(self, order: Order, reason: str) -> None:
         desk = self.desk
+        desk.counters.refusals[reason or "not_sent"] += 1  # nobody's limit is silent: a replay compares what was refused
         desk.took(desk.orders.event(order.client_order_id, OrderEvent.NOT_SENT, desk.now.utc_ns, reason or "not_sent"))
         self.forget(order.client_order_id)
 

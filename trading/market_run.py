@@ -257,11 +257,16 @@ class MarketRun:
             for other in list(self.children.values()):
                 if other.role == "strategy" and other is not child and self._is_older(other, child):
                     self.retire(other)  # the compiled step was ready before the interpreter
+                elif other.role == "strategy" and other.is_ready and self._is_older(child, other):
+                    self._ask_to_yield(child)  # it died before it could hand over
             return
         if self._is_older(child, old):
             self.retire(child)
             return
-        # The old host stops between two rows and says where; the new one goes on behind that row.
+        self._ask_to_yield(old)
+
+    def _ask_to_yield(self, old: Child) -> None:
+        """Let a host stop between two rows and say where; the other one goes on behind that row."""
         self._next_id += 1
         self._swap_id = self._next_id
         self.send(old.name, Command(name="yield", id=self._swap_id))
@@ -278,7 +283,10 @@ class MarketRun:
         self._swap_id = -1
         old = self.children.get(self.active_slot)
         new = next((c for c in self.children.values() if c.role == "strategy" and c.slot != self.active_slot), None)
-        if old is None or new is None:
+        if old is None:
+            return
+        if new is None:
+            old.kill()  # its heir died meanwhile and it has let rows pass: it begins anew
             return
         self.active_slot = new.slot
         self._start_trading(new, result.fields if result.ok else {})

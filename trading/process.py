@@ -93,8 +93,8 @@ class ChildProcess:
         """Return how long the loop may wait for input."""
         return TICK_MS
 
-    def on_command(self, command: Command) -> dict[str, Any]:
-        """Obey a command and return the answer's fields; a StomError becomes a refusal."""
+    def on_command(self, command: Command) -> dict[str, Any] | None:
+        """Obey a command and return the answer's fields, None when it is answered later; a StomError becomes a refusal."""
         raise StomError("process.unknown_command", name=command.name)
 
     def on_orphan(self) -> None:
@@ -217,7 +217,8 @@ class ChildProcess:
             texts = {key: str(value) for key, value in error.fields.items()}
             self.control.send(CommandResult(id=command.id, ok=False, code=error.code, fields=texts))
             return
-        self.control.send(CommandResult(id=command.id, ok=True, fields=fields))
+        if fields is not None:
+            self.control.send(CommandResult(id=command.id, ok=True, fields=fields))
 
     def _say_hello(self, addresses: dict[str, str]) -> None:
         self._addresses = addresses

@@ -8,6 +8,9 @@ from pathlib import Path
 from domain.process_config import ExchangeOptions, LiveOptions
 from domain.settings import Settings
 
+REPLAY_RATE_FACTOR = 1000.0
+"""A replay's clock runs ahead of the machine's, by which venue and adapter count: their limits are out of its way."""
+
 
 def paper_keys(seed: str) -> tuple[str, str]:
     """Return key and secret of the paper account: they follow from the run's own keys, so that no file holds them."""
@@ -17,6 +20,7 @@ def paper_keys(seed: str) -> tuple[str, str]:
 
 def exchange_options(options: LiveOptions, settings: Settings, truth: Path) -> ExchangeOptions:
     """Return how the paper exchange of a run plays; `truth` is where its own record goes."""
+    haste = 1.0 if options.replay is None else REPLAY_RATE_FACTOR
     return ExchangeOptions(
         cash=options.cash,
         codes=options.codes,
@@ -26,5 +30,5 @@ def exchange_options(options: LiveOptions, settings: Settings, truth: Path) -> E
         replay=options.replay,
         faults=options.faults,
         truth_path=str(truth),
-        rate_factor=options.rate_factor,
+        rate_factor=max(options.rate_factor, haste),
     )

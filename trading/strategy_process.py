@@ -19,6 +19,7 @@ from domain.messages import (
     Addresses,
     Barrier,
     Command,
+    CommandResult,
     FillUpdate,
     InstrumentTable,
     IntentAck,
@@ -95,10 +96,13 @@ class StrategyProcess(ChildProcess):
         self._live_orders: set[str] = set()
         self._outbox_seq = 0
         self._ack_due = False
+        self._yield_id: int | None = None  # the command to stop between two rows
         self._is_yielded = False
         self.is_sealed = False
         self._held: list[Any] = []
         self._resume_seq = -1
+        self._resume_outbox = 0
+        self._is_starting = False
         self._handled_seq = 0
         self._spans = Spans()
         self._came_ns = 0
@@ -172,10 +176,10 @@ class StrategyProcess(ChildProcess):
         assert self.rows_in is not None
         self._came_ns = time.monotonic_ns()
         for item in self.rows_in.receive(time.monotonic()):
-            if self._is_yielded:
-                continue
+            if self._yield_id is not None:
+                continue  # the heir's
             self._count(item)
-            if self._held or not self.is_ready or self._resume_seq == -1:
+            if not self.is_ready or self._resume_seq == -1 or self._is_starting:
                 self._held.append((self._handled_seq, item))
                 continue
             self._take(item)
@@ -203,6 +207,8 @@ class StrategyProcess(ChildProcess):
     def _read_orders(self) -> None:
         assert self.orders is not None
         for message in self.orders.receive():
+            if self._is_yielded:
+                continue  # acknowledging would say that the one who trades has handled it
             if not self._is_next(message):
                 continue
             if isinstance(message, IntentAck):
@@ -221,6 +227,8 @@ class StrategyProcess(ChildProcess):
         if self._ack_due:
             self._ack_due = False
             self.orders.send(OutboxAck(seq=self._outbox_seq))
+        self._yield()
+        self._take_over()
 
     def _on_ack(self, ack: IntentAck) -> None:
         self._unacked.pop(ack.intent_id, None)
@@ -276,6 +284,8 @@ class StrategyProcess(ChildProcess):
         if not self.is_ready and self._is_caught_up and self._has_snapshot:
             self._warm_and_seal(now_s)
         self._send_again(now_s)
+        self._yield()
+        self._take_over()
 
     def _send_again(self, now_s: float) -> None:
         if self.orders is None:
@@ -309,16 +319,15 @@ class StrategyProcess(ChildProcess):
 
     # --- commands ---------------------------------------------------------------------------------------------
 
-    def on_command(self, command: Command) -> dict[str, Any]:
+    def on_command(self, command: Command) -> dict[str, Any] | None:
         if command.name == "start":
-            self._start(int(command.args.get("seq", self._cut_seq)), int(command.args.get("epoch", self._epoch)))
+            args = command.args
+            self._start(int(args.get("seq", self._cut_seq)), int(args.get("epoch", self._epoch)), int(args.get("outbox", 0)))
             return {}
         if command.name == "yield":
-            # Between two rows: nothing is under way in this loop. What waits for the trader goes to the heir by its snapshot.
-            self._is_yielded = True
-            self.host.is_live = False
-            self.host.disabled = self.host.disabled or "yielded"
-            return {"seq": self._handled_seq, "epoch": self._epoch, "unacked": len(self._unacked)}
+            self._yield_id = command.id
+            self._yield()
+            return None
         if command.name == "halt":
             self.host.disabled = str(command.args.get("reason", "halted"))
             return {}
@@ -333,15 +342,37 @@ class StrategyProcess(ChildProcess):
             return stats
         return super().on_command(command)
 
-    def _start(self, seq: int, epoch: int) -> None:
-        """Signals count for rows behind `seq`; those up to it only build the table."""
-        self._resume_seq = seq if epoch == self._epoch else self._cut_seq
+    def _yield(self) -> None:
+        """Stop between two rows, as soon as the trader has taken every intent; in lock-step, as soon as each has ended.
+
+        An intent still on its way would reach the trader beside the heir's, in no order, and a step of a
+        replay could end between them.
+        """
+        if self._yield_id is None or self._is_yielded or self._unacked or (self.host.is_lockstep and self.host.waiting):
+            return
+        self._is_yielded = True
+        self.host.is_live = False
+        self.host.disabled = self.host.disabled or "yielded"
+        place = {"seq": self._handled_seq, "epoch": self._epoch, "outbox": self._outbox_seq}
+        self.control.send(CommandResult(id=self._yield_id, ok=True, fields=place))
+
+    def _start(self, seq: int, epoch: int, outbox: int) -> None:
+        """Signals count for rows behind `seq`, from when all is known that the trader said up to `outbox`."""
+        self._resume_seq = max(seq if epoch == self._epoch else self._cut_seq, 0)
+        self._resume_outbox = outbox
+        self._is_starting = True
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Go through the rows that were held; those up to where the one before stopped only build the table."""
+        if not self._is_starting or self._outbox_seq < self._resume_outbox:
+            return
+        self._is_starting = False
         held, self._held = self._held, []
         for number, item in held:
             self.host.is_live = number > self._resume_seq
             self._take(item)
         self.host.is_live = True
-        self._resume_seq = max(self._resume_seq, 0)
         self.host.go_on()
 
     def counters(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ The short form: one run a case at speed max. `python -m tools.rigs.parity` runs 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_recorded_market_gives_identical_trades(name: str, tmp_path: Path) -> No
     if not is_there(name):
         pytest.skip("the recorded data are not beside the work tree")
     found = compare(name, "max", "churn", tmp_path)
-    assert found["equal"], found
+    assert found["equal"], json.dumps(found, indent=1)
     assert found["trades"][0] == found["trades"][1] >= CASES[name].trades_min
     assert found["rows"][0] == found["rows"][1]
     assert found["unexplained"] == 0
@@ -30,6 +31,7 @@ def test_recorded_market_gives_identical_trades(name: str, tmp_path: Path) -> No
 @pytest.mark.timeout(600)
 def test_made_market_gives_identical_trades(tmp_path: Path) -> None:
     found = compare("made-upbit", "max", "churn", tmp_path, minutes=2.0, symbols=4)
-    assert found["equal"], found
+    assert found["equal"], json.dumps(found, indent=1)
     assert found["trades"][0] == found["trades"][1] > 5
     assert found["unexplained"] == 0
+    assert found["refusals"] == {}

@@ -239,6 +239,36 @@ def test_compiled_host_takes_over_between_two_rows(stage: Stage) -> None:
     assert [to for to, message in stage.sent if isinstance(message, StopNow)] == ["upbit.strategy.a"]
 
 
+def handing_over(stage: Stage) -> int:
+    """Bring a compiled heir to READY beside its interpreter; return the id of the question to yield."""
+    stage.up()
+    stage.die("compile", 10.0, status=0)
+    stage.hello("strategy.b")
+    stage.ready("strategy.b")
+    return [message.id for _, message in stage.sent if isinstance(message, Command) and message.name == "yield"][-1]
+
+
+def test_interpreter_that_died_before_it_handed_over_is_asked_again(stage: Stage) -> None:
+    first = handing_over(stage)
+    stage.die("strategy.a", 11.0)
+    stage.run.watch(20.0)
+    stage.hello("strategy.a")
+    stage.ready("strategy.a")
+    assert stage.commands("yield") == ["upbit.strategy.a"] * 2
+    number = [message.id for _, message in stage.sent if isinstance(message, Command) and message.name == "yield"][-1]
+    assert number != first
+    stage.run.on_message("strategy.a", CommandResult(id=number, ok=True, fields={"seq": 9, "epoch": 1, "outbox": 3}))
+    assert stage.run.active_slot == "strategy.b"
+
+
+def test_interpreter_whose_heir_died_begins_anew(stage: Stage) -> None:
+    number = handing_over(stage)
+    stage.die("strategy.b", 11.0)
+    stage.run.on_message("strategy.a", CommandResult(id=number, ok=True, fields={"seq": 9, "epoch": 1, "outbox": 3}))
+    assert stage.run.active_slot == "strategy.a"
+    assert stage.processes["strategy.a"].status is not None
+
+
 def test_interpreter_that_is_late_is_retired(stage: Stage) -> None:
     for slot in ("exchange", "receiver", "trader"):
         stage.hello(slot)
