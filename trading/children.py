@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from domain.messages import Hello
 from domain.process_config import ProcessConfig
 from trading.launch import Process
@@ -147,3 +149,11 @@ class Restarts:
 def now_s() -> float:
     """Return monotonic seconds."""
     return time.monotonic()
+
+
+def is_interpreter_of(one: Child, other: Child) -> bool:
+    """Tell whether `one` runs the same text as `other`, uncompiled."""
+    ours, theirs = one.config.strategy, other.config.strategy
+    if ours is None or theirs is None or ours.use_compiled or not theirs.use_compiled:
+        return False
+    return msgspec.structs.replace(ours, use_compiled=True) == theirs

@@ -20,7 +20,7 @@ from domain.messages import Addresses, Command, CommandResult, Failed, Hello, Me
 from domain.process_config import LiveOptions, ProcessConfig, StrategyText
 from domain.settings import Settings
 from trading.arming import Grant
-from trading.children import Child, Restarts
+from trading.children import Child, Restarts, is_interpreter_of
 from trading.kill_switch import ENTRIES, Latch, latch_path, read_latch, severity, write_latch
 from trading.launch import Process, launch
 from trading.process import SCHEMA
@@ -255,12 +255,12 @@ class MarketRun:
             self.active_slot = child.slot
             self._start_trading(child, {})
             for other in list(self.children.values()):
-                if other.role == "strategy" and other is not child and self._is_older(other, child):
+                if other.role == "strategy" and other is not child and is_interpreter_of(other, child):
                     self.retire(other)  # the compiled step was ready before the interpreter
-                elif other.role == "strategy" and other.is_ready and self._is_older(child, other):
+                elif other.role == "strategy" and other.is_ready and is_interpreter_of(child, other):
                     self._ask_to_yield(child)  # it died before it could hand over
             return
-        if self._is_older(child, old):
+        if is_interpreter_of(child, old):
             self.retire(child)
             return
         self._ask_to_yield(old)
@@ -270,14 +270,6 @@ class MarketRun:
         self._next_id += 1
         self._swap_id = self._next_id
         self.send(old.name, Command(name="yield", id=self._swap_id))
-
-    @staticmethod
-    def _is_older(one: Child, other: Child) -> bool:
-        """Tell whether `one` runs the same text as `other`, uncompiled."""
-        ours, theirs = one.config.strategy, other.config.strategy
-        if ours is None or theirs is None or ours.use_compiled or not theirs.use_compiled:
-            return False
-        return msgspec.structs.replace(ours, use_compiled=True) == theirs
 
     def _on_yielded(self, result: CommandResult) -> None:
         self._swap_id = -1

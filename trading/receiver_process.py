@@ -204,7 +204,7 @@ class ReceiverProcess(ChildProcess):
         if self.recorder is not None:
             self.recorder.tick(now_s, self._lock)
 
-    def on_command(self, command: Command) -> dict[str, Any]:
+    def on_command(self, command: Command) -> dict[str, Any] | None:
         core = self.core
         if core is None:
             raise InputError("process.not_ready", name=self.config.name)
