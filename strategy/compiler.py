@@ -228,7 +228,7 @@ def _fillers(program: Program) -> list[str]:
         "",
         "@njit(nogil=True)",
         "def make_sums(rows):",
-        f"    return np.zeros(({2 * max(program.n_sums, 1)}, rows + 1), dtype=np.int64)",
+        f"    return np.zeros(({3 * max(program.n_sums, 1)}, rows + 1), dtype=np.int64)",
         "",
         "",
         "@njit(nogil=True)",

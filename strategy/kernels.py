@@ -23,6 +23,8 @@ EXACT = 2**53
 """Integers up to here are exact as float64."""
 WIDE = 2**29
 """Sums of high words from here on mean that the sum may not fit an int64."""
+REACH = 2.0**61
+"""A day's absolute sum up to here fits an int64 with room for what adding floats lost."""
 WORD = 2.0**32
 DEGREES = 180.0 / math.pi
 
@@ -96,8 +98,11 @@ def span(sums, f, row, n):  # type: ignore[no-untyped-def]
     `total` is their sum as long as it fits an int64; `high`·2^32 + `low` is it always. Prices count in
     units of 1e-8, so 600 rows of a bitcoin in won are past 2^63.
     """
-    h = u(f + sums.shape[0] // 2)
     total = sums[u(f), u(row + 1)] - sums[u(f), u(row + 1 - n)]
+    parts = sums.shape[0] // 3
+    if sums[u(f + 2 * parts), 0] == 0:
+        return total, 0, total, False
+    h = u(f + parts)
     high = sums[h, u(row + 1)] - sums[h, u(row + 1 - n)]
     return total, high, total - (high << 32), high >= WIDE or high <= -WIDE
 
@@ -381,14 +386,37 @@ def clock_seconds(value: float, digits: int) -> float:
 def fill_sum(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
     """Continue running sum `f` over rows i0 … i1−1: ``sums[f, i + 1]`` = Σ of rows up to i, in units of 1/scale.
 
-    A window is the difference of two entries. The sum itself may wrap around; the second half of `sums`
-    runs along with the high words alone (Σ of value div 2^32), from which `span` knows when a window's
-    own sum does not fit and what it is.
+    A window is the difference of two entries. As long as the day's absolute sum stays below `REACH`, no
+    window can miss an int64 and that is all. Beyond, the sum itself may wrap around; the second part of
+    `sums` then runs along with the high words (Σ of value div 2^32), from which `span` knows when a
+    window's own sum does not fit and what it is. The third part holds what is known of the day: whether
+    high words are kept, and the absolute sum so far.
     """
-    h = f + sums.shape[0] // 2
+    flag = f + sums.shape[0] // 3 * 2
+    if i0 == 0:
+        sums[f, 0] = sums[flag, 0] = sums[flag, 1] = 0
+    if sums[flag, 0] == 0:
+        total, reach = sums[f, i0], float(sums[flag, 1])
+        for i in range(u(i0), u(i1)):
+            units = np.rint(column[i] * scale)
+            reach += abs(units)
+            total += np.int64(units)
+            sums[f, i + u(1)] = total
+        if reach <= REACH:
+            sums[flag, 1] = np.int64(reach)
+            return
+        sums[flag, 0] = 1
+        fill_wide(column, sums, f, scale, 0, i1)
+        return
+    fill_wide(column, sums, f, scale, i0, i1)
+
+
+@njit(nogil=True, error_model="numpy")
+def fill_wide(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
+    """Continue running sum `f` and its high words."""
+    h = f + sums.shape[0] // 3
     total = sums[f, i0] if i0 > 0 else 0
     high = sums[h, i0] if i0 > 0 else 0
-    sums[f, i0] = total
     sums[h, i0] = high
     for i in range(i0, i1):
         # In two words, because one row alone can be past 2^63: 10^11 pieces of a coin worth next to nothing.

@@ -36,7 +36,7 @@ def test_the_long_division_is_exact() -> None:
 def test_rows_that_alone_do_not_fit_are_summed_exactly() -> None:
     """A coin of 0.0007 won trades 10^11 pieces in a second: 10^19 units of 1e-8, past 2^63."""
     pieces = np.array([1.5e11, 3.25e11, 0.25, 9.1e10, 7.7e12])
-    sums = np.zeros((2, len(pieces) + 1), dtype=np.int64)
+    sums = np.zeros((3, len(pieces) + 1), dtype=np.int64)
     fill_sum(pieces, sums, 0, 1e8, 0, len(pieces))
     for row in range(len(pieces)):
         for n in range(1, row + 2):
@@ -66,3 +66,22 @@ def test_long_windows_of_large_numbers_agree_with_exact_integers(tmp_path: Path,
     last_price = inputs[program.columns.index("last_price")]
     exact = Fraction(sum(round(x * 10**8) for x in last_price[-1200:].tolist()), 1200 * 10**8)
     assert compiled[3] == round(float(exact) * 1e8) / 1e8
+
+
+def test_a_day_that_grows_wide_row_by_row_is_summed_as_one_that_came_at_once() -> None:
+    """What a live table does: each row is added alone, and on some row the day's sum passes what an int64 surely holds."""
+    rows = 900
+    prices = 150_000_000.0 + np.random.default_rng(5).integers(-50, 50, rows) * 1000.0
+    at_once, alone = np.zeros((3, rows + 1), dtype=np.int64), np.zeros((3, rows + 1), dtype=np.int64)
+    fill_sum(prices, at_once, 0, 1e8, 0, rows)
+    grew = -1
+    for i in range(rows):
+        fill_sum(prices, alone, 0, 1e8, i, i + 1)
+        if grew < 0 and alone[2, 0]:
+            grew = i
+        n = min(i + 1, 800)
+        exact = Fraction(sum(round(x * 10**8) for x in prices[i + 1 - n : i + 1].tolist()), 10**8)
+        assert window_sum(alone, 0, i, 0, n, 10**8) == window_sum(at_once, 0, i, 0, n, 10**8) == float(exact)
+    assert 100 < grew < rows - 1
+    fill_sum(prices / 1e9, alone, 0, 1e8, 0, rows)  # the next day begins narrow
+    assert not alone[2, 0]
