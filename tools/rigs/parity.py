@@ -1,6 +1,6 @@
 """Live replay against back-test: the same recording, two roads, one hash (architecture 3.4).
 
-python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|r1]
+python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|r1|r1-wide]
 
 Each run imports the raw recording, plays it through the paper exchange into live trading over real
 sockets, then back-tests the rows which that run recorded. Prints one JSON line a run; the exit status
@@ -49,7 +49,9 @@ elif 체결강도 < 체결강도평균(30) - self.vars[8]:
 RULES: dict[str, tuple[str, str, dict[int, float]]] = {
     "churn": (CHURN_BUY, CHURN_SELL, {0: 3, 1: 4, 2: -0.3}),
     "r1": (R1_BUY, R1_SELL, {0: 30, 1: 1, 2: 20, 3: 5, 4: 2, 5: 2, 6: -1, 7: 300, 8: 10}),
+    "r1-wide": (R1_BUY, R1_SELL, {0: 30, 1: -20, 2: 20, 3: 0, 4: 0.2, 5: 0.2, 6: -0.3, 7: 20, 8: 10}),
 }
+"""R1 never trades on quiet recordings; with wider numbers the same text does."""
 UNLIMITED = {
     "risk.intents_per_s": "1000",
     "risk.intents_per_min": "60000",
