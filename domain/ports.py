@@ -81,6 +81,10 @@ class Feed(Protocol):
         """Return the tradable instruments; raise VenueError."""
         ...
 
+    def day_values(self) -> dict[str, float]:
+        """Return what was traded in the last 24 hours, in quote currency, by code; raise VenueError or DataError."""
+        ...
+
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None: ...
 
     def subscribe(self, instruments: Sequence[Instrument]) -> None:

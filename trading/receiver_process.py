@@ -10,10 +10,11 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from domain.errors import DataError, InputError, VenueError
+from domain.errors import DataError, InputError, StomError, VenueError
 from domain.instruments import Instrument
 from domain.messages import Addresses, Bars, Command, Message, ReplayEnd, ReplayMessage, ReplayRequest, Rows, StepEnd, StepsMessage
 from domain.ports import Endpoint, EventBatch, Feed, FeedNotice
@@ -90,13 +91,29 @@ class ReceiverProcess(ChildProcess):
         if self.feed is not None:
             self.feed.close()
         feed = self.venue.make_feed(endpoint, self.clock)
-        chosen = choose(feed.instruments(), self.config, self.market.made_codes)
+        chosen = self._choose(feed)
         self.stamp("instruments")
         if self.core is None or chosen != list(self.core.instruments):
             self._begin(chosen)
         self.feed = feed
         feed.start(self._sink)
         feed.subscribe(chosen)
+
+    def _choose(self, feed: Feed) -> list[Instrument]:
+        """Return the instruments to watch; once chosen they stay, whatever trades most when a connection is made again."""
+        offered, config = feed.instruments(), self.config
+        if self.core is not None:
+            by_code = {instrument.code: instrument for instrument in offered if instrument.tradable}
+            known = [by_code[old.code] for old in self.core.instruments if old.code in by_code]
+            if len(known) == len(self.core.instruments):
+                return known
+        values: dict[str, float] = {}
+        if not config.is_paper and not config.codes and len(offered) > config.symbols:
+            try:
+                values = feed.day_values()
+            except StomError as error:
+                log.warning("event=no_day_values code=%s", error.code)
+        return choose(offered, config, self.market.made_codes, values)
 
     def _begin(self, instruments: Sequence[Instrument]) -> None:
         config = self.config
@@ -244,7 +261,9 @@ class ReceiverProcess(ChildProcess):
                 self.recorder.close()
 
 
-def choose(offered: Sequence[Instrument], config: ProcessConfig, preferred: Sequence[str]) -> list[Instrument]:
+def choose(
+    offered: Sequence[Instrument], config: ProcessConfig, preferred: Sequence[str], values: Mapping[str, float] = MappingProxyType({})
+) -> list[Instrument]:
     """Return the instruments to watch, in the order in which they are numbered.
 
     Parameters
@@ -253,7 +272,9 @@ def choose(offered: Sequence[Instrument], config: ProcessConfig, preferred: Sequ
         What the venue trades.
     config : ProcessConfig
         `codes` names them; without it the venue's own choice stands when it is small enough, else the
-        first `symbols`, those of `preferred` before the others.
+        first `symbols`: those that traded most, of the rest those of `preferred` before the others.
+    values : mapping of str to float
+        What each code traded in 24 hours, in quote currency.
 
     Raises
     ------
@@ -274,7 +295,7 @@ def choose(offered: Sequence[Instrument], config: ProcessConfig, preferred: Sequ
     if config.is_paper:
         return sorted(tradable, key=lambda instrument: instrument.code)
     rank = {code: place for place, code in enumerate(preferred)}
-    tradable.sort(key=lambda instrument: (rank.get(instrument.code, len(rank)), instrument.code))
+    tradable.sort(key=lambda one: (-values.get(one.code, 0.0), rank.get(one.code, len(rank)), one.code))
     return tradable[: config.symbols]
 
 

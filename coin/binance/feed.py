@@ -88,6 +88,9 @@ class BinanceFeed:
     def instruments(self) -> list[Instrument]:
         return reads.load_instruments(self._endpoint, self._guard)
 
+    def day_values(self) -> dict[str, float]:
+        return reads.day_values(self._rest)
+
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None:
         self._desk.start(sink)
         self._joiner = threading.Thread(target=self._join_books, name="binance-books", daemon=True)

@@ -37,8 +37,14 @@ class PastTrade(msgspec.Struct):
     isBuyerMaker: bool
 
 
+class DayValue(msgspec.Struct):
+    symbol: str
+    quoteVolume: Decimal
+
+
 _klines = msgspec.json.Decoder(list[Kline])
 _trades = msgspec.json.Decoder(list[PastTrade])
+_day_values = msgspec.json.Decoder(list[DayValue])
 
 
 def load_instruments(endpoint: Endpoint, guard: HostGuard) -> list[Instrument]:
@@ -54,6 +60,12 @@ def load_instruments(endpoint: Endpoint, guard: HostGuard) -> list[Instrument]:
 def depth(rest: PublicRest, code: str) -> DepthSnapshot:
     """Return the book of a symbol; raise VenueError or DataError."""
     return rest.get("/api/v3/depth", {"symbol": code, "limit": str(DEPTH_LEVELS)}, parse_snapshot, "weight", 50.0)
+
+
+def day_values(rest: PublicRest) -> dict[str, float]:
+    """Return the quote currency traded in the last 24 hours by code; raise VenueError or DataError."""
+    rows = rest.get("/api/v3/ticker/24hr", {"type": "MINI"}, _day_values.decode, "weight", 80.0)
+    return {row.symbol: float(row.quoteVolume) for row in rows}
 
 
 def history(rest: PublicRest, code: str, interval_s: int, start_ns: int, end_ns: int) -> np.ndarray:

@@ -45,6 +45,9 @@ class UpbitFeed:
     def instruments(self) -> list[Instrument]:
         return reads.load_instruments(self._endpoint, self._guard)
 
+    def day_values(self) -> dict[str, float]:
+        return reads.day_values(self._rest)
+
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None:
         self._desk.start(sink)
 

@@ -20,7 +20,7 @@ from utility.hosts import HostGuard
 from utility.public_rest import PublicRest
 from utility.rate_limit import Limit
 
-PUBLIC_LIMITS = {group: Limit(10.0, 1.0) for group in ("market", "candle", "trade", "orderbook")}
+PUBLIC_LIMITS = {group: Limit(10.0, 1.0) for group in ("market", "candle", "trade", "orderbook", "ticker")}
 """Quotation groups, per IP (protocols/upbit.md 9)."""
 
 CANDLES_PAGE = 200
@@ -46,8 +46,14 @@ class PastTrade(msgspec.Struct):
     sequential_id: Identifier
 
 
+class DayValue(msgspec.Struct):
+    market: str
+    acc_trade_price_24h: float
+
+
 _candles = msgspec.json.Decoder(list[Candle])
 _trades = msgspec.json.Decoder(list[PastTrade])
+_day_values = msgspec.json.Decoder(list[DayValue])
 
 
 def load_instruments(endpoint: Endpoint, guard: HostGuard) -> list[Instrument]:
@@ -70,6 +76,12 @@ def load_instruments(endpoint: Endpoint, guard: HostGuard) -> list[Instrument]:
         return wire.instruments(rows, ticks, UPBIT.ladders[-1], UPBIT.min_notional)
     finally:
         rest.close()
+
+
+def day_values(rest: PublicRest) -> dict[str, float]:
+    """Return the won traded in the last 24 hours by code; raise VenueError or DataError."""
+    rows = rest.get("/ticker/all", {"quote_currencies": "KRW"}, _day_values.decode, "ticker")
+    return {row.market: row.acc_trade_price_24h for row in rows}
 
 
 def history(rest: PublicRest, code: str, interval_s: int, start_ns: int, end_ns: int) -> np.ndarray:

@@ -43,6 +43,9 @@ class ToyFeed:
     def instruments(self) -> list[Instrument]:
         return load_instruments(self._rest)
 
+    def day_values(self) -> dict[str, float]:
+        return {}  # the venue does not tell: the market's own order of codes decides
+
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None:
         self._desk.start(sink)
 
