@@ -391,7 +391,7 @@ class MarketRun:
             return
         if self.is_lockstep and child.role in ("exchange", "receiver"):
             # Their place in the recording is gone with them; a replay with a hole would be no proof of anything.
-            self._halt("replay.process_lost", child)
+            self._halt("replay.process_lost", child, 4 if status is not None and status < 0 else 1)  # killed, or our own fault
             return
         if child.role == "strategy" and child.slot != self.active_slot:
             self._remove(child)  # the heir died before it took over; the old one goes on
