@@ -9,10 +9,12 @@ import numpy as np
 from coin.markets import UPBIT
 from domain.instruments import NS
 from domain.records import row_schema
+from ui import format as fmt
+from ui.charts.result_charts import EquityChart
 from ui.models.runs import TradeRow
 from ui.models.series import RowSeries
 from ui.research_data import TradeSpan
-from ui.text import set_language
+from ui.text import language, set_language
 from ui.widgets.trade_chart import TradeChart
 
 START = 1_772_409_600 * NS
@@ -46,5 +48,18 @@ def test_the_heading_follows_the_language(qtbot: Any) -> None:
         assert "번" not in chart.heading.text()
         assert "원" not in chart.heading.text()
         assert "8,191" in chart.heading.text()
+    finally:
+        set_language("ko")
+
+
+def test_the_tag_of_the_profit_follows_the_language(qtbot: Any) -> None:
+    set_language("ko")
+    chart = EquityChart(lambda value: fmt.short_money(value, "KRW", language()))
+    qtbot.addWidget(chart)
+    chart.show_trades(np.array([-650_000.0, -500_000.0]))
+    assert [text for _, text, _ in chart.axes[0].tags.values()] == ["-115만"]
+    set_language("en")
+    try:
+        assert [text for _, text, _ in chart.axes[0].tags.values()] == ["-1.15M"]
     finally:
         set_language("ko")

@@ -36,18 +36,24 @@ class ValueAxis(pg.AxisItem):
         self.setTextPen(pg.mkPen(theme().muted))
         self.setStyle(tickLength=3, tickFont=fonts.ui_font(theme().font_px - 2), maxTickLevel=0, tickTextOffset=5)
 
-    def tag(self, name: str, value: float | None, text: str = "", tint: QColor | None = None) -> None:
+    def tag(self, name: str, value: float | None, tint: QColor | None = None) -> None:
         """Set or (with None) take away a tag."""
         if value is None or value != value:
             if self.tags.pop(name, None) is not None:
                 self.picture = None
                 self.update()
             return
-        made = (value, text or self.text(value), tint or colour("hover"))
+        made = (value, self.text(value), tint or colour("hover"))
         if self.tags.get(name) != made:
             self.tags[name] = made
             self.picture = None  # a tick under the tag makes room
             self.update()
+
+    def say_again(self) -> None:
+        """Write ticks and tags in the language of the moment (만 or M)."""
+        self.tags = {name: (value, self.text(value), tint) for name, (value, _, tint) in self.tags.items()}
+        self.picture = None
+        self.update()
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """Return ticks at 1, 2 or 5 times a power of ten, at least 30 pixels apart, none whose text would be cut."""

@@ -210,8 +210,7 @@ class Chart(QWidget):
 
     def _words_changed(self) -> None:
         for pane in self.panes:
-            pane.axis.picture = None  # the ticks say 만 or M
-            pane.axis.update()
+            pane.axis.say_again()
         self._later()
 
     def restyle(self) -> None:

@@ -79,8 +79,7 @@ class ResultChart(QWidget):
 
     def _words_changed(self) -> None:
         for axis in self.axes:
-            axis.picture = None
-            axis.update()
+            axis.say_again()
         self.update()
 
     def show_data(self, has_data: bool) -> None:
