@@ -26,7 +26,7 @@ from domain.errors import DataError, InputError, RefusedError
 from domain.market_codes import MARKET_CODES
 from storage import ledger_read
 from trading import run_file
-from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, read_latch, write_latch
+from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, join, read_latch, write_latch
 from trading.kill_switch import latch_path as latch_file
 from utility.lock import is_locked
 from utility.paths import DataDir
@@ -105,7 +105,14 @@ def run_positions(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_account(args: argparse.Namespace) -> dict[str, Any]:
     """Return each account's cash, holdings, counts and latch."""
-    return {"accounts": [ledger_read.account(folder) for folder in _folders(args)]}
+    return {"accounts": [account_of(folder) for folder in _folders(args)]}
+
+
+def account_of(folder: Path) -> dict[str, Any]:
+    """Return an account's ledger with the kill switch as it stands: what was pulled while no trader ran is only in its file."""
+    found = ledger_read.account(folder)
+    journalled = Latch(level=found["latch"], utc_ns=found.pop("latched_ns"))
+    return found | {"latch": join(read_latch(latch_file(folder)), journalled).level}
 
 
 def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -138,7 +145,7 @@ def run_kill(args: argparse.Namespace) -> dict[str, Any] | int:
     before = {folder: _newest_event(folder) for folder in folders}
     person = os.environ.get("USER") or os.environ.get("USERNAME") or "person"
     latch = Latch(level=level, actor=f"cli:{person}", reason=args.reason, utc_ns=time.time_ns())
-    problems = _write_latches(folders, latch)
+    problems, harder = _write_latches(folders, latch)
     running = [folder for folder in folders if is_locked(folder / "lock")]
     readable = [folder for folder in folders if before[folder] is not None]
     _await([folder for folder in running if folder in readable], before, level, WAIT_S.get(level, 2.0) if args.wait is None else args.wait)
@@ -157,6 +164,7 @@ def run_kill(args: argparse.Namespace) -> dict[str, Any] | int:
         "cancelled": cancelled,
         "flattened": flattened,
         "remaining": remaining,
+        "harder": harder,
         "problems": problems,
     }
     if not problems:
@@ -173,15 +181,18 @@ def _newest_event(folder: Path) -> int | None:
         return None
 
 
-def _write_latches(folders: list[Path], latch: Latch) -> list[dict[str, Any]]:
-    """Write every latch that can be written; return those that could not."""
+def _write_latches(folders: list[Path], latch: Latch) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Write every latch that can be written; return those that could not, and the harder levels that stay."""
     problems: list[dict[str, Any]] = []
+    harder: dict[str, str] = {}
     for folder in folders:
         try:
-            write_latch(folder, latch)
+            holds = write_latch(folder, latch)
+            if holds.level != latch.level:
+                harder[folder.name] = holds.level
         except OSError as error:
             problems.append({"code": "kill.unwritable", "path": str(latch_file(folder)), "reason": error.strerror or str(error)})
-    return problems
+    return problems, harder
 
 
 def _to_latch(args: argparse.Namespace) -> list[Path]:
@@ -237,6 +248,8 @@ def show_kill(args: argparse.Namespace, result: dict[str, Any]) -> None:
     fields = {name: (", ".join(value) or "–") if isinstance(value, list) else value for name, value in result.items()}
     fields["level"] = sentence(f"kill.name.{result['level']}", code)
     sys.stdout.write(sentence(key, code, **fields) + "\n")
+    for account, level in result["harder"].items():
+        sys.stdout.write(sentence("kill.harder", code, account=account, level=sentence(f"kill.name.{level}", code)) + "\n")
     if result["remaining"]:
         sys.stdout.write(sentence("kill.still_held", code, remaining=fields["remaining"]) + "\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ from trading.supervisor import Supervisor
 from trading.venues import VENUES
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
+from utility.alarm_words import spoken
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
@@ -276,8 +278,10 @@ def _say(args: argparse.Namespace, code: str, message: Message, is_shown: bool) 
             raise _fatal(message)
         if not is_shown:
             sys.stderr.write(f"{code}: {text}\n")
-    elif isinstance(message, LogRecord) and message.level >= 40 and not is_shown and not args.quiet:
-        sys.stderr.write(f"{code}: {message.text}\n")
+    elif isinstance(message, LogRecord) and message.level >= logging.WARNING and not is_shown and not args.quiet:
+        alarm = spoken(message.text, language(args))
+        if alarm is not None or message.level >= logging.ERROR:
+            sys.stderr.write(f"{code}: {alarm or message.text}\n")
 
 
 def _fatal(message: Failed) -> StomError:

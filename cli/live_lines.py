@@ -77,6 +77,7 @@ class LiveLines:
         return self._say(
             "live.line",
             market=code,
+            state=self._say(f"live.state.{'active' if account is None else account.trading_state}"),
             rows=f"{collector.rows[code]:,}",
             trades=f"{collector.trips[code]:,}",
             equity="–" if account is None else f"{account.equity:,.2f} {account.currency}",

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from cli.ledger import account_of
 from cli.output import language
 from cli.parser import add_common
 from domain.errors import DataError
@@ -58,7 +59,7 @@ def _account(folder: Any) -> dict[str, Any]:
     """Return an account's state; one whose ledger cannot be read is named with the reason."""
     trades = is_locked(folder / "lock")
     try:
-        found = ledger_read.account(folder)
+        found = account_of(folder)
         until = int(ledger_read.cursor(folder, UNTIL) or 0)
     except DataError as error:
         return {"account": folder.name, "running": trades, "armed": False, "armed_until": None, "problem": error.code, **error.fields}

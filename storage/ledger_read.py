@@ -107,6 +107,7 @@ def account(folder: Path) -> dict[str, Any]:
             "unacknowledged_differences": run("SELECT count(*) FROM adjustments WHERE acknowledged = 0").fetchone()[0],
             "epoch": run("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0],
             "latch": "none" if latch is None else latch["level"],
+            "latched_ns": 0 if latch is None else latch["utc_ns"],
             "ledger_path": str(ledger_path(folder)),
         }
 

@@ -78,8 +78,13 @@ def check_text(text: str) -> Iterator[StrategyError]:
             depth = max(depth - 1, 0)
 
 
+def _is_text(value: str) -> bool:
+    """Tell whether a constant is text: an escape like \\ud800 makes half a character, which nothing can store."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def check_depth(tree: ast.AST) -> Iterator[StrategyError]:
-    """Yield the first place where an expression or a chain of branches nests too deep to be walked."""
+    """Yield the first place where an expression or a chain of branches nests too deep to be walked, or a constant is no text."""
     waiting: list[tuple[ast.AST, int, int]] = [(tree, 0, 0)]
     while waiting:
         node, depth, branches = waiting.pop()
@@ -87,6 +92,9 @@ def check_depth(tree: ast.AST) -> Iterator[StrategyError]:
             depth += 1
         elif isinstance(node, ast.stmt):
             depth, branches = 0, branches + 1
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not _is_text(node.value):
+            yield StrategyError("strategy.half_character", node.lineno, node.col_offset + 1)
+            return
         if depth > MAX_DEPTH or branches > MAX_BRANCHES:
             limit = MAX_DEPTH if depth > MAX_DEPTH else MAX_BRANCHES
             yield StrategyError("strategy.too_deep", getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1, limit=limit)

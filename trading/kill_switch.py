@@ -41,18 +41,35 @@ def latch_path(folder: Path) -> Path:
     return folder / "latch"
 
 
-def write_latch(folder: Path, latch: Latch) -> None:
-    """Pull (or re-arm) the switch of an account: written aside, synced, renamed."""
+def write_latch(folder: Path, latch: Latch) -> Latch:
+    """Pull (or re-arm) the switch of an account: written aside, synced, renamed. Return what holds now.
+
+    A milder level never lowers a harder one, whether a trader runs or not: only a re-arm does.
+    """
     if latch.level not in LEVELS:
         raise InputError("kill.unknown_level", level=latch.level)
     folder.mkdir(parents=True, exist_ok=True)
     path = latch_path(folder)
+    there = read_latch(path)
+    if there is not None and latch.level != NONE and severity(there.level) > severity(latch.level):
+        return there
     aside = path.with_suffix(".new")
     with aside.open("wb") as file:
         file.write(msgspec.json.encode(latch) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
+    return latch
+
+
+def join(there: Latch | None, journalled: Latch) -> Latch:
+    """Return what counts of the file and the journal."""
+    if there is None:
+        return journalled
+    if there.level == NONE:
+        # Only a re-arm that came after the pull opens it.
+        return there if there.utc_ns >= journalled.utc_ns else journalled
+    return there if severity(there.level) >= severity(journalled.level) else journalled
 
 
 def read_latch(path: Path) -> Latch | None:
@@ -103,14 +120,7 @@ class KillSwitch:
         return self._joined().level
 
     def _joined(self) -> Latch:
-        there = self._file
-        if there is None:
-            return self.state
-        if there.level == NONE:
-            # Only a re-arm that came after the pull opens it.
-            return there if there.utc_ns >= self.state.utc_ns else self.state
-        # A milder level never lowers a harder one: only a re-arm does.
-        return there if severity(there.level) >= severity(self.state.level) else self.state
+        return join(self._file, self.state)
 
     def changed(self) -> Latch | None:
         """Return the latch when it is not what the journal holds, to be journalled; else None."""

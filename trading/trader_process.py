@@ -52,7 +52,7 @@ from trading.trader import Trader
 from trading.venues import load_all
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
-from utility import crash_points
+from utility import alarm_words, crash_points
 from utility.build import build
 from utility.bus import Dealer, Router, Subscriber
 from utility.clock import SystemClock
@@ -349,7 +349,7 @@ class TraderProcess(ChildProcess):
             elif isinstance(effect, TakeSnapshot):
                 self._take_snapshot(effect)
             elif isinstance(effect, Alarm):
-                log.log(effect.level, "alarm=%s %s", effect.code, " ".join(f"{key}={value}" for key, value in effect.fields.items()))
+                log.log(effect.level, "%s", alarm_words.write(effect.code, effect.fields))
             elif isinstance(effect, Stop):
                 self.fail(StomError(effect.code))
         if not self.is_ready and core.desk.readiness == READY:

@@ -87,6 +87,20 @@ def test_kill_writes_the_latch_and_the_trader_obeys(rig: Rig, tmp_path: Path, ca
     assert rig.enter("KRW-CCC").rule == "state"
 
 
+def test_a_milder_kill_lowers_nothing_and_the_account_tells_what_holds(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig.crash()  # no trader runs: only the file knows
+    ask(capsys, tmp_path, "kill", "--level", "freeze", "--wait", "0")
+    _, answer, _ = ask(capsys, tmp_path, "kill", "--level", "entries", "--wait", "0")
+    assert answer["harder"] == {"upbit-paper": "freeze"}
+    latch = read_latch(rig.folder / "latch")
+    assert latch is not None
+    assert latch.level == "freeze"
+    assert ask(capsys, tmp_path, "account")[1]["accounts"][0]["latch"] == "freeze"
+    assert ask(capsys, tmp_path, "status")[1]["accounts"][0]["latch"] == "freeze"
+
+
 def test_rearm_needs_a_terminal(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask(capsys, tmp_path, "kill", "--rearm")[0] == 3
     typed = iter(("yes\n", "rearm\n"))

@@ -165,3 +165,10 @@ def test_a_slip_of_the_pen_is_answered_with_what_to_write(text: str, hint: str, 
     assert error.fields.get("suggestion") == suggestion
     for language in ("ko", "en"):
         assert (suggestion or "") in sentence(f"strategy.{hint}", language, **error.fields)
+
+
+@pytest.mark.parametrize("text", ['매수 = "\\ud800" == 종목코드', '매수 = True\nif 종목코드 in ("A", "\\udfff"):\n    매수 = False'])
+def test_half_a_character_is_no_text(text: str) -> None:
+    found = refuse(text)
+    assert [one.code for one in found.errors] == ["strategy.half_character"]
+    assert found.errors[0].line == text.count("\n", 0, text.index("\\u")) + 1
