@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cli.arming import check_person, confirm
+from cli.interrupt import stopping
 from cli.live_report import Collector
 from cli.output import emit, language
 from cli.parser import add_common
@@ -247,12 +248,14 @@ def _watch(args: argparse.Namespace, supervisor: Supervisor, collector: Collecto
     started = time.monotonic()
     view = _view(args, supervisor, collector)
     try:
-        while not _is_over(args, supervisor, chosen, started):
-            for code, message in supervisor.poll(POLL_MS):
-                collector.add(code, message)
-                _say(args, code, message, view is not None and view.shows_failures)
-            if view is not None:
-                view.update()
+        with stopping() as wish:
+            while not wish.is_set() and not _is_over(args, supervisor, chosen, started):
+                for code, message in supervisor.poll(POLL_MS):
+                    collector.add(code, message)
+                    _say(args, code, message, view is not None and view.shows_failures)
+                if view is not None:
+                    view.update()
+            collector.is_quick = wish.is_set()
     except KeyboardInterrupt:
         collector.is_quick = True
     finally:

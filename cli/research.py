@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +30,7 @@ from backtester.optimisers import METHODS, Plan, Space, make
 from backtester.ranges import parse_ranges, space_of
 from backtester.report import Report, metric_name, write_report
 from backtester.study import Outcome, Progress, Search
+from cli.interrupt import stopping
 from cli.job_args import add_job, executor_of, job_of, job_of_passport
 from cli.output import language
 from cli.parser import add_common
@@ -290,23 +287,6 @@ def _confirm(args: argparse.Namespace, plan: dict[str, Any], space: Space) -> No
         raise RefusedError("optimise.too_many", count=count)
 
 
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Turn the first Ctrl+C into a wish to stop; the second one is an ordinary interrupt."""
-    wish = threading.Event()
-
-    def ask(number: int, frame: Any) -> None:
-        if wish.is_set():
-            raise KeyboardInterrupt
-        wish.set()
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield wish
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
     """Run or resume a study and return what command-line.md asks for."""
     started = time.perf_counter()
@@ -347,7 +327,7 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
         )
         search.recall(store.trials(study))
         reporter.note("run", study=study, rows=loaded.prepared.rows)
-        with _stopping() as wish:
+        with stopping() as wish:
             outcome = search.run(wish.is_set, lambda p: _tell(reporter, p, study))
         reporter.close()
         store.set_state(study, outcome.state, outcome.result(), time.time_ns())
