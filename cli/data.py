@@ -177,6 +177,9 @@ def run_make(args: argparse.Namespace) -> dict[str, Any]:
             args.events,
             reporter.tell,
         )
+    except KeyboardInterrupt:
+        sys.stderr.write("\n" + sentence("data.make_interrupted", language(args), market=market.code) + "\n")
+        raise
     finally:
         reporter.close()
 

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from domain.instruments import NS, Market
 from domain.records import EVENT_DTYPE, PREV_CLOSE, TRADE
 from paper.made import MadeMarket
 from paper.made_facts import made_codes
-from storage.ticks import ROW_KINDS, SegmentWriter, TickStore
+from storage.ticks import KINDS, ROW_KINDS, SegmentWriter, TickStore
 from trading.rows import RowBuilder
 
 SOURCE = "made"
+ASIDE = "making"
+"""Folder beside the kinds of rows in which a run makes its own; no reader looks into it."""
 MOST_SYMBOLS, MOST_DAYS = 1000, 400
 _SPAN_NS = 60 * NS
 
@@ -62,6 +65,9 @@ def make_data(
 ) -> dict[str, Any]:
     """Make rows of both intervals (and events) and return their number and hash.
 
+    They are made aside and take the place of what was made before only when all of them are there, so that an
+    interrupt, a full disk or a kill leaves what was there.
+
     The hash is the SHA-256 over the one-second, then over the one-minute rows: time, code number and
     values of each in the order of emission. Same market, symbols, days, seed and start: same hash.
 
@@ -78,14 +84,15 @@ def make_data(
     made = MadeMarket(market, made_codes(market, symbols), seed, first_ns)
     builders = {interval_s: RowBuilder(market, interval_s, made.instruments) for interval_s in ROW_KINDS}
     store.lock(market.code, SOURCE)
+    writers: dict[str, SegmentWriter] = {}
+    aside = TickStore(store.folder / market.code / SOURCE / ASIDE)
     try:
-        _forget(store, market)
+        shutil.rmtree(aside.root, ignore_errors=True)  # what a killed run left
         origin = {"what": "made", "seed": seed, "symbols": symbols, "days": days, "start": start, "session": secrets.token_hex(8)}
-        writers: dict[str, SegmentWriter] = {}
         for interval_s, kind in ROW_KINDS.items():
-            writers[kind] = store.writer(market, SOURCE, kind, builders[interval_s].schema, made.instruments, origin)
+            writers[kind] = aside.writer(market, SOURCE, kind, builders[interval_s].schema, made.instruments, origin)
         for kind in ("trade", "depth") if events else ():
-            writers[kind] = store.writer(market, SOURCE, kind, EVENT_DTYPE, made.instruments, origin)
+            writers[kind] = aside.writer(market, SOURCE, kind, EVENT_DTYPE, made.instruments, origin)
         hashes = {interval_s: hashlib.sha256() for interval_s in ROW_KINDS}
         rows, count = dict.fromkeys(ROW_KINDS, 0), 0
         begun = time.monotonic()
@@ -106,7 +113,12 @@ def make_data(
             tell(rows[1], int(rows[1] / share), rows[1] / max(spent, 1e-6), spent * (1 - share) / share, None, "")
         for writer in writers.values():
             writer.seal()
+        _swap(aside, store, market)
     finally:
+        for writer in writers.values():
+            writer.close()
+        aside.unlock()
+        shutil.rmtree(aside.root, ignore_errors=True)
         store.unlock()
     digest = hashlib.sha256(hashes[1].digest() + hashes[60].digest()).hexdigest()
     return {
@@ -128,9 +140,19 @@ def _hash(digest: Any, rows: np.ndarray) -> None:
         digest.update(np.ascontiguousarray(rows["values"]).tobytes())
 
 
-def _forget(store: TickStore, market: Market) -> None:
-    """Delete what was made of this market before: it can be made again from its seed."""
-    folder = store.folder / market.code / SOURCE
-    for kind in ("trade", "depth", "row1s", "row1m", "gap"):
-        if (folder / kind).is_dir():
-            shutil.rmtree(folder / kind)
+def _swap(aside: TickStore, store: TickStore, market: Market) -> None:
+    """Put what was made in the place of what was made before: renames alone, the slow deleting comes after."""
+    old, new = store.folder / market.code / SOURCE, aside.folder / market.code / SOURCE
+    gone = aside.root / "gone"
+    gone.mkdir()
+    steps = [(old / kind, gone / kind) for kind in KINDS] + [(new / kind, old / kind) for kind in KINDS]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for there, here in steps:
+            if there.is_dir():
+                there.rename(here)
+                done.append((there, here))
+    except BaseException:  # an interrupt, too
+        for there, here in reversed(done):
+            here.rename(there)
+        raise

@@ -37,6 +37,8 @@ INTERVALS = {"1s": 1, "1m": 60}
 POLL_MS = 50
 FIRST_STRATEGY = {"1s": "데모_돌파", "1m": "분봉_교차"}
 """What trades on paper when nobody named a strategy: a newcomer has none yet."""
+LOGGED_FAILURE = "event=failed "
+"""How a process writes its failure into its log; a person gets the sentence of the message that comes with it."""
 FATAL = ("process.crash_loop", "process.mixed_builds", "process.refused", "replay.process_lost")
 
 
@@ -283,14 +285,17 @@ def _say(args: argparse.Namespace, code: str, message: Message, is_shown: bool) 
             sys.stderr.write(f"{code}: {text}\n")
     elif isinstance(message, LogRecord) and message.level >= logging.WARNING and not is_shown and not args.quiet:
         alarm = spoken(message.text, language(args))
-        if alarm is not None or message.level >= logging.ERROR:
+        if alarm is not None or (message.level >= logging.ERROR and not message.text.startswith(LOGGED_FAILURE)):
             sys.stderr.write(f"{code}: {alarm or message.text}\n")
 
 
 def _fatal(message: Failed) -> StomError:
     fields = dict(message.fields)
-    code = str(fields.pop("failure", "") or message.code) if message.code == "process.refused" else message.code
+    own = fields.pop("failure_fields", {})
+    code = message.code
     status = int(fields.pop("status", 1) or 1)
+    if code == "process.refused" and fields.get("failure"):
+        code, fields = str(fields.pop("failure")), {**fields, **own}  # the process's own sentence, with its own fields
     kinds: dict[int, type[StomError]] = {2: InputError, 3: RefusedError, 4: DataError}
     return kinds.get(status, StomError)(code, **{key: value for key, value in fields.items() if key != "code"})
 

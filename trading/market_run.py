@@ -411,7 +411,8 @@ class MarketRun:
             self.send(trader.name, Command(name="halt", args={"reason": code}))
         elif code == "process.crash_loop":
             self._latch(code)  # there is no trader to be halted: the next one begins without entries until a person re-arms it
-        fields = {**child.failure_fields, "name": child.name, "failure": child.failure, "market": self.code, "status": status}
+        ours = {"name": child.name, "failure": child.failure, "failure_fields": child.failure_fields}  # both may have a name
+        fields = {**child.failure_fields, **ours, "market": self.code, "status": status}
         self.notify(Failed(code=code, fields=fields))
 
     def _latch(self, reason: str) -> None:

@@ -58,6 +58,33 @@ def test_events_are_stored_on_request_and_make_the_rows_again(capsys: pytest.Cap
     assert made["events"] == builder.counters()["events"]
 
 
+@pytest.mark.parametrize("at", ["making", "swap"])
+def test_an_interrupt_leaves_what_was_made_before(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    make(capsys, tmp_path, "--events")
+    before = {path: path.read_bytes() for path in (tmp_path / "ticks").rglob("*") if path.is_file() and path.name != "lock"}
+    calls = 0
+
+    def interrupt(*_words: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+
+    if at == "making":
+        monkeypatch.setattr("cli.progress.Reporter.tell", interrupt)
+    else:
+        rename = Path.rename
+        monkeypatch.setattr(Path, "rename", lambda path, target: (interrupt(), rename(path, target))[1])
+    words = ["--market", "upbit", "--symbols", "2", "--days", "0.004", "--seed", "9", "--data-dir", str(tmp_path)]
+    assert run_command(["data", "make", *words, "--lang", "en"]) == 130
+    assert "what was made before" in capsys.readouterr().err
+    after = {path: path.read_bytes() for path in (tmp_path / "ticks").rglob("*") if path.is_file() and path.name != "lock"}
+    assert calls >= 3
+    assert after == before
+
+
 @pytest.mark.parametrize(("ending", "names"), [("rows.parquet", "en"), ("rows.csv", "en"), ("rows.csv", "ko"), ("folder", "ko")])
 @pytest.mark.parametrize("market", ["upbit", "krx"])
 def test_exported_rows_come_back_identical(

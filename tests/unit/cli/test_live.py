@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sqlite3
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.live import _fatal, _say
 from cli.live_report import Collector
 from cli.main import run_command
+from domain.messages import Failed, LogRecord
 from tests.doubles.trader_rig import Rig
 from trading.market_run import MarketRun
 
@@ -145,3 +148,20 @@ def test_what_is_lost_on_any_stretch_is_unexplained() -> None:
     assert Collector.unexplained(exchange, receiver | {"events": 501}, strategy)["events"] == 1
     assert Collector.unexplained(exchange, receiver, {"last_seq": 20, "missed": 0})["delivered"] == 2
     assert Collector.unexplained(exchange, receiver, {"last_seq": 22, "missed": 4})["delivered"] == 4
+
+
+def test_a_refusal_of_a_process_is_told_with_its_own_fields() -> None:
+    own = {"name": "btc"}
+    fields = {"name": "upbit.receiver", "failure": "receiver.unknown_code", "failure_fields": own, "market": "upbit", "status": 2}
+    error = _fatal(Failed(code="process.refused", fields=fields))
+    assert (error.code, error.fields["name"], error.exit_status) == ("receiver.unknown_code", "btc", 2)
+    fields |= {"failure": "", "failure_fields": {}, "status": 1}
+    error = _fatal(Failed(code="process.crash_loop", fields=fields))
+    assert (error.code, error.fields["name"]) == ("process.crash_loop", "upbit.receiver")
+
+
+def test_a_failure_is_a_sentence_not_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    args = argparse.Namespace(quiet=False, lang="en")
+    for text in ("event=failed code=receiver.unknown_code fields={'name': 'btc'}", "event=torn file=x"):
+        _say(args, "upbit", LogRecord(level=40, logger="x", created=0.0, text=text), False)
+    assert capsys.readouterr().err == "upbit: event=torn file=x\n"

@@ -196,6 +196,7 @@ def test_refused_input_is_not_tried_again(stage: Stage) -> None:
     stage.die("exchange", 5.0, status=2)
     failed = [message for message in stage.told if isinstance(message, Failed)][-1]
     assert (failed.code, failed.fields["failure"], failed.fields["source"]) == ("process.refused", "exchange.not_recorded", "made")
+    assert failed.fields["failure_fields"] == {"source": "made"}
     stage.run.watch(50.0)
     assert sum(config.role == "exchange" for config in stage.started) == 1
 
