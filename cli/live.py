@@ -94,6 +94,10 @@ def options_of(args: argparse.Namespace, code: str, data: DataDir, settings: Set
         check_recording(find_market(code), replay.store, replay)
     elif args.speed == 0.0:
         raise InputError("live.speed_max")
+    elif not args.armed:
+        from paper.assembly import check_made
+
+        check_made(find_market(code), _codes(args))
     return LiveOptions(
         market=code,
         strategy=strategy_of(args, code, data, settings),

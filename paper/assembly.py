@@ -32,6 +32,8 @@ from trading.importers import files_under, import_files
 from trading.importers.events import SOURCE
 from utility.paths import DataDir
 
+MADE_MAX = 1_000
+"""Named and numbered codes a made market may be asked for."""
 PREROLL_NS = 900 * NS
 """How much of a made market has happened before anybody looks: candles, trades and books exist, and a chart is full."""
 
@@ -57,6 +59,16 @@ def stored_recording(market: Market, data_dir: str, replay: ReplayOptions) -> Re
         return store.read_events(market.code, replay.source, days[0], days[1], codes)
 
     return RecordedSource(market, instruments, read, codes, replay.from_ns, replay.to_ns)
+
+
+def check_made(market: Market, codes: Sequence[str]) -> None:
+    """Raise InputError ``exchange.not_made`` for codes that no made market has: a typing error is no new coin."""
+    known = made_codes(market, MADE_MAX)
+    unknown = [code for code in codes if code not in known]
+    if unknown:
+        raise InputError(
+            "exchange.not_made", market=market.code, codes=", ".join(unknown), known=", ".join(known[: len(market.made_codes)])
+        )
 
 
 def check_recording(market: Market, data_dir: str, replay: ReplayOptions) -> None:

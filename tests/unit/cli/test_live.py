@@ -75,6 +75,13 @@ def test_a_replay_of_nothing_is_refused_before_anything_starts(
     assert not (Path(texts[5]) / "run").exists()
 
 
+def test_a_coin_that_no_made_market_has_is_refused(texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["live", "--market", "upbit", "--symbols", "KRW-BTC,KRW-BTCC", *texts, "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["codes"]) == ("exchange.not_made", "KRW-BTCC")
+    assert "KRW-BTC" in error["known"]
+
+
 def test_a_replay_of_symbols_that_were_not_recorded_is_refused(
     tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
