@@ -259,7 +259,7 @@ class MainWindow(QMainWindow):
         self.strategy_page.use_market(self.market)
         place = self.top.market.findData(code)
         self.top.market.setCurrentIndex(place)
-        self.top.show_account(state.account)
+        self.top.show_account(state.account, state.day_profit())
         self._show_running()
         self.top.show_strategies(self.names, self.chosen_strategy(code))
 
@@ -471,7 +471,7 @@ class MainWindow(QMainWindow):
 
     def _account(self, code: str) -> None:
         if code == self.market.code:
-            self.top.show_account(self.states[code].account)
+            self.top.show_account(self.state.account, self.state.day_profit())
 
     def _job_failed(self, error: StomError) -> None:
         self._tell_error(error)

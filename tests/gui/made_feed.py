@@ -232,6 +232,8 @@ class MadeFeed:
             self.book.open_profit(view.instrument_id, self.prices[self._index(view)], 20261120)[0] for view in self.book.views()
         )
         realised = sum(self.book.view(one.instrument_id).realised for one in self.made.instruments)
+        bases = [(self.made.instruments[self._index(view)].base, view.qty) for view in self.book.views()]
+        held = [Balance(asset=base, free=Decimal(qty) / QTY_UNIT, locked=Decimal(0)) for base, qty in bases]
         state = m.AccountState(
             account=f"{self.market.code}-paper",
             market=self.market.code,
@@ -239,7 +241,7 @@ class MadeFeed:
             state="ready",
             trading_state="halted" if self.halted else "active",
             reason=self.halted,
-            balances=(Balance(asset=self.market.currency, free=Decimal(round(self.cash)), locked=Decimal(0)),),
+            balances=(Balance(asset=self.market.currency, free=Decimal(round(self.cash)), locked=Decimal(0)), *held),
             cash=self.cash,
             equity=self.cash + value,
             realised=realised,

@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -276,6 +277,31 @@ def test_positions_are_valued_after_fees(state: MarketState) -> None:
     assert state.account is not None
     assert sum(record.pnl for record in state.positions.records) == pytest.approx(state.account.unrealised, abs=0.01)
     assert state.account.realised == pytest.approx(state.trade_totals[2], abs=0.01)
+
+
+def test_the_account_adds_up_with_the_table_at_any_moment(state: MarketState, heard: list[m.Message]) -> None:
+    from trading.positions import market_params, profit_at
+
+    state.use_profit(functools.partial(profit_at, market_params(UPBIT, dt.date(2026, 11, 20))))
+    told = next(one for one in reversed(heard) if isinstance(one, m.AccountState))
+    rows = next(one for one in reversed(heard) if isinstance(one, m.Rows))
+    later = np.frombuffer(rows.data, row_schema("coin", 1).dtype()).copy()
+    later["exchange_ns"] += 60 * NS
+    later["values"][:, row_schema("coin", 1).index("last_price")] *= 1.01
+    changes: list[int] = []
+    state.account_changed.connect(lambda: changes.append(1))
+    # Prices move between two words of the trader: the panel moves with the rows of the table.
+    state.apply([msgspec.structs.replace(rows, data=later.tobytes())])
+    assert changes
+    account, held = state.account, state.positions.records
+    assert account is not None
+    assert held
+    assert abs(account.unrealised - told.unrealised) > 1_000
+    assert account.unrealised == pytest.approx(sum(record.pnl for record in held), abs=0.01)
+    assert account.equity == pytest.approx(account.cash + sum(record.value for record in held), abs=0.01)
+    # The selling fee is in the open profit and in the day's profit, both or neither.
+    assert state.day_profit() == pytest.approx(account.realised + account.unrealised, abs=0.5)
+    assert abs(account.day_profit() - state.day_profit()) > 100
 
 
 def test_the_day_record_is_shown_once_and_a_start_forgets_it(state: MarketState, heard: list[m.Message]) -> None:

@@ -30,6 +30,7 @@ from ui.models.trading import (
     PositionRecord,
     RoundTripRecord,
 )
+from ui.models.valuation import exit_cost, valued
 from ui.models.watchlist import Watch, WatchModel
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class MarketState(QObject):
         self.schema = row_schema(market.kind, interval_s)
         self.instruments: tuple[Instrument, ...] = ()
         self.index_of: dict[str, int] = {}
+        self._of_asset: dict[str, list[int]] = {}
         self.rows: dict[int, RowSeries] = {}
         self.books: dict[int, m.BookView] = {}
         self.prints: dict[int, deque[tuple[int, float, float, int]]] = {}
@@ -98,7 +100,9 @@ class MarketState(QObject):
         self.fills = Records(FILL_COLUMNS, self, limit=5_000)
         self.positions = Records(POSITION_COLUMNS, self)
         self.trades = Records(TRADE_COLUMNS, self, limit=5_000)
-        self.account: m.AccountState | None = None
+        self.account: m.AccountState | None = None  # at the prices of the positions table
+        self._told: m.AccountState | None = None  # as the trader told it
+        self._exit_cost = 0.0
         self.feed: m.FeedState | None = None
         self.gaps: deque[m.GapMark] = deque(maxlen=200)
         self.health: dict[str, dict[str, float]] = {}
@@ -129,6 +133,8 @@ class MarketState(QObject):
         if touched.held:
             self._positions(list(touched.held.values()))
         self._value_positions(touched.rows | touched.positions)
+        if touched.account or touched.held or touched.rows:
+            touched.account |= self._value_account()
         if touched.fills:
             self.fills.upsert(touched.fills.items())
         if touched.trips:
@@ -166,7 +172,8 @@ class MarketState(QObject):
         for index in range(len(self.instruments)):
             self.watch.record(index).held = 0
         self.watch.touch(range(len(self.instruments)))
-        self.account = None
+        self.account = self._told = None
+        self._exit_cost = 0.0
         self.trade_totals, self._newest_trip = [0, 0, 0.0], 0
         self.account_changed.emit()
 
@@ -174,13 +181,15 @@ class MarketState(QObject):
         """Take the money arithmetic (`trading/positions.profit_at` with the market's numbers), loaded after the window is up."""
         self._profit = profit
         self._value_positions(range(len(self.instruments)))
+        if self._value_account():
+            self.account_changed.emit()
 
     def _book(self, message: m.BookView, touched: Touched) -> None:
         self.books[message.instrument] = message
         touched.books.add(message.instrument)
 
     def _account(self, message: m.AccountState, touched: Touched) -> None:
-        self.account = message
+        self._told = message
         touched.account = True
 
     def _feed(self, message: m.FeedState, touched: Touched) -> None:
@@ -198,6 +207,9 @@ class MarketState(QObject):
             return
         self.instruments = message.instruments
         self.index_of = {one.instrument_id: i for i, one in enumerate(message.instruments)}
+        self._of_asset = {}
+        for i, one in enumerate(message.instruments):
+            self._of_asset.setdefault(one.base or one.instrument_id.partition(":")[2], []).append(i)
         known = self.watch.count
         self.watch.upsert((i, Watch(i, one, self.market)) for i, one in enumerate(message.instruments) if i >= known)
         self.instruments_changed.emit()
@@ -359,6 +371,23 @@ class MarketState(QObject):
         if changed:
             self.positions.touch(changed)
 
+    def _value_account(self) -> bool:
+        """Put the table's prices into the account; tell whether a figure changed."""
+        if self._told is None:
+            return False
+        before = self.account, self._exit_cost
+        self.account = valued(self._told, self.positions.records, self._asset_price)
+        cost = 0.0 if self._profit is None else sum(exit_cost(record, self._profit) for record in self.positions.records)
+        self._exit_cost = cost if cost == cost else 0.0
+        return (self.account, self._exit_cost) != before
+
+    def _asset_price(self, asset: str) -> float:
+        places = self._of_asset.get(asset)
+        if not places:
+            return 0.0
+        prices = (self.last_price(index) for index in places)
+        return next((price for price in prices if price == price), float("nan"))
+
     def _round_trip(self, message: m.RoundTripState, touched: Touched) -> None:
         if message.seq <= self._newest_trip:
             return
@@ -388,6 +417,13 @@ class MarketState(QObject):
         touched.account = True
 
     # --- what views ask ---------------------------------------------------------------------------------
+
+    def day_profit(self) -> float:
+        """Return what the account gained today were everything held sold now, after its fees; NaN before the day's opening is known.
+
+        Realised and open profit together, unless something is held from an earlier day.
+        """
+        return float("nan") if self.account is None else self.account.day_profit() - self._exit_cost
 
     def last_price(self, index: int) -> float:
         """Return the last price of an instrument, NaN before its first row."""

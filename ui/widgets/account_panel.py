@@ -50,7 +50,7 @@ class AccountPanel(QWidget):
             for value in self.values.values():
                 value.setText(fmt.DASH)
             return
-        day = account.day_profit()
+        day = self.state.day_profit()
         share = day / account.day_base * 100 if account.day_base > 0 else float("nan")
         count, winners, _ = self.state.trade_totals
         refused = sum(account.refusals.values())

@@ -87,6 +87,7 @@ class TopBar(QFrame):
         self.is_running = False
         self.is_paper = True
         self.account: AccountState | None = None
+        self.day_profit = float("nan")
         on_language(self, self.refresh)
         THEME.changed.connect(self._restyle)
         self._restyle()
@@ -118,9 +119,10 @@ class TopBar(QFrame):
         self._restyle()
         self.refresh()
 
-    def show_account(self, account: AccountState | None) -> None:
+    def show_account(self, account: AccountState | None, day_profit: float) -> None:
         """Show equity, profit of the day and the trading state."""
         self.account = account
+        self.day_profit = day_profit
         self.refresh()
 
     def show_strategies(self, names: list[str], chosen: str) -> None:
@@ -156,7 +158,7 @@ class TopBar(QFrame):
         if account.reason:
             self.state.setToolTip(f"{tr(f'{code}.tip')}\n{word('ui.reason', account.reason)}")
         self.equity.setText(fmt.money(account.equity, account.currency, language()))
-        profit = account.day_profit()
+        profit = self.day_profit
         self.pnl.setText(fmt.money(profit, account.currency, language(), sign=True))
         role = "up" if profit > 0 else "down" if profit < 0 else ""
         if self.pnl.property("role") != role:
