@@ -8,6 +8,7 @@ named, so that `stom.py live` does not pay for the optimisers.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import sys
@@ -16,7 +17,8 @@ from collections.abc import Sequence
 from cli.output import emit, report_error
 from cli.parser import Parser
 from cli.words import settle
-from domain.errors import DataError, StomError
+from domain.errors import DataError, InputError, StomError
+from utility.paths import DataDir
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
@@ -30,6 +32,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.status": ("status",),
     "cli.doctor": ("doctor",),
 }
+ONLY_READ = frozenset(
+    (
+        *("orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify", "data export"),
+        *("strategy list", "strategy show", "strategy history", "strategy diff", "strategy export", "exchange truth"),
+        *("settings get", "settings list", "settings export", "keys list"),
+    )
+)
+"""Commands that find nothing in a data directory that is not there; the kill switch, too, has nobody to stop in it."""
 WITH_VALUE = ("--data-dir", "--lang", "--log-level")
 COMMANDS = {command: module for module, commands in FAMILIES.items() for command in commands}
 
@@ -57,6 +67,7 @@ def run_command(argv: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
+        check_data_dir(args)
         result = args.run(args)
         if isinstance(result, int):
             return result
@@ -72,6 +83,21 @@ def run_command(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def check_data_dir(args: argparse.Namespace) -> None:
+    """Refuse a data directory that is no folder; one that is not there, where a command only reads it.
+
+    "All fine" about a folder with a slip in its name would be a lie. The default one may be missing: nobody wrote yet.
+    """
+    if getattr(args, "data_dir", None) is None:
+        return
+    root = DataDir(args.data_dir).root
+    if root.exists() and not root.is_dir():
+        raise InputError("cli.data_dir_file", path=str(root))
+    words = f"{args.command} {getattr(args, 'action', None) or ''}".strip()
+    if words in ONLY_READ and not root.exists():
+        raise InputError("cli.no_data_dir", path=str(root))
 
 
 def command_first(argv: Sequence[str]) -> list[str]:

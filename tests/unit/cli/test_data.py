@@ -203,6 +203,7 @@ def test_five_minute_bars_are_refused_for_what_they_are(capsys: pytest.CaptureFi
 
 def test_bad_arguments_name_the_field(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     root = ("--data-dir", str(tmp_path / "s"))
+    (tmp_path / "s").mkdir()
     told = run(capsys, "import", str(tmp_path / "nowhere"), *root, status=2)
     assert told["error"]["code"] == "import.no_file"
     bars = tmp_path / "bars.csv"

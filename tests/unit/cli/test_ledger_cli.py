@@ -52,7 +52,32 @@ def test_account_counts_refusals_and_money(rig: Rig, tmp_path: Path, capsys: pyt
 def test_filters_that_match_nothing_are_empty_not_wrong(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(capsys, tmp_path, "orders", "--market", "krx")[1] == {"orders": []}
     assert ask(capsys, tmp_path, "fills", "--from", "2030-01-01")[1] == {"fills": []}
-    assert ask(capsys, tmp_path / "nowhere", "account")[1] == {"accounts": []}
+    (tmp_path / "new").mkdir()
+    assert ask(capsys, tmp_path / "new", "account")[1] == {"accounts": []}
+
+
+@pytest.mark.parametrize("words", ["orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify"])
+def test_a_data_directory_that_is_not_there_is_no_empty_one(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, answer, err = ask(capsys, tmp_path / "nodir", *words.split())
+    assert (status, answer["error"]["code"]) == (2, "cli.no_data_dir")
+    assert "nodir" in err
+    assert not (tmp_path / "nodir").exists()
+
+
+def test_a_file_is_no_data_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("x")
+    for words in (["data", "make", "--market", "upbit"], ["orders"], ["live"]):
+        status, answer, err = ask(capsys, tmp_path / "file", *words)
+        assert (status, answer["error"]["code"]) == (2, "cli.data_dir_file")
+        assert "not a folder" in err
+
+
+def test_the_default_folder_of_a_new_clone_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("utility.paths.DEFAULT_ROOT", tmp_path / "nodir")
+    assert run_command(["orders", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"orders": []}
 
 
 @pytest.mark.parametrize(
