@@ -10,6 +10,7 @@ from coin.markets import UPBIT
 from domain.instruments import NS
 from domain.records import row_schema
 from ui import format as fmt
+from ui.charts.chart import Chart
 from ui.charts.result_charts import EquityChart
 from ui.models.runs import TradeRow
 from ui.models.series import RowSeries
@@ -63,3 +64,27 @@ def test_the_tag_of_the_profit_follows_the_language(qtbot: Any) -> None:
         assert [text for _, text, _ in chart.axes[0].tags.values()] == ["-1.15M"]
     finally:
         set_language("ko")
+
+
+def test_without_a_crosshair_the_last_bar_in_sight_is_read_out(qtbot: Any) -> None:
+    schema = row_schema("coin", 1)
+    found = np.zeros(600, schema.dtype())
+    found["exchange_ns"] = START + np.arange(600) * NS
+    found["values"][:, schema.index("last_price")] = 100.0 + np.arange(600)
+    series = RowSeries(schema)
+    series.append(found)
+    chart = Chart(schema)
+    qtbot.addWidget(chart)
+    chart.resize(900, 600)
+    chart.show_rows(series)
+    bars = chart.bars()
+    assert bars is not None
+    assert f"{bars.close[-1]:g}<" in chart.readouts[0].text()
+    chart.focus_on(START + 20 * NS, START + 40 * NS)
+    right = chart.candles.view.viewRange()[0][1]
+    last = int(right)
+    assert last < len(bars) - 10
+    for _ in range(2):
+        assert f"{bars.close[last]:g}<" in chart.readouts[0].text()
+        assert f"{bars.close[-1]:g}<" not in chart.readouts[0].text()
+        chart._hide_cross()  # the pointer leaves the chart

@@ -206,7 +206,7 @@ class Chart(QWidget):
             self.candles.marks.set_marks(shown_marks)
         else:
             self.candles.marks.set_marks([])
-        self._read(self._cross if self._cross >= 0 else count - 1)
+        self._read(self._cross if self._cross >= 0 else self._last_shown())
 
     def _words_changed(self) -> None:
         for pane in self.panes:
@@ -241,8 +241,7 @@ class Chart(QWidget):
             pane.horizontal.setVisible(False)
             pane.axis.tag("cross", None)
         self.time_axis.set_cross(None)
-        bars = self.bars()
-        self._read(len(bars) - 1 if bars is not None else -1)
+        self._read(self._last_shown())
 
     def _moved(self, at: QPointF) -> None:
         bars = self.bars()
@@ -265,6 +264,11 @@ class Chart(QWidget):
             pane.vertical.setValue(self._cross)
         self.time_axis.set_cross(self._cross)
         self._read(self._cross)
+
+    def _last_shown(self) -> int:
+        """Return the last bar in sight, which the read-outs tell of without a crosshair; −1 when there is none."""
+        bars = self.bars()
+        return -1 if bars is None else min(len(bars) - 1, int(np.floor(self.candles.view.viewRange()[0][1])))
 
     def _read(self, index: int) -> None:
         for pane, label in zip(self.panes, self.readouts, strict=True):
