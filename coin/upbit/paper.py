@@ -114,7 +114,7 @@ class UpbitDialect:
         if not status and not is_private and "origin" in request.headers:
             status = self._groups.use("origin", now)
         if status:
-            return self._limited(status)
+            return self._counted(self._limited(status), group, now)
         try:
             if is_private:
                 self._tokens.check(request)
@@ -125,6 +125,9 @@ class UpbitDialect:
             answer = _error(error.name, error.status, error.message)
         except (ValueError, msgspec.DecodeError):
             answer = _error("invalid_parameter", 400)
+        return self._counted(answer, group, now)
+
+    def _counted(self, answer: WireAnswer, group: str, now: int) -> WireAnswer:
         return msgspec.structs.replace(answer, headers={**answer.headers, "Remaining-Req": self._groups.header(group, now)})
 
     def _find(self, request: WireRequest) -> tuple[str, bool, Callable[[WireRequest], WireAnswer] | None]:
@@ -206,7 +209,9 @@ class UpbitDialect:
 
     def _trades(self, request: WireRequest) -> WireAnswer:
         params = dict(pairs_of(request))
-        index = index_of(self.core, params.get("market", ""))
+        if not params.get("market"):
+            raise ApiError("validation_error", 400, "market")
+        index = index_of(self.core, params["market"])
         count = int(params.get("count", 1))
         if not 1 <= count <= 500:
             raise ApiError("validation_error", 400, "count")

@@ -155,7 +155,9 @@ def my_order(update: PaperUpdate, code: str) -> dict[str, Any]:
         "volume": size(fill.qty) if fill else None if order.funds is not None else size(order.qty),
         "remaining_volume": number(_remaining(order)),
         "executed_volume": size(order.cum_qty),
-        "trades_count": len(order.fills) if not fill else sum(1 for known in order.fills if known.number <= fill.number),
+        "trades_count": (len(order.fills) if order.cum_qty else 0)
+        if not fill
+        else sum(1 for known in order.fills if known.number <= fill.number),
         "reserved_fee": number(order.reserved_fee),
         "remaining_fee": number(max(order.reserved_fee - order.paid_fee, Decimal(0)) if order.is_open else Decimal(0)),
         "paid_fee": number(order.paid_fee),

@@ -207,6 +207,7 @@ def test_remaining_counts_down_then_429_then_418() -> None:
     assert [answer.status for answer in answers[:10]] == [200] * 10
     assert {answer.status for answer in answers[10:20]} == {429}
     assert answers[10].body == b"Too many API requests."
+    assert [answers[k].headers["Remaining-Req"][-5:] for k in (10, 20)] == ["sec=0", "sec=0"]  # every answer counts
     assert answers[20].status == 418
     assert get(side, "/v1/ticker", "markets=KRW-XRP", now=NOW + 2_000_000_000).status == 418  # all of it, and for longer
     assert get(side, "/v1/market/all", now=NOW + 11_000_000_000).status == 200
@@ -338,3 +339,7 @@ def test_minutes_without_a_trade_have_no_candle_and_to_is_left_out() -> None:
     five = json.loads(get(side, "/v1/candles/minutes/5", "market=KRW-XRP&count=10").body)
     assert five[0]["candle_acc_trade_volume"] + sum(row["candle_acc_trade_volume"] for row in five[1:]) == 4.0
     assert get(side, "/v1/candles/minutes/7", "market=KRW-XRP").status == 404
+
+
+def test_candles_of_no_market_are_a_bad_request() -> None:
+    assert get(dialect()[1], "/v1/candles/minutes/1", "").status == 400
