@@ -209,9 +209,7 @@ class UpbitDialect:
 
     def _trades(self, request: WireRequest) -> WireAnswer:
         params = dict(pairs_of(request))
-        if not params.get("market"):
-            raise ApiError("validation_error", 400, "market")
-        index = index_of(self.core, params["market"])
+        index = self._market_of(params)
         count = int(params.get("count", 1))
         if not 1 <= count <= 500:
             raise ApiError("validation_error", 400, "count")
@@ -223,6 +221,11 @@ class UpbitDialect:
         code = self.core.instruments[index].code
         return _answer([trade_row(trade, code, close) for trade in reversed(trades[-count:])])
 
+    def _market_of(self, params: dict[str, str]) -> int:
+        if not params.get("market"):
+            raise ApiError("validation_error", 400, "market")
+        return index_of(self.core, params["market"])
+
     def _candles(self, request: WireRequest) -> WireAnswer:
         params = dict(pairs_of(request))
         words = request.path.split("/")[3:]
@@ -231,7 +234,7 @@ class UpbitDialect:
             unit = int(words[1])
         elif kind not in ("seconds", "days", "weeks", "months", "years") or len(words) != 1:
             raise ApiError("not_found", 404)
-        index = index_of(self.core, params.get("market", ""))
+        index = self._market_of(params)
         count = int(params.get("count") or 1)
         if not 1 <= count <= 200:
             raise ApiError("validation_error", 400, "count")
