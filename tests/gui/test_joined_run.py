@@ -30,7 +30,11 @@ def terminal(tmp_path: Path) -> Iterator[tuple[DataDir, subprocess.Popen[str]]]:
     settings_file.save(settings, place.settings)
     words = ["live", "--market", "upbit", "--seed", "11", "--data-dir", str(place.root), "--json", "--quiet"]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "stom.py"), *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-X", "faulthandler", str(ROOT / "stom.py"), *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield place, process
@@ -73,7 +77,11 @@ def test_the_window_joins_and_leaves_the_run_alone(qtbot: Any, terminal: tuple[D
     time.sleep(2.0)
     assert process.poll() is None  # the run goes on
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # where it stands is more use than that it stands
+        pytest.fail(process.communicate()[1][-4000:])
     assert process.returncode == 0, err
     told = json.loads(out)
     assert told["fills"] > 0
