@@ -416,7 +416,7 @@ class MainWindow(QMainWindow):
             text = f"event=hello pid={message.pid} build={message.build}"
             self.log_model.add([LogLine(_now(), logging.INFO, f"{code}.{message.role}", "process", text)])
         elif isinstance(message, m.Failed):
-            self.log_model.add([LogLine(_now(), logging.ERROR, code, "process", tr(message.code, **message.fields))])
+            self.log_model.add([LogLine(_now(), logging.ERROR, code, "process", *_words(message.code, message.fields))])
             self._tell_error(StomError(message.code, **message.fields))
         elif isinstance(message, m.CommandResult) and not message.ok:
             self._tell_error(StomError(message.code, **message.fields))
@@ -490,7 +490,7 @@ class MainWindow(QMainWindow):
         self._log_line(logging.ERROR, error.code, error.fields)
 
     def _log_line(self, level: int, code: str, fields: dict[str, Any]) -> None:
-        self.log_model.add([LogLine(_now(), level, "window", "ui", tr(code, **fields))])
+        self.log_model.add([LogLine(_now(), level, "window", "ui", *_words(code, fields))])
 
     def _drain_log(self) -> None:
         lines = self.screen_log.drain()
@@ -608,3 +608,8 @@ def _read_venues() -> dict[str, tuple[str, ...]]:
 
 def _said(prefix: str, value: str) -> Said:
     return Said(lambda: word(prefix, value))
+
+
+def _words(code: str, fields: dict[str, Any]) -> tuple[str, Said]:
+    """Return a sentence as it is now, for the copy of the moment, and as the window's language will have it."""
+    return tr(code, **fields), Said(lambda: tr(code, **fields))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from PyQt5.QtCore import QObject
 
 from ui.format import KST
+from ui.models.log_words import said
 from ui.models.records import Records
 from ui.models.table import CENTRE, LEFT, Column
-from ui.text import word
+from ui.text import Said, language, word
 
 RECORDS_MAX = 5_000
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -27,6 +28,13 @@ class LogLine:
     source: str
     logger: str
     text: str
+    words: Said | None = None
+    """The window's own sentence, which follows its language."""
+
+    @property
+    def shown(self) -> str:
+        """The text as a sentence of the window's language, where there is one."""
+        return said(self.text, language()) if self.words is None else str(self.words)
 
     @property
     def level_name(self) -> str:
@@ -54,7 +62,7 @@ COLUMNS = (
     Column("level", "ui.col.level", CENTRE, lambda v, r: word("ui.level", r.level_name), tone=_tone, width=7),
     Column("source", "ui.col.process", LEFT, lambda v, r: v, tone=lambda r: "muted", width=18),
     Column("logger", "ui.col.logger", LEFT, lambda v, r: v, tone=lambda r: "faint", width=26),
-    Column("text", "ui.col.text", LEFT, lambda v, r: v, tone=_tone, tip=lambda r: r.text, width=0),
+    Column("text", "ui.col.text", LEFT, lambda v, r: r.shown, tone=_tone, tip=lambda r: r.text, width=0),
 )
 
 

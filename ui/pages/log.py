@@ -88,7 +88,7 @@ class LogPage(QWidget):
         def accept(line: LogLine) -> bool:
             if line.level_name in hidden or (process and line.source != process):
                 return False
-            return not text or text in line.text.lower() or text in line.logger.lower()
+            return not text or any(text in words.lower() for words in (line.text, line.shown, line.logger))
 
         self.table.shown.set_filter(accept)
 
