@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from backtester.engine import Options
 from backtester.executors import LocalExecutor
 from backtester.job import Job, default_times, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from cli.output import naming_file
 from cli.parser import add_common
 from cli.progress import add_progress
 from cli.values import amount, whole
@@ -18,6 +20,8 @@ from trading.venues import market, markets
 from utility.paths import DataDir
 from utility.text_file import read_text
 
+WORKERS_MAX = 1024
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 INTERVALS = {"1s": 1, "1m": 60}
 
 
@@ -42,7 +46,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows-since", default=None, metavar="FILE")
     parser.add_argument("--source", default=None)
     parser.add_argument("--order-settings", default=None, metavar="FILE", help=argparse.SUPPRESS)
-    parser.add_argument("--workers", default=None)
+    parser.add_argument("--workers", type=_workers, default=None)
     add_progress(parser)
     add_common(parser)
 
@@ -62,6 +66,10 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
     start, end = default_times(rules, interval_s)
     since = None if args.since is None else parse_moment(args.since, rules, interval_s, last=False)
     until = None if args.until is None else parse_moment(args.until, rules, interval_s, last=True)
+    if since is not None and until is not None and since > until:
+        raise InputError("backtest.range", since=args.since, until=args.until)
+    with naming_file(args.rows_since):
+        rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
     return Job(
         market=rules,
         interval_s=interval_s,
@@ -81,7 +89,7 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
         to_time=until,
         symbols=None if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code),
         variables={**variables, **parse_sets(args.sets)},
-        rows_since=() if args.rows_since is None else parse_rows_since(read_text(args.rows_since)),
+        rows_since=rows_since,
         source=args.source,
         strategy=name,
     )
@@ -104,9 +112,14 @@ def executor_of(args: argparse.Namespace, settings: Settings) -> LocalExecutor:
     text = args.workers
     if text is None or text == "local":
         return LocalExecutor(settings.research.workers)
-    if not text.isdigit():
+    if not _NUMBER.fullmatch(text):
         raise RefusedError("backtest.later", option=f"--workers {text}")
     return LocalExecutor(int(text))
+
+
+def _workers(text: str) -> str:
+    """Return what `--workers` says; a number must be one of threads, anything else is judged by `executor_of`."""
+    return str(whole(0, WORKERS_MAX)(text)) if _NUMBER.fullmatch(text) else text
 
 
 def job_of_passport(passport: dict[str, Any]) -> Job:

@@ -14,7 +14,7 @@ import msgspec
 from cli.arming import check_person, confirm
 from cli.interrupt import stopping
 from cli.live_report import Collector
-from cli.output import emit, language
+from cli.output import emit, language, naming_file
 from cli.parser import add_common
 from cli.values import SEED_MAX, amount, duration, number, speed, whole
 from domain.errors import DataError, InputError, RefusedError, StomError
@@ -129,6 +129,7 @@ def _faults(path: str | None) -> tuple[dict[str, Any], ...]:
 def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Settings) -> StrategyText | None:
     """Return the strategy of the arguments, checked, or None when none is named."""
     from backtester.job import parse_rows_since, parse_sets, vector
+    from cli.advice import warn
     from strategy.program import build
 
     market, own = find_market(code), settings.market(code).strategy
@@ -136,8 +137,10 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     if found is None:
         return None
     name, version, buy, sell, variables = found
-    rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
+    with naming_file(args.rows_since):
+        rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
     program = build(buy, sell, market, INTERVALS[args.interval], rows_since)
+    warn(args, program, parse_sets(args.sets))
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     return StrategyText(
         name=name,

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from cli.words import chosen
-from domain.errors import StomError, StrategyError
+from domain.errors import InputError, StomError, StrategyError
 from utility.text import sentence
+
+
+@contextlib.contextmanager
+def naming_file(path: str | None) -> Iterator[None]:
+    """Put the file before what is found wrong in its lines; files may be many on one command line."""
+    try:
+        yield
+    except InputError as error:
+        if path is not None and "path" not in error.fields:
+            error.fields["in_file"] = path
+        raise
 
 
 def language(args: argparse.Namespace) -> str:
@@ -40,7 +53,9 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
     fields = dict(error.fields)
     if isinstance(error, StrategyError):
         fields |= {"line": error.line, "column": error.column}
-    text = sentence(error.code, language(args), **fields)
+    place = fields.pop("in_file", "")
+    text = (f"{place}: " if place else "") + sentence(error.code, language(args), **fields)
+    fields |= {"path": place} if place else {}
     if getattr(args, "json", False):
         body = {"error": {"code": error.code, "message": text, **{k: str(v) for k, v in fields.items()}}}
         sys.stdout.write(msgspec.json.encode(body).decode() + "\n")

@@ -30,9 +30,10 @@ from backtester.optimisers import METHODS, Plan, Space, make
 from backtester.ranges import parse_ranges, space_of
 from backtester.report import Report, metric_name, write_report
 from backtester.study import Outcome, Progress, Search
+from cli.advice import warn
 from cli.interrupt import stopping
 from cli.job_args import add_job, executor_of, job_of, job_of_passport
-from cli.output import language
+from cli.output import language, naming_file
 from cli.parser import add_common
 from cli.progress import Reporter
 from cli.values import whole
@@ -134,6 +135,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         reporter.note("load")
         loaded = _load(job_of(args, data), data, executor)
         reporter.note("run", rows=loaded.prepared.rows)
+        warn(args, loaded.program, parse_sets(args.sets))
         done = run_one(loaded, vector(loaded.program, loaded.job.variables))
     finally:
         executor.close()
@@ -300,9 +302,13 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
         loaded = _load(job, data, executor)
         used = used_variables(loaded.program)
         # A range takes the place of the strategy's stored value; only a value given beside it is a contradiction.
-        searched, given = parse_ranges(plan["ranges"], plan["form"]), parse_sets(args.sets)
+        given = parse_sets(args.sets)
+        with naming_file(args.ranges):
+            searched = parse_ranges(plan["ranges"], plan["form"])
         fixed = {index: value for index, value in job.variables.items() if index in given or index not in searched}
-        space = space_of(plan["ranges"], plan["form"], fixed, loaded.program.n_vars, used, DEFAULT_WINDOW)
+        with naming_file(args.ranges):
+            space = space_of(plan["ranges"], plan["form"], fixed, loaded.program.n_vars, used, DEFAULT_WINDOW)
+        warn(args, loaded.program, given, searched)
         _confirm(args, plan, space)
         passport = job.passport(loaded.rows, loaded.program) | {"plan": plan}
         if args.resume is None:
@@ -385,6 +391,8 @@ def show_optimise(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if result["best"] is None:
         return
     values = "  ".join(f"[{index}] {value:g}" for index, value in enumerate(result["best"]["vars"]))
+    if not result["trades"]:
+        sys.stdout.write(sentence("optimise.no_trades", code) + "\n")
     sys.stdout.write(sentence("optimise.best", code, objective=result["objective"], score=result["best"]["score"], vars=values) + "\n")
     _show_metrics(args, {key: value for key, value in result["best"]["metrics"].items() if key not in KOREAN.values()})
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")

@@ -90,6 +90,8 @@ def explain(error: StrategyError, code: str) -> dict[str, Any]:
 
 
 def _check(args: argparse.Namespace) -> dict[str, Any] | int:
+    from cli.advice import spoken
+    from strategy.advice import advice_on
     from strategy.catalogue import Role, vocabulary
     from strategy.language import StrategyErrors, parse
     from strategy.nodes import Column, Derived, PositionField, RowCount, Window
@@ -102,8 +104,9 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
         tree = parse(read_text(args.file), side, market, interval_s)
     except StrategyErrors as refused:
         errors = [explain(one, code) for one in refused.errors]
-        emit(args, {"ok": False, "file": args.file, "errors": errors, "factors": [], "lookback": 0, "vars": 0})
+        emit(args, {"ok": False, "file": args.file, "errors": errors, "warnings": [], "factors": [], "lookback": 0, "vars": 0})
         return refused.exit_status
+    warnings = [{"code": one.code, "message": spoken(one, code)} for one in advice_on(tree)]
     other = empty_tree("sell" if side == "buy" else "buy", market, interval_s)
     program = Program(tree if side == "buy" else other, other if side == "buy" else tree, market, interval_s)
     used = {node.key for node in program.nodes if isinstance(node, Column | Derived | Window | PositionField)}
@@ -119,6 +122,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
         "ok": True,
         "file": args.file,
         "errors": [],
+        "warnings": warnings,
         "factors": sorted(used),
         "names": [shown.get(key, key) for key in sorted(used)],
         "lookback": program.lookback(),
@@ -133,6 +137,8 @@ def _show_check(args: argparse.Namespace, result: dict[str, Any]) -> None:
         count = {"factors": len(result["factors"]), "lookback": result["lookback"], "vars": result["vars"]}
         sys.stdout.write(sentence("strategy.check_ok", code, **count) + "\n")
         sys.stdout.write("  " + ", ".join(result["names"]) + "\n")
+        for one in result["warnings"]:
+            sys.stdout.write(one["message"] + "\n")
         return
     for one in result["errors"]:
         sys.stdout.write(f"{result['file']}: {one['message']}\n")

@@ -72,12 +72,14 @@ def check_made(market: Market, codes: Sequence[str]) -> None:
 
 
 def check_recording(market: Market, data_dir: str, replay: ReplayOptions) -> None:
-    """Raise InputError ``exchange.not_recorded`` unless a source holds trades or books, and all of the chosen symbols."""
+    """Raise InputError unless a source holds trades or books (``no_events``), and all of the chosen symbols (``not_recorded``)."""
     store = TickStore(data_dir)
     events = [manifest for kind in ("trade", "depth") for _, manifest in store.manifests(market.code, replay.source, kind)]
     missing = sorted(set(replay.codes) - {instrument.code for manifest in events for instrument in manifest.instruments})
-    if missing or not events:
-        raise InputError("exchange.not_recorded", market=market.code, source=replay.source, codes=", ".join(missing) or "–")
+    if not events:
+        raise InputError("exchange.no_events", market=market.code, source=replay.source)
+    if missing:
+        raise InputError("exchange.not_recorded", market=market.code, source=replay.source, codes=", ".join(missing))
 
 
 def locate_recording(market: Market, data: DataDir, where: str) -> ReplayOptions:
@@ -103,7 +105,7 @@ def locate_recording(market: Market, data: DataDir, where: str) -> ReplayOptions
     store = TickStore(folder)
     if SOURCE not in store.sources(market.code):
         import_files(store, files, market.code)
-    if SOURCE not in store.sources(market.code):
+    if not any(True for kind in ("trade", "depth") for _ in store.manifests(market.code, SOURCE, kind)):
         raise InputError("exchange.no_recording", path=where, market=market.code)
     return ReplayOptions(source=SOURCE, store=str(folder))
 

@@ -227,3 +227,43 @@ def test_too_many_trades_are_not_counted_as_none_refused(
     monkeypatch.setattr("backtester.account_limits.TRADES_MAX", 1)
     _, found = call(capsys, *words(data, "backtest", *SETS))
     assert found["refusals"] is None
+
+
+def told(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    status = run_command([one for one in argv if one != "--json"] + ["--lang", "en"])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_what_is_hardly_meant_is_warned_of_once(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = told(capsys, *words(data, "backtest", *SETS))
+    assert (status, err) == (0, "")
+    (tmp_path / "empty.txt").write_text("", "utf-8")
+    status, _, err = told(capsys, *words(data, "backtest", *SETS, "--set", "999=1", "--buy", str(tmp_path / "empty.txt")))
+    assert status == 0
+    assert err.count("the buy text never decides") == 1
+    assert "self.vars[999] a value, but no text uses it" in err
+
+
+def test_a_search_of_nothing_says_so(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "never.txt").write_text("매수 = False\n", "utf-8")
+    (tmp_path / "ranges.txt").write_text("self.vars[77] = [[1, 2], 1]\n", "utf-8")
+    more = ("--buy", str(tmp_path / "never.txt"), "--method", "grid", "--ranges-form", "list", "--ranges", str(tmp_path / "ranges.txt"))
+    status, out, err = told(capsys, *words(data, "optimise", *SETS, *more))
+    assert status == 0
+    assert "self.vars[77]" in err
+    assert "Nothing traded" in out
+
+
+def test_messages_name_the_option_or_the_file(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = told(capsys, *words(data, "backtest", *SETS, "--workers", "-1"))
+    assert status == 2
+    assert "--workers" in err
+    status, _, err = told(capsys, *words(data, "backtest", *SETS, "--from", "2024-01-06", "--to", "2024-01-05"))
+    assert (status, "--from (2024-01-06)" in err, "--to (2024-01-05)" in err) == (2, True, True)
+    (tmp_path / "bad.txt").write_text("self.vars[1] = 3\n", "utf-8")
+    status, body = call(capsys, *words(data, "optimise", *SETS, "--ranges", str(tmp_path / "bad.txt")))
+    assert (status, body["error"]["code"], body["error"]["path"]) == (2, "optimise.range_form", str(tmp_path / "bad.txt"))  # type: ignore[index]
+    assert str(tmp_path / "bad.txt") in body["error"]["message"]  # type: ignore[index]
+    status, _, err = told(capsys, *words(data, "backtest", *SETS, "--rows-since", str(tmp_path / "none.txt")))
+    assert (status, err.count("none.txt")) == (2, 1)

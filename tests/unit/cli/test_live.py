@@ -90,7 +90,7 @@ def test_a_replay_of_symbols_that_were_not_recorded_is_refused(
     capsys.readouterr()
     words = ["live", "--market", "upbit", "--replay", "made", *texts, "--json"]
     assert run_command(words) == 2  # rows alone cannot be replayed
-    assert json.loads(capsys.readouterr().out)["error"]["code"] == "exchange.not_recorded"
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "exchange.no_events"
     assert run_command([*made, "--events"]) == 0
     capsys.readouterr()
     assert run_command([*words, "--symbols", "KRW-NONE"]) == 2
@@ -172,3 +172,11 @@ def test_a_failure_is_a_sentence_not_a_line_of_the_log(capsys: pytest.CaptureFix
     for text in ("event=failed code=receiver.unknown_code fields={'name': 'btc'}", "event=torn file=x"):
         _say(args, "upbit", LogRecord(level=40, logger="x", created=0.0, text=text), False)
     assert capsys.readouterr().err == "upbit: event=torn file=x\n"
+
+
+def test_a_folder_without_anything_to_replay_is_named(tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bars").mkdir()
+    header = "종목코드,체결시간,시가,고가,저가,현재가,거래량\n"
+    (tmp_path / "bars" / "KRW-BTC.csv").write_text(header + "KRW-BTC,20260105090000,1000,1000,1000,1000,1\n", "utf-8")
+    assert run_command(["live", "--market", "upbit", "--replay", str(tmp_path / "bars"), *texts]) == 2
+    assert "bars holds nothing that can be replayed" in capsys.readouterr().err

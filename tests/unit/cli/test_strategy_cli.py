@@ -36,6 +36,29 @@ def test_check_of_a_bad_text_exits_2_with_line_column_message_and_hint(tmp_path:
     assert error["message"] == "Line 2, column 4: there is no '체결강더'."
 
 
+@pytest.mark.parametrize(
+    ("text", "side", "market", "codes"),
+    [
+        ("", "buy", "upbit", ["strategy.warn_buys_all"]),
+        ("# nothing yet\n", "sell", "upbit", ["strategy.warn_sells_none"]),
+        ("매도 = 등락율 > 1\n", "buy", "upbit", ["strategy.warn_buys_all", "strategy.warn_other_side"]),
+        ("매수 = True\n매도 = False\n", "sell", "upbit", ["strategy.warn_other_side"]),
+        ("강제청산 = True\n", "sell", "upbit", ["strategy.warn_sells_none"]),
+        ("if 등락율 > 1:\n    매수 = False\n", "buy", "upbit", []),
+        ("BUY_LONG = 등락율 > 1\nSELL_SHORT = False\n", "buy", "binance-futures", []),
+        ("SELL_LONG = 등락율 > 1\n", "buy", "binance-futures", ["strategy.warn_buys_all", "strategy.warn_other_side"]),
+    ],
+)
+def test_what_is_hardly_meant_is_warned_of_and_allowed(
+    text: str, side: str, market: str, codes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "a.txt", text)
+    status, out, _ = call(capsys, "check", file, "--side", side, "--market", market)
+    assert (status, [one["code"] for one in out["warnings"]]) == (0, codes)
+    assert run_command(["strategy", "check", file, "--side", side, "--market", market, "--lang", "ko"]) == 0
+    assert capsys.readouterr().out.count("주의:") == len(codes)
+
+
 def test_a_missing_file_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = call(capsys, "check", str(tmp_path / "none.txt"))
     assert status == 2
