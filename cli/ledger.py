@@ -30,7 +30,7 @@ from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, join, read_latch, 
 from trading.kill_switch import latch_path as latch_file
 from utility.lock import is_locked
 from utility.paths import DataDir
-from utility.text import sentence
+from utility.text import has, sentence
 
 COLUMNS = {
     "orders": ("account", "client_order_id", "instrument_id", "side", "kind", "price", "qty", "cum_qty", "state", "in_doubt", "reason"),
@@ -125,9 +125,17 @@ def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
     for column in COLUMNS[name]:
         table.add_column(sentence(f"ledger.column.{column}", code))
     for row in rows:
-        table.add_row(*("" if row.get(column) is None else str(row.get(column)) for column in COLUMNS[name]))
+        table.add_row(*(_cell(column, row.get(column), code) for column in COLUMNS[name]))
     # A pipe has no width: nothing is cut there.
     Console(width=None if sys.stdout.isatty() else 240).print(table)
+
+
+def _cell(column: str, value: Any, code: str) -> str:
+    """Return a value as a person reads it: a code by its word, what is held a line each."""
+    if isinstance(value, dict):
+        return "\n".join(f"{asset} {amount}" for asset, amount in value.items())
+    word = f"kill.name.{value}" if column == "latch" else f"ledger.{column}.{value}"
+    return sentence(word, code) if has(word, code) else "" if value is None else str(value)
 
 
 # --- kill switch -----------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def emit(args: argparse.Namespace, result: dict[str, Any] | None) -> None:
         show(args, result)
         return
     for key, value in result.items():
-        sys.stdout.write(f"{key}: {value}\n")
+        sys.stdout.write(f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}\n")
     sys.stdout.flush()
 
 

@@ -291,3 +291,7 @@ def test_people_get_sentences(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "data.import" not in text
     assert "data.column" not in text
     assert "KRW-A" in text
+    assert run_command(["data", "make", "--market", "upbit", "--symbols", "2", "--hours", "0.01", *words]) == 0
+    made = capsys.readouterr().out
+    assert "symbols: KRW-" in made
+    assert "[" not in made

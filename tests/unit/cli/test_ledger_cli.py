@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cli.main import run_command
+from domain.orders import OrderKind, OrderStatus
 from tests.doubles.trader_rig import Rig
 from trading.kill_switch import read_latch
 from utility.text import catalogue
@@ -171,6 +172,29 @@ def test_verify_reports_a_file_that_is_no_ledger(tmp_path: Path, capsys: pytest.
 def test_tables_are_printed_in_korean_too(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert run_command([command, "--data-dir", str(tmp_path), "--lang", "ko"]) == 0
     assert any("가" <= letter <= "힣" for letter in capsys.readouterr().out)
+
+
+def test_tables_say_words_not_codes(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(*words: str) -> str:
+        assert run_command([*words, "--data-dir", str(tmp_path), "--lang", "ko"]) == 0
+        return capsys.readouterr().out
+
+    orders = shown("orders")
+    assert all(word in orders for word in ("매수", "매도", "지정가", "체결"))
+    assert not any(code in orders for code in ("limit", "filled"))
+    assert "STOM" in shown("fills")
+    account = shown("account")
+    assert "{" not in account
+    assert "없음" in account
+    held = ask(capsys, tmp_path, "account")[1]["accounts"][0]["totals"]
+    assert all(any(f" {asset} {amount} " in line for line in account.splitlines()) for asset, amount in held.items())
+
+
+def test_every_state_and_kind_of_an_order_has_a_word() -> None:
+    for language in ("ko", "en"):
+        known = catalogue(language)
+        words = [f"ledger.state.{one}" for one in OrderStatus] + [f"ledger.kind.{one}" for one in OrderKind]
+        assert [word for word in words if word not in known] == []
 
 
 def test_every_check_and_refusal_has_a_sentence_in_both_languages() -> None:
