@@ -419,6 +419,7 @@ class Desk:
         message = FillUpdate(outbox_seq=self.ledger.outbox_seq + 1, fill=known, position=state)
         self.ledger.post(_encode(message))
         self.tell(message)
+        self._state_wanted, self._state_due = True, 0  # cash and position change together on the screen
         if trip is not None:
             self.ledger.round_trip(order.instrument_id, order.label, owner, trip)
             self.account.realised += float(trip["pnl"][0])
@@ -452,7 +453,7 @@ class Desk:
         self._state_wanted = True
 
     def _pace(self) -> None:
-        """Tell the account's state at most five times a second, unless a state changed."""
+        """Tell the account's state at most five times a second, unless a state changed or something was filled."""
         if self._state_wanted and self.now.mono_ns >= self._state_due:
             self._state_wanted = False
             self._state_due = self.now.mono_ns + NS // 5

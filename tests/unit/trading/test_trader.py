@@ -82,6 +82,19 @@ def test_fill_makes_a_position_and_a_round_trip_with_the_fee_rules_profit(rig: R
     assert last.position.realised == pytest.approx(11_000 - 10_000 - 5 - 5.5)
 
 
+def test_the_account_is_told_with_each_fill(rig: Rig) -> None:
+    rig.enter(qty=100)
+    rig.leave(qty=100)  # at once, long before the next state of the account is due
+    told = [message for message in rig.messages if isinstance(message, FillUpdate | AccountState)]
+    for number, message in enumerate(told):
+        if isinstance(message, FillUpdate):
+            state = told[number + 1]
+            assert isinstance(state, AccountState)
+            held = {balance.asset: balance.free * 100_000_000 for balance in state.balances}
+            assert held.get("AAA", 0) == message.position.qty
+    assert sum(isinstance(message, FillUpdate) for message in told) == 2
+
+
 def test_outbox_numbers_are_without_a_hole_and_durable(rig: Rig) -> None:
     rig.enter()
     told = [m.outbox_seq for m in rig.messages if isinstance(m, OrderUpdate | FillUpdate)]
