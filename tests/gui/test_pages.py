@@ -277,3 +277,13 @@ def test_command_box_goes_to_a_symbol(running: MainWindow, qtbot: Any) -> None:
     running._box.choose()
     assert running.pages.currentIndex() == 0
     assert running.state.instruments[running.live.index].code == "KRW-BTC"
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_research_form_is_no_wider_than_its_panel(make_window: Callable[..., MainWindow], qtbot: Any, language: str) -> None:
+    window = make_window(language, (1366, 768))
+    window.show_page("research")
+    qtbot.wait(50)
+    form = window.research_page.form
+    view = form.parentWidget()  # of the scroll area, which scrolls up and down only
+    assert form.minimumSizeHint().width() <= view.width() == form.width()

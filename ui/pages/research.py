@@ -43,6 +43,8 @@ from ui.widgets.panel import Panel
 from ui.widgets.research_form import ResearchForm
 from ui.widgets.trade_chart import TradeChart
 
+LEFT_WIDTH = 366
+"""Of the form in its panel: the least at which nothing of it is cut."""
 GRID_ASK = 100_000
 """Sets past which a grid asks first, as the command does."""
 TOOLS = ("run_backtest", "run_grid", "run_ga")
@@ -179,8 +181,8 @@ class ResearchPage(QWidget):
         self.across.addWidget(right)
         self.across.setChildrenCollapsible(False)
         self.across.setStretchFactor(1, 1)
-        left.setMinimumWidth(330)
-        self.across.setSizes([360, 1100])
+        left.setMinimumWidth(LEFT_WIDTH)
+        self.across.setSizes([LEFT_WIDTH, 1100])
         outer = QHBoxLayout(self)
         outer.setContentsMargins(6, 6, 6, 6)
         outer.addWidget(self.across)

@@ -85,6 +85,9 @@ class ResearchForm(QWidget):
     def _combo(self, name: str, values: list[str]) -> QComboBox:
         combo = QComboBox()
         combo.setObjectName(name)
+        # The longest choice must not decide how wide the form is: what does not fit is shown by the list and the tooltip.
+        combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
+        combo.setMinimumContentsLength(4)
         for value in values:
             combo.addItem(value, value)
         return combo
