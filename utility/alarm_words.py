@@ -19,6 +19,11 @@ def write(code: str, fields: Mapping[str, Any]) -> str:
     return " ".join([f"{MARK}{code}", *(f"{name}={value}" for name, value in fields.items())])
 
 
+def fields_of(text: str) -> dict[str, str]:
+    """Return the fields of `name=value name=value …`; a value may hold spaces."""
+    return dict(_FIELD.findall(text))
+
+
 def spoken(text: str, language: str) -> str | None:
     """Return the sentence of a log record that is an alarm; None when it is none, or no sentence is known."""
     if not text.startswith(MARK):
@@ -26,7 +31,7 @@ def spoken(text: str, language: str) -> str | None:
     code, _, rest = text.removeprefix(MARK).partition(" ")
     if not has(code, language):
         return None
-    fields = {name: _word(name, value, language) for name, value in _FIELD.findall(rest)}
+    fields = {name: _word(name, value, language) for name, value in fields_of(rest).items()}
     return sentence(code, language, **fields).rstrip()
 
 

@@ -6,16 +6,14 @@ The files keep the raw text, and the Log tab its tooltip.
 from __future__ import annotations
 
 import ast
-import re
 from functools import lru_cache
 from string import Formatter
 
-from utility.alarm_words import spoken
+from utility.alarm_words import fields_of, spoken
 from utility.text import catalogue, has, sentence
 
 EVENT = "event="
 AREA = "ui.event"
-_FIELD = re.compile(r"(\w+)=(.*?)(?= \w+=|$)")
 _WORDS = {"rule": "ui.rule"}
 """Fields whose values are codes, and where their words are."""
 _FAILURES = ("failed", "strategy_refused", "close_failed")
@@ -29,7 +27,7 @@ def said(text: str, language: str) -> str:
     if not line.startswith(EVENT):
         return spoken(line, language) or text
     name, _, rest = line.removeprefix(EVENT).partition(" ")
-    fields = dict(_FIELD.findall(rest))
+    fields = fields_of(rest)
     if name in _FAILURES:
         return _failure(rest, language) or text
     code = f"{AREA}.{name}"
