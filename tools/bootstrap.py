@@ -151,8 +151,10 @@ def _install(root):
     lock = os.path.join(root, "requirements", "lock.txt")
     if not (shutil.which("uv") and _install_with_uv(venv, python, lock, unfinished)):
         _install_with_pip(venv, python, lock, unfinished)
-    with open(_stamp(root), "w", encoding="ascii") as file:
+    # A new file in the old one's place: a copy of the tree made with hard links must not be told that it has what only we have.
+    with open(_stamp(root) + ".new", "w", encoding="ascii") as file:
         file.write(lock_digest(root))
+    os.replace(_stamp(root) + ".new", _stamp(root))
     os.remove(unfinished)
     say("Environment ready after %.0f s" % (time.monotonic() - started))
 
