@@ -46,9 +46,14 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows-since", default=None, metavar="FILE")
     parser.add_argument("--source", default=None)
     parser.add_argument("--order-settings", default=None, metavar="FILE", help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=_workers, default=None)
+    add_workers(parser)
     add_progress(parser)
     add_common(parser)
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``, which `executor_of` reads."""
+    parser.add_argument("--workers", type=_workers, default=None)
 
 
 # --- from arguments to a job ------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from utility.paths import DataDir
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
     "cli.research": ("backtest", "optimise", "find"),
+    "cli.runs": ("runs", "rerun"),
     "cli.data": ("data",),
     "cli.strategy": ("strategy",),
     "cli.exchange": ("exchange",),
@@ -37,6 +38,7 @@ ONLY_READ = frozenset(
         *("orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify", "data export"),
         *("strategy list", "strategy show", "strategy history", "strategy diff", "strategy export", "exchange truth"),
         *("settings get", "settings list", "settings export", "keys list"),
+        *("runs", "rerun"),
     )
 )
 """Commands that find nothing in a data directory that is not there; the kill switch, too, has nobody to stop in it."""

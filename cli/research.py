@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from backtester.account_limits import TRADES_MAX, refusals
@@ -28,6 +27,7 @@ from backtester.job import Run as Finished
 from backtester.metrics import KOREAN, METRIC_KEYS, OBJECTIVES, Limits, named, objective
 from backtester.optimisers import METHODS, Plan, Space, make
 from backtester.ranges import parse_ranges, space_of
+from backtester.record import keep
 from backtester.report import Report, metric_name, write_report
 from backtester.study import Outcome, Progress, Search
 from cli.advice import warn
@@ -41,9 +41,8 @@ from cli.words import say
 from domain.errors import InputError, InvariantError, RefusedError
 from domain.settings import Settings
 from storage.columns import open_rows
-from storage.studies import Run, Studies
+from storage.studies import Studies
 from storage.ticks import ROW_KINDS, TickStore
-from trading.trades import write_trades
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
@@ -99,29 +98,6 @@ def _facts(loaded: Loaded) -> list[tuple[str, str]]:
     ]
 
 
-def _keep(data: DataDir, loaded: Loaded, done: Finished, kind: str) -> tuple[int, Path]:
-    """Give the run a number, write its passport and trades, and put it on the list."""
-    number = data.new_run()
-    folder = data.run_dir(number)
-    path = folder / "trades.parquet"
-    write_trades(path, loaded.prepared.codes, done.trades, loaded.engine.steps.labels)
-    passport = loaded.job.passport(loaded.rows, loaded.program)
-    (folder / "passport.json").write_bytes(msgspec.json.format(msgspec.json.encode(passport), indent=1))
-    Studies(data.library).add_run(
-        Run(
-            run=number,
-            kind=kind,
-            created_ns=time.time_ns(),
-            passport=passport,
-            metrics={key: done.metrics[key] for key in METRIC_KEYS},
-            trades=len(done.trades),
-            trades_sha256=done.sha256,
-            trades_path=str(path),
-        )
-    )
-    return number, path
-
-
 # --- backtest -----------------------------------------------------------------------------------------
 
 
@@ -139,7 +115,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         done = run_one(loaded, vector(loaded.program, loaded.job.variables))
     finally:
         executor.close()
-    number, path = _keep(data, loaded, done, "backtest")
+    number, path = keep(data, loaded, done, "backtest")
     result = {
         "run": number,
         "rows": loaded.prepared.rows,
@@ -377,7 +353,7 @@ def _answer(data: DataDir, loaded: Loaded, outcome: Outcome, study: str, plan: d
         done = run_one(found, values)
         if done.metrics != named(outcome.best_metrics):
             raise InvariantError("optimise.disagrees", study=study, number=outcome.best_number)
-        number, path = _keep(data, found, done, "optimise")
+        number, path = keep(data, found, done, "optimise", plan["seed"], study)
         result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": done.metrics, "number": outcome.best_number}
         result |= {"run": number, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
     result["wall_seconds"] = time.perf_counter() - started

@@ -148,6 +148,12 @@ def dataset_digest(manifests: Sequence[Manifest]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def days_digest(store: TickStore, market: str, source: str, interval_s: int, first_day: int, last_day: int) -> str:
+    """Return the SHA-256 of the segments of these days (YYYYMMDD, both included): other days may come or go."""
+    manifests = [one for _, one in store.manifests(market, source, ROW_KINDS[interval_s]) if first_day <= one.info.day <= last_day]
+    return dataset_digest(manifests)
+
+
 def _span(interval_s: int, from_time: int | None, to_time: int | None) -> tuple[int, int]:
     digits = 1_000_000 if interval_s == 1 else 10_000
     low = 0 if from_time is None else from_time * digits if from_time < 100_000_000 else from_time

@@ -14,14 +14,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cli.main import run_command
-from coin.markets import UPBIT
-from domain.instruments import Instrument
-from domain.records import row_schema
 from domain.settings import MarketSettings, Risk, Settings, Strategy
 from storage.studies import Studies
-from storage.ticks import TickStore
-from tests.research import HAND_TEXTS, made_rows
+from tests.research_cli import SETS, call, make_data, told, words
 
 ROOT = Path(__file__).resolve().parents[3]
 METRICS = {"tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount"}
@@ -30,48 +25,7 @@ METRICS = {"tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data directory with made rows of three symbols and two texts beside it."""
-    root = tmp_path_factory.mktemp("data")
-    rows = made_rows("upbit", 41)
-    schema = row_schema("coin", 1)
-    instruments = [Instrument(instrument_id=f"upbit:{code}", code=code, name=code, base=code, quote="KRW") for code in rows.codes]
-    store = TickStore(root)
-    writer = store.writer(UPBIT, "made", "row1s", schema, instruments, {"what": "made"})
-    seq = 0
-    for day in np.unique(rows.blocks["day"]):
-        for symbol, _, lo, hi in rows.blocks[rows.blocks["day"] == day].tolist():
-            out = np.zeros(hi - lo, schema.dtype())
-            out["row_time"], out["instrument"] = rows.row_time[lo:hi], symbol
-            out["seq"] = np.arange(seq + 1, seq + 1 + hi - lo)
-            seq += hi - lo
-            clock = rows.row_time[lo:hi] % 1_000_000
-            seconds = clock // 10_000 * 3600 + clock // 100 % 100 * 60 + clock % 100
-            midnight = np.datetime64(f"{str(day)[:4]}-{str(day)[4:6]}-{str(day)[6:]}").astype("datetime64[s]").astype(np.int64)
-            out["exchange_ns"] = (midnight + seconds) * 1_000_000_000
-            for key, column in rows.columns.items():
-                out["values"][:, schema.index(key)] = column[lo:hi]
-            out["values"][:, schema.index("ask_total_size")] = 1e7
-            writer.append(out)
-    writer.seal()
-    store.unlock()
-    for name, text in HAND_TEXTS.items():
-        (root / f"{name}.txt").write_text(text, "utf-8")
-    (root / "ranges.txt").write_text(
-        "self.vars[0] = [[3, 5, 9], 5]\nself.vars[1] = [[1, 3, 5], 3]\nself.vars[2] = [[0.5, 1, 2], 1]\n", "utf-8"
-    )
-    return root
-
-
-def words(data: Path, command: str, *more: str) -> list[str]:
-    texts = ["--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt")]
-    return [command, "--data-dir", str(data), "--market", "upbit", *texts, "--json", *more]
-
-
-def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str, object]]:
-    status = run_command(list(argv))
-    return status, json.loads(capsys.readouterr().out)
-
-
-SETS = ("--set", "0=5", "--set", "1=3", "--set", "2=1")
+    return make_data(tmp_path_factory.mktemp("data"))
 
 
 def test_backtest_answers_with_every_key(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,12 +181,6 @@ def test_too_many_trades_are_not_counted_as_none_refused(
     monkeypatch.setattr("backtester.account_limits.TRADES_MAX", 1)
     _, found = call(capsys, *words(data, "backtest", *SETS))
     assert found["refusals"] is None
-
-
-def told(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    status = run_command([one for one in argv if one != "--json"] + ["--lang", "en"])
-    out = capsys.readouterr()
-    return status, out.out, out.err
 
 
 def test_what_is_hardly_meant_is_warned_of_once(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

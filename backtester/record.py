@@ -1,0 +1,152 @@
+"""A finished run on record: its passport, its trades, its figures; and running it once more from its number.
+
+The passport holds everything that decides the result, so that a number is enough to repeat a run: the texts and
+settings, the data's days by the hashes of their segments, the source's own digest, the digest of the locked
+libraries, seed and variables. What was left open at the time (all symbols, the whole period) is written down as it was.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backtester import kernel
+from backtester.executors import LocalExecutor
+from backtester.job import Job, Loaded, load, run_one, vector
+from backtester.job import Run as Finished
+from backtester.metrics import METRIC_KEYS
+from storage.columns import days_digest
+from storage.studies import Run, Studies
+from storage.ticks import TickStore
+from trading.trades import write_trades
+from utility.build import RESEARCH, build, lock_digest
+from utility.paths import DataDir
+
+COMPARED = ("data_days", "build", "lock", "program", "python", "machine")
+"""Parts of a passport that can differ when a run is repeated; everything else is taken from it."""
+
+
+def passport(data: DataDir, loaded: Loaded, seed: int | None = None, study: str = "") -> dict[str, Any]:
+    """Return the whole passport of a run that is loaded.
+
+    Parameters
+    ----------
+    data : DataDir
+    loaded : Loaded
+    seed : int, optional
+        Of the study that chose the variables; None where nothing was drawn.
+    study : str
+        Its name.
+    """
+    blocks, times = loaded.prepared.blocks, loaded.prepared.row_time
+    first = int(times[blocks[:, kernel.BLOCK_LO]].min())
+    last = int(times[blocks[:, kernel.BLOCK_HI] - 1].max())
+    return loaded.job.passport(loaded.rows, loaded.program) | {
+        "first_row": first,
+        "last_row": last,
+        "codes": list(loaded.rows.codes),
+        "rows": loaded.prepared.rows,
+        "days": loaded.prepared.days,
+        "data_days": _days(data, loaded.job, loaded.rows.source, first, last),
+        "build": build(RESEARCH),
+        "lock": lock_digest(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "seed": seed,
+        "study": study,
+    }
+
+
+def _days(data: DataDir, job: Job, source: str, first: int, last: int) -> str:
+    unit = 1_000_000 if job.interval_s == 1 else 10_000
+    return days_digest(TickStore(data.root), job.market.code, source, job.interval_s, first // unit, last // unit)
+
+
+def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | None = None, study: str = "") -> tuple[int, Path]:
+    """Give a run a number, write passport and trades into its folder, and put it on the list; return number and trades' path."""
+    number = data.new_run()
+    folder = data.run_dir(number)
+    path = folder / "trades.parquet"
+    write_trades(path, loaded.prepared.codes, done.trades, loaded.engine.steps.labels)
+    facts = passport(data, loaded, seed, study)
+    (folder / "passport.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
+    Studies(data.library).add_run(
+        Run(
+            run=number,
+            kind=kind,
+            created_ns=time.time_ns(),
+            passport=facts,
+            metrics={key: done.metrics[key] for key in METRIC_KEYS},
+            trades=len(done.trades),
+            trades_sha256=done.sha256,
+            trades_path=str(path),
+        )
+    )
+    return number, path
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A stored run and the same run now.
+
+    Parameters
+    ----------
+    run : Run
+        As it was stored.
+    sha256, trades, metrics
+        What it gives now.
+    changed : list of (str, str, str)
+        Part of the passport that differs, what it was, what it is.
+    metrics_changed : list of str
+        Keys whose value is not the same to the bit.
+    """
+
+    run: Run
+    sha256: str
+    trades: int
+    metrics: dict[str, float]
+    changed: list[tuple[str, str, str]]
+    metrics_changed: list[str]
+
+    @property
+    def same(self) -> bool:
+        """Whether trades and figures are those of the stored run, to the bit."""
+        return self.sha256 == self.run.trades_sha256 and not self.metrics_changed
+
+
+def repeat(data: DataDir, run: Run, job: Job, executor: LocalExecutor) -> Repeat:
+    """Run a stored run once more.
+
+    Parameters
+    ----------
+    run : Run
+        From `Studies.run`.
+    job : Job
+        The one that its passport describes; symbols and period that were left open become those that it had.
+
+    Raises
+    ------
+    InputError, DataError
+        The data is not there any more.
+    """
+    then = run.passport
+    if "codes" in then:  # passports before build digests do not have it
+        job = replace(
+            job,
+            symbols=job.symbols or tuple(then["codes"]),
+            from_time=job.from_time or then["first_row"],
+            to_time=job.to_time or then["last_row"],
+        )
+    loaded = load(job, data, executor)
+    done = run_one(loaded, vector(loaded.program, job.variables))
+    now = passport(data, loaded, then.get("seed"), then.get("study", ""))
+    changed = [(key, str(then[key]), str(now[key])) for key in COMPARED if key in then and then[key] != now[key]]
+    # JSON has no word for what is not a number: such a figure was stored as None.
+    now_stored = msgspec.json.decode(msgspec.json.encode(done.metrics))
+    metrics_changed = [key for key, value in run.metrics.items() if now_stored.get(key) != value]
+    return Repeat(run, done.sha256, len(done.trades), done.metrics, changed, metrics_changed)

@@ -1,0 +1,130 @@
+"""`stom.py runs | rerun`: what was run, with its passport; and the same run again from its number."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+import time
+from typing import Any
+
+from backtester.record import Repeat, repeat
+from cli.job_args import add_workers, executor_of, job_of_passport
+from cli.output import emit, language
+from cli.parser import add_common
+from cli.progress import Reporter, add_progress
+from cli.values import whole
+from domain.errors import DataError
+from storage.studies import Run, Studies
+from utility.paths import DataDir
+from utility.settings_file import load as load_settings
+from utility.text import sentence
+
+RUN_MAX = 10**9
+TEXTS = ("buy", "sell")
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the family's parsers."""
+    runs = subparsers.add_parser("runs")
+    runs.add_argument("number", nargs="?", type=whole(1, RUN_MAX), default=None)
+    runs.add_argument("--limit", type=whole(1, 100_000), default=20)
+    add_common(runs)
+    runs.set_defaults(run=run_runs, show=show_runs)
+
+    rerun = subparsers.add_parser("rerun")
+    rerun.add_argument("number", type=whole(1, RUN_MAX))
+    add_workers(rerun)
+    add_progress(rerun)
+    add_common(rerun)
+    rerun.set_defaults(run=run_rerun, show=show_rerun)
+
+
+def _as_dict(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "kind": run.kind,
+        "created": dt.datetime.fromtimestamp(run.created_ns / 1e9, dt.UTC).isoformat(timespec="seconds"),
+        "strategy": run.passport.get("strategy", ""),
+        "market": run.passport.get("market", ""),
+        "interval_s": run.passport.get("interval_s", 0),
+        "trades": run.trades,
+        "trades_sha256": run.trades_sha256,
+        "trades_path": run.trades_path,
+        "metrics": run.metrics,
+    }
+
+
+def run_runs(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the newest runs, or one of them with its passport."""
+    store = Studies(DataDir(args.data_dir).library)
+    if args.number is None:
+        return {"runs": [_as_dict(one) for one in store.runs(args.limit)]}
+    run = store.run(args.number)
+    return {"runs": [_as_dict(run)], "passport": run.passport}
+
+
+def show_runs(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print a line a run, and the passport of one that was named."""
+    code = language(args)
+    if not result["runs"]:
+        sys.stdout.write(sentence("runs.none", code) + "\n")
+    for one in result["runs"]:
+        fields = one | {"tg": one["metrics"].get("tg", 0.0), "mdd": one["metrics"].get("mdd", 0.0)}
+        sys.stdout.write(sentence("runs.line", code, **fields) + "\n")
+    for key, value in result.get("passport", {}).items():
+        if key not in TEXTS:
+            sys.stdout.write(f"  {key}: {value}\n")
+    for key in TEXTS:
+        if key in result.get("passport", {}):
+            lines = "\n".join(f"    {line}" for line in result["passport"][key].splitlines())
+            sys.stdout.write(f"  {key}:\n{lines}\n")
+
+
+def run_rerun(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Run a stored run again; exit status 4 when it does not give the same trades and figures."""
+    started = time.perf_counter()
+    data, reporter = DataDir(args.data_dir), Reporter(args)
+    settings = load_settings(data.settings)
+    run = Studies(data.library).run(args.number)
+    executor = executor_of(args, settings)
+    try:
+        reporter.note("load", run=run.run)
+        found = repeat(data, run, job_of_passport(run.passport), executor)
+    except KeyError as error:  # a passport of a version whose keys were others
+        raise DataError("runs.passport", run=run.run, key=str(error.args[0])) from error
+    finally:
+        executor.close()
+    result = _answer(found) | {"wall_seconds": time.perf_counter() - started}
+    if found.same:
+        return result
+    emit(args, result)
+    return 4
+
+
+def _answer(found: Repeat) -> dict[str, Any]:
+    return {
+        "run": found.run.run,
+        "same": found.same,
+        "trades_sha256": found.sha256,
+        "expected_sha256": found.run.trades_sha256,
+        "trades": found.trades,
+        "expected_trades": found.run.trades,
+        "changed": [{"what": what, "then": then, "now": now} for what, then, now in found.changed],
+        "metrics_changed": found.metrics_changed,
+    }
+
+
+def show_rerun(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Say whether it is the same, and what is not what it was."""
+    code = language(args)
+    sys.stdout.write(sentence("runs.same" if result["same"] else "runs.differs", code, **result) + "\n")
+    for one in result["changed"]:
+        what = sentence(f"runs.what_{one['what']}", code)
+        sys.stdout.write(
+            "  " + sentence("runs.changed", code, **{**one, "what": what, "then": one["then"][:20], "now": one["now"][:20]}) + "\n"
+        )
+    if result["metrics_changed"]:
+        sys.stdout.write("  " + sentence("runs.metrics_changed", code, keys=", ".join(result["metrics_changed"])) + "\n")
+    if not result["same"] and not result["changed"]:
+        sys.stdout.write("  " + sentence("runs.unexplained", code) + "\n")
