@@ -6,12 +6,14 @@ Backtest and optimiser load through here, so that a parameter set means the same
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ from storage.ticks import TickStore
 from strategy import cache
 from strategy.program import Program, build
 from trading.trades import trades_sha256
+from utility.build import RESEARCH, lock_digest
+from utility.build import build as build_digest
 from utility.paths import DataDir
 
 DEFAULT_WINDOW = 30.0
@@ -164,6 +168,17 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
     )
 
 
+def context(loaded: Loaded) -> bytes:
+    """Return the digest of all that decides a set's figures but the set: data, program, code and libraries, settings.
+
+    The names of strategy and source, the texts themselves and the values that the set replaces do not take part.
+    """
+    passport = loaded.job.passport(loaded.rows, loaded.program)
+    decides = {key: value for key, value in passport.items() if key not in ("strategy", "source", "buy", "sell", "vars")}
+    decides |= {"build": build_digest(RESEARCH), "lock": lock_digest()}
+    return hashlib.blake2b(msgspec.json.encode(decides, order="sorted"), digest_size=32).digest()
+
+
 def vector(program: Program, variables: Mapping[int, float]) -> NDArray[np.float64]:
     """Return `self.vars` of a job: position 0 is 평균값계산틱수, 30 when it is not given.
 
@@ -191,6 +206,14 @@ def used_variables(program: Program) -> set[int]:
     from strategy.nodes import Variable
 
     return {node.index for node in program.nodes if isinstance(node, Variable)}
+
+
+def side_variables(program: Program, side: str) -> set[int]:
+    """Return the indices of `self.vars` that the "buy" or the "sell" text reads."""
+    from strategy.nodes import Variable
+
+    tree = program.buy if side == "buy" else program.sell
+    return {node.index for node in tree.nodes() if isinstance(node, Variable)}
 
 
 def run_one(loaded: Loaded, values: NDArray[np.float64]) -> Run:

@@ -118,7 +118,9 @@ def _steps(numbers: list[int | float], line: int, index: int) -> list[float]:
     return [float(start + k * step) if whole else round(start + k * step, 2) for k in range(count)]
 
 
-def space_of(text: str, form: str, fixed: Mapping[int, float], n_vars: int, used: set[int], window: float) -> Space:
+def space_of(
+    text: str, form: str, fixed: Mapping[int, float], n_vars: int, used: set[int], window: float, searched: set[int] | None = None
+) -> Space:
     """Return the space of a search.
 
     Parameters
@@ -133,6 +135,8 @@ def space_of(text: str, form: str, fixed: Mapping[int, float], n_vars: int, used
         Indices the texts read: each needs a range or a value, but 0, which is `window` by default.
     window : float
         평균값계산틱수 where neither text nor option says one.
+    searched : set of int, optional
+        Variables that are searched; the others of the text stay at its best.
 
     Raises
     ------
@@ -148,7 +152,10 @@ def space_of(text: str, form: str, fixed: Mapping[int, float], n_vars: int, used
     length = max(n_vars, max(ranges) + 1, max(fixed, default=0) + 1)
     values, best = [], []
     for index in range(length):
-        if index in ranges:
+        if index in ranges and searched is not None and index not in searched:
+            values.append((ranges[index].best,))
+            best.append(0)
+        elif index in ranges:
             one = ranges[index]
             values.append(one.values)
             best.append(one.values.index(one.best) if one.best in one.values else -1)

@@ -1,8 +1,8 @@
 """A search: an optimiser that proposes, an engine that evaluates, a store that remembers.
 
-The optimiser and the engine do not know each other. Every trial that is evaluated is stored with the
-batch it was in; a resumed search asks its seeded optimiser again from the start and answers from the
-store, so it ends exactly where an uninterrupted one would have.
+The optimiser and the engine do not know each other. Every trial is stored with its figures; a resumed search asks
+its seeded optimiser again from the start and answers from the store, so it ends exactly where an uninterrupted one
+would have. A set that any study has evaluated on the same data, program, code and settings is not evaluated again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester.engine import Engine, Prepared
-from backtester.metrics import METRIC_KEYS, Limits, Metrics, named, scores
-from backtester.optimisers import Optimiser, Space
+from backtester.front import Front
+from backtester.known import Known
+from backtester.metrics import METRIC_KEYS, NO_TRADES, OUT_OF_LIMITS, Limits, Metrics, named, scores
+from backtester.optimisers import Optimiser
+from storage.evaluations import keys_of
 from storage.studies import Studies, Trials
 
+ASK = 4_096
+"""Sets an optimiser is asked for at once; a population may answer with more."""
 FIRST_CHUNK = 8
 CHUNK_SECONDS = 0.5
 """A compiled call is kept about this long, so that a stop is obeyed within two seconds."""
@@ -44,7 +49,8 @@ class Outcome:
     """What a search found."""
 
     state: str = "running"  # running, stopped, done
-    evaluations: int = 0
+    evaluations: int = 0  # new trials, those whose figures another study had included
+    cached: int = 0
     resumed: int = 0
     engine_seconds: float = 0.0
     search_seconds: float = 0.0
@@ -52,6 +58,7 @@ class Outcome:
     best_score: float = -np.inf
     best_metrics: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(METRIC_KEYS)))
     best_number: int = -1
+    front: list[dict[str, Any]] | None = None
 
     def result(self) -> dict[str, Any]:
         """Return what the store keeps of it."""
@@ -59,6 +66,7 @@ class Outcome:
             "evaluations": self.evaluations + self.resumed,
             "engine_seconds": self.engine_seconds,
             "best": {"vars": self.best_vector.tolist(), "score": self.best_score, "metrics": named(self.best_metrics)},
+            "front": self.front,
         }
 
 
@@ -69,15 +77,18 @@ class Search:
     ----------
     engine, prepared, metrics
         What evaluates.
-    optimiser, space
+    optimiser : Optimiser
         What proposes.
     objective : str
         Code of workstation 9.2.
     limits : Limits
     store, study : Studies, str
         Where trials go.
-    batch : int
-        How many sets the optimiser is asked for at once.
+    context : bytes
+        Digest of all that decides a figure but the set itself (`backtester.job.context`); empty keeps and takes nothing
+        for and from other studies.
+    trials : int
+        Upper bound of trials; 0 means none.
     """
 
     def __init__(
@@ -86,29 +97,28 @@ class Search:
         prepared: Prepared,
         metrics: Metrics,
         optimiser: Optimiser,
-        space: Space,
         objective: str,
         limits: Limits,
         store: Studies,
         study: str,
-        batch: int,
+        context: bytes = b"",
+        trials: int = 0,
     ) -> None:
         self.engine, self.prepared, self.metrics = engine, prepared, metrics
-        self.optimiser, self.space = optimiser, space
+        self.optimiser = optimiser
         self.objective, self.limits = objective, limits
-        self.store, self.study, self.batch = store, study, batch
+        self.store, self.study, self.context, self.most = store, study, context, trials
         self.outcome = Outcome()
-        self._known: dict[bytes, float] = {}
-        self._stored = 0
+        self.front = Front(optimiser.goals) if optimiser.goals else None
+        self._known = Known(len(optimiser.goals) or 1)
         self._pace = 0.0  # seconds a set
         self._trades = 1.0  # trades a set
 
     def recall(self, trials: Trials) -> None:
         """Take over the trials of an earlier, interrupted run of this study."""
-        for number in range(len(trials)):
-            self._known[trials.vectors[number].tobytes()] = float(trials.scores[number])
-            self._better(number, trials.vectors[number], float(trials.scores[number]), trials.metrics[number])
-        self._stored = self.outcome.resumed = len(trials)
+        if len(trials):
+            self._take(keys_of(self.context, trials.vectors), trials.vectors, trials.scores, trials.metrics)
+        self.outcome.resumed = len(trials)
 
     def run(self, stop: Callable[[], bool], watch: Callable[[Progress], None]) -> Outcome:
         """Ask, evaluate, store and tell until the optimiser is done or `stop()` is true.
@@ -120,63 +130,83 @@ class Search:
         """
         started = time.perf_counter()
         out = self.outcome
-        seen = 0
-        while len(indices := self.optimiser.ask(self.batch)):
-            vectors = self.space.vectors(indices)
-            if not self._evaluate(vectors, stop, lambda: self._tell(watch, started)):
+        while len(vectors := self.optimiser.ask(ASK)):
+            keys = keys_of(self.context, vectors)
+            if not self._evaluate(keys, vectors, stop, lambda: self._tell(watch, started)):
                 out.state = "stopped"
                 break
-            told = np.array([self._known[vector.tobytes()] for vector in vectors], dtype=np.float64)
-            self.optimiser.tell(indices, told)
-            seen += len(indices)
+            places = self._known.find(keys)
+            if (places < 0).any():  # the bound on trials cut the batch: this is the end
+                out.state = "done"
+                break
+            answers = self._known.answers(places)
+            self.optimiser.tell(vectors, answers if self.front else answers[:, 0])
             self._tell(watch, started)
         else:
             out.state = "done"
         out.search_seconds = time.perf_counter() - started
+        out.front = None if self.front is None else self.front.result()
         return out
 
-    def _evaluate(self, vectors: NDArray[np.float64], stop: Callable[[], bool], told: Callable[[], None]) -> bool:
+    def _evaluate(self, keys: list[bytes], vectors: NDArray[np.float64], stop: Callable[[], bool], told: Callable[[], None]) -> bool:
         """Evaluate what is not known yet, in compiled calls of bounded length; False when it was stopped."""
-        fresh: dict[bytes, NDArray[np.float64]] = {}
-        for vector in vectors:
-            key = vector.tobytes()
-            if key not in self._known:
-                fresh.setdefault(key, vector)
-        rest = np.array(list(fresh.values()), dtype=np.float64).reshape(len(fresh), vectors.shape[1])
-        while len(rest):
+        new = {keys[k]: k for k in np.flatnonzero(self._known.find(keys) < 0)[::-1].tolist()}  # the first of equals
+        places = sorted(new.values())
+        if self.most:
+            places = places[: max(self.most - len(self._known), 0)]
+        while places:
             if stop():
                 return False
             size = self._chunk()
-            part, rest = rest[:size], rest[size:]
-            started = time.perf_counter()
-            result = self.engine.run(self.prepared, part)
-            values = self.metrics.of(result.raw, len(part))
-            gained = scores(self.objective, values, self.prepared.options.betting, self.limits)
-            self._pace = (time.perf_counter() - started) / len(part)
-            self._trades = max(len(result.raw) / len(part), 1.0)
-            self.store.add_trials(self.study, self._stored, part, gained, values)
-            for k, vector in enumerate(part):
-                self._known[vector.tobytes()] = float(gained[k])
-                self._better(self._stored + k, vector, float(gained[k]), values[k])
-            self._stored += len(part)
-            self.outcome.evaluations += len(part)
-            self.outcome.engine_seconds += result.seconds
+            part, places = places[:size], places[size:]
+            self._answer([keys[k] for k in part], vectors[part])
             told()
         return True
+
+    def _answer(self, keys: list[bytes], vectors: NDArray[np.float64]) -> None:
+        """Give these new sets their figures, from another study or from the engine, and store them."""
+        found = self.store.evaluated(keys, len(METRIC_KEYS)) if self.context else {}
+        values = np.empty((len(keys), len(METRIC_KEYS)), dtype=np.float64)
+        rest = [k for k in range(len(keys)) if k not in found]
+        for k, row in found.items():
+            values[k] = row
+        if rest:
+            started = time.perf_counter()
+            result = self.engine.run(self.prepared, vectors[rest])
+            values[rest] = self.metrics.of(result.raw, len(rest))
+            self._pace = (time.perf_counter() - started) / len(rest)
+            self._trades = max(len(result.raw) / len(rest), 1.0)
+            self.outcome.engine_seconds += result.seconds
+        gained = scores(self.objective, values, self.prepared.options.betting, self.limits)
+        self.store.add_trials(self.study, len(self._known), vectors, gained, values, keys if self.context else ())
+        self._take(keys, vectors, gained, values)
+        self.outcome.evaluations += len(keys)
+        self.outcome.cached += len(found)
+
+    def _take(self, keys: list[bytes], vectors: NDArray[np.float64], gained: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        """Remember answered sets, the best of them and the front."""
+        first = len(self._known)
+        top = int(np.argmax(gained))
+        if gained[top] > self.outcome.best_score:  # the first one on a tie
+            self.outcome.best_score, self.outcome.best_number = float(gained[top]), first + top
+            self.outcome.best_vector, self.outcome.best_metrics = vectors[top].copy(), values[top].copy()
+        if self.front is None:
+            self._known.add(keys, gained[:, None])
+            return
+        fair = (gained != NO_TRADES) & (gained != OUT_OF_LIMITS)
+        self.front.add(first, vectors, gained, values, fair)
+        # What is penalised is worse than anything in every goal.
+        self._known.add(keys, np.where(fair[:, None], self.front.of(values), gained[:, None]))
 
     def _chunk(self) -> int:
         if not self._pace:
             return FIRST_CHUNK
         return int(max(self.engine.executor.workers, min(CHUNK_SECONDS / self._pace, CHUNK_TRADES / self._trades, 100_000)))
 
-    def _better(self, number: int, vector: NDArray[np.float64], score: float, metrics: NDArray[np.float64]) -> None:
-        if score > self.outcome.best_score:  # the first one on a tie
-            self.outcome.best_score, self.outcome.best_number = score, number
-            self.outcome.best_vector, self.outcome.best_metrics = vector.copy(), metrics.copy()
-
     def _tell(self, watch: Callable[[Progress], None], started: float) -> None:
         elapsed = time.perf_counter() - started
         rate = self.outcome.evaluations / elapsed if elapsed > 0 else 0.0
-        done = self._stored
-        left = (self.optimiser.total - done) / rate if rate > 0 else 0.0
-        watch(Progress(done, max(self.optimiser.total, done), rate, max(left, 0.0), self.outcome.best_score))
+        done = len(self._known)
+        total = min(self.optimiser.total, self.most) if self.most else self.optimiser.total
+        left = (total - done) / rate if rate > 0 else 0.0
+        watch(Progress(done, max(total, done), rate, max(left, 0.0), self.outcome.best_score))

@@ -22,7 +22,8 @@ from utility.paths import DataDir
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
-    "cli.research": ("backtest", "optimise", "find"),
+    "cli.research": ("backtest", "find"),
+    "cli.optimise": ("optimise",),
     "cli.runs": ("runs", "rerun"),
     "cli.data": ("data",),
     "cli.strategy": ("strategy",),

@@ -34,7 +34,7 @@ class Reporter:
             sys.stderr.write(msgspec.json.encode({"note": text, **fields}).decode() + "\n")
             sys.stderr.flush()
 
-    def tell(self, done: int, total: int, rate: float, left_s: float, best: float | None, note: str = "") -> None:
+    def tell(self, done: int, total: float, rate: float, left_s: float, best: float | None, note: str = "") -> None:
         """Say how far it is; at most five times a second, and always at the end."""
         now = time.monotonic()
         if now - self._last < EVERY_S and done < total:

@@ -8,7 +8,8 @@ from here: what comes out is what an uninterrupted search would have found.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Float,
     Integer,
@@ -33,10 +35,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from domain.errors import DataError, InputError
+from storage import evaluations
 
 metadata = MetaData()
 BUSY_TIMEOUT_S = 5.0
@@ -144,8 +147,20 @@ class Studies:
         event.listen(self._engine, "connect", _pragmas)
         try:
             metadata.create_all(self._engine)
+            evaluations.metadata.create_all(self._engine)
         except SQLAlchemyError as error:
             raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
+
+    @contextmanager
+    def _open(self, write: bool = False) -> Iterator[Connection]:
+        """Give a connection; a damaged file is said by name, and left as it is."""
+        try:
+            with self._engine.begin() if write else self._engine.connect() as connection:
+                yield connection
+        except OperationalError:
+            raise  # locked or full: not damage
+        except DatabaseError as error:
+            raise DataError("studies.file_damaged", path=str(self.path), cause=str(error.orig)) from error
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -161,12 +176,12 @@ class Studies:
             "trades_sha256": run.trades_sha256,
             "trades_path": run.trades_path,
         }
-        with self._engine.begin() as connection:
+        with self._open(write=True) as connection:
             connection.execute(insert(runs), row)
 
     def run(self, number: int) -> Run:
         """Return run `number`; InputError ``studies.no_run``."""
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             row = connection.execute(select(runs).where(runs.c.run == number)).mappings().first()
         if row is None:
             raise InputError("studies.no_run", run=number)
@@ -174,7 +189,7 @@ class Studies:
 
     def runs(self, limit: int = 100) -> list[Run]:
         """Return the newest runs, newest first."""
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             rows = connection.execute(select(runs).order_by(runs.c.run.desc()).limit(limit)).mappings().all()
         return [_run(dict(row)) for row in rows]
 
@@ -182,7 +197,7 @@ class Studies:
 
     def new_study(self, method: str, passport: dict[str, Any], utc_ns: int) -> str:
         """Store a study that begins and return its name, ``<method>-<number>``."""
-        with self._engine.begin() as connection:
+        with self._open(write=True) as connection:
             # The insert takes the write lock, so that two processes never agree on one number.
             number = int(connection.execute(select(func.count()).select_from(studies)).scalar_one()) + 1
             while True:
@@ -201,11 +216,12 @@ class Studies:
                 "result": "{}",
             }
             connection.execute(insert(studies), row)
+            evaluations.trim(connection)
         return name
 
     def study(self, name: str) -> Study:
         """Return a study; InputError ``studies.no_study``."""
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             row = connection.execute(select(studies).where(studies.c.study == name)).mappings().first()
         if row is None:
             raise InputError("studies.no_study", study=name)
@@ -213,17 +229,23 @@ class Studies:
 
     def studies(self, limit: int = 100) -> list[Study]:
         """Return the newest studies, newest first."""
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             rows = connection.execute(select(studies).order_by(studies.c.created_ns.desc()).limit(limit)).mappings().all()
         return [_study(dict(row)) for row in rows]
 
     def set_state(self, name: str, state: str, result: dict[str, Any], utc_ns: int) -> None:
         """Store how a study stands: running, stopped or done, and its best so far."""
-        with self._engine.begin() as connection:
+        with self._open(write=True) as connection:
             connection.execute(update(studies).where(studies.c.study == name).values(state=state, result=_json(result), updated_ns=utc_ns))
 
     def add_trials(
-        self, name: str, first: int, vectors: NDArray[np.float64], scores: NDArray[np.float64], metrics: NDArray[np.float64]
+        self,
+        name: str,
+        first: int,
+        vectors: NDArray[np.float64],
+        scores: NDArray[np.float64],
+        metrics: NDArray[np.float64],
+        keys: Sequence[bytes] = (),
     ) -> None:
         """Store a batch of trials in one transaction.
 
@@ -234,6 +256,8 @@ class Studies:
         first : int
             Number of the first one; a number that is there already is an error of ours.
         vectors, scores, metrics : ndarray of float64, shape (n, n_vars), (n,), (n, n_metrics)
+        keys : sequence of bytes, optional
+            Of `evaluations.keys_of`, one a trial: later studies find the figures by them.
         """
         if not len(scores):
             return
@@ -242,13 +266,24 @@ class Studies:
             {"study": name, "number": first + k, "vars": vectors[k].tobytes(), "score": float(scores[k]), "metrics": metrics[k].tobytes()}
             for k in range(len(scores))
         ]
-        with self._engine.begin() as connection:
+        with self._open(write=True) as connection:
             connection.execute(insert(trials), rows)
+            evaluations.add(connection, name, first, keys)
+
+    def evaluated(self, keys: Sequence[bytes], width: int) -> dict[int, NDArray[np.float64]]:
+        """Return the metrics of those `keys` that any study has evaluated, by place in `keys`; rows of another width are not taken."""
+        with self._open() as connection:
+            found = evaluations.find(connection, trials, keys)
+        return {
+            place: np.frombuffer(found[key], dtype="<f8").astype(np.float64)
+            for place, key in enumerate(keys)
+            if key in found and len(found[key]) == 8 * width
+        }
 
     def trials(self, name: str) -> Trials:
         """Return every trial of a study; DataError ``studies.damaged`` when a number is missing."""
         query = select(trials.c.number, trials.c.vars, trials.c.score, trials.c.metrics).where(trials.c.study == name)
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             rows = connection.execute(query.order_by(trials.c.number)).all()
         if [row[0] for row in rows] != list(range(len(rows))):
             raise DataError("studies.damaged", study=name)

@@ -105,7 +105,7 @@ def test_optimise_agrees_with_backtest(data: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_large_grid_asks_first(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.research.GRID_ASK", 10)
+    monkeypatch.setattr("cli.optimise.ASK_PAST", 10)
     more = ("--method", "grid", "--ranges-form", "list", "--ranges", str(data / "ranges.txt"))
     status, got = call(capsys, *words(data, "optimise", *more))
     assert (status, got["error"]["code"], got["error"]["count"]) == (3, "optimise.too_many", "27")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,20 @@ import pytest
 from backtester.engine import Engine, Options, prepare, round_trips
 from backtester.executors import LocalExecutor
 from backtester.job import parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from backtester.known import Known
 from backtester.metrics import Limits, Metrics, named
-from backtester.optimisers import METHODS, Plan, Space, make
+from backtester.optimisers import Space, make
 from backtester.ranges import parse_ranges, space_of
 from backtester.study import Outcome, Search
 from coin.markets import UPBIT
 from domain.errors import DataError, InputError
 from stock.markets import KRX
+from storage import evaluations
+from storage.evaluations import keys_of
 from storage.studies import Run, Studies
 from tests.research import hand_module, hand_steps, made_rows
 from trading.trades import trades_sha256
+from utility.text import sentence
 
 # --- ranges -------------------------------------------------------------------------------------
 
@@ -73,65 +78,6 @@ def test_space_fills_what_is_not_searched() -> None:
         space_of("self.vars[2] = [[1, 2], 1]", "list", {2: 1.0}, 4, {2}, 30.0)
 
 
-# --- optimisers ---------------------------------------------------------------------------------
-
-SPACE = Space(tuple(tuple(float(x) for x in range(9)) for _ in range(5)) + ((4.0,),), (0, 0, 0, 0, 0, 0))
-
-
-def bowl(vectors: np.ndarray) -> np.ndarray:
-    return -((vectors[:, :5] - 6) ** 2).sum(axis=1)
-
-
-def questions(method: str, plan: Plan) -> list[np.ndarray]:
-    optimiser, asked = make(method, SPACE, plan), []
-    while len(indices := optimiser.ask(50)):
-        asked.append(indices)
-        optimiser.tell(indices, bowl(SPACE.vectors(indices)))
-    return asked
-
-
-@pytest.mark.parametrize("method", sorted(METHODS))
-def test_same_seed_asks_the_same(method: str) -> None:
-    plan = Plan(seed=5, population=40, generations=6, trials=200)
-    first, second = questions(method, plan), questions(method, plan)
-    assert len(first) == len(second) > 1
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    assert all((indices >= 0).all() and (indices < SPACE.sizes).all() for indices in first)
-
-
-def test_another_seed_asks_otherwise() -> None:
-    a, b = (np.concatenate(questions("ga", Plan(seed=seed, population=40, generations=3))) for seed in (1, 2))
-    assert not np.array_equal(a, b)
-
-
-def test_ga_climbs_and_begins_with_the_text_best() -> None:
-    asked = questions("ga", Plan(seed=3, population=60, generations=25))
-    assert asked[0][0].tolist() == [0] * 6
-    scores = [bowl(SPACE.vectors(indices)).max() for indices in asked]
-    assert max(scores) >= -1
-    assert max(scores) > scores[0]
-
-
-def test_grid_is_the_product() -> None:
-    space = Space(((1.0, 2.0), (5.0,), (7.0, 8.0, 9.0)), (0, 0, 0))
-    grid = make("grid", space, Plan())
-    got = np.concatenate([space.vectors(grid.ask(4)), space.vectors(grid.ask(4))])
-    assert got.tolist() == [[a, 5.0, c] for a in (1.0, 2.0) for c in (7.0, 8.0, 9.0)]
-    assert len(grid.ask(4)) == 0
-    assert make("grid", space, Plan(trials=2)).ask(9).shape == (2, 3)
-
-
-def test_ga_of_a_single_set() -> None:
-    optimiser = make("ga", Space(((5.0,),), (0,)), Plan(population=10))
-    indices = optimiser.ask(10)
-    assert indices.tolist() == [[0]]
-
-
-def test_unknown_method_is_refused() -> None:
-    with pytest.raises(InputError, match=r"optimise\.method"):
-        make("luck", SPACE, Plan())
-
-
 # --- studies -------------------------------------------------------------------------------------
 
 WIDE = Space(((3.0, 5.0, 9.0), (-50.0,), (1.0, 3.0, 5.0), (1.0, 1.5, 2.0), (30.0, 60.0, 90.0), (0.5, 1.0), (4.0,), (0.0,)), (0,) * 8)
@@ -149,10 +95,13 @@ def rig() -> tuple[Engine, object, Metrics]:
     return engine, prepared, Metrics(prepared, executor)
 
 
-def search(rig: tuple[Engine, object, Metrics], store: Studies, study: str, method: str = "ga") -> Search:
+OPTIONS = {"ga": {"seed": 2, "population": 20, "generations": 5}}
+
+
+def search(rig: tuple[Engine, object, Metrics], store: Studies, study: str, method: str = "ga", context: bytes = b"") -> Search:
     engine, prepared, metrics = rig
-    optimiser = make(method, WIDE, Plan(seed=2, population=20, generations=5))
-    return Search(engine, prepared, metrics, optimiser, WIDE, "TG", Limits({}), store, study, 20)
+    optimiser = make(method, WIDE, OPTIONS.get(method, {}))
+    return Search(engine, prepared, metrics, optimiser, "TG", Limits({}), store, study, context)
 
 
 def outcome_key(outcome: Outcome) -> tuple[object, ...]:
@@ -267,3 +216,81 @@ def test_small_forms() -> None:
     for part in ("x=1", "1", "-1=2", "1=nan"):
         with pytest.raises(InputError, match=r"backtest\.set"):
             parse_sets([part])
+
+
+def test_what_any_study_has_computed_is_not_computed_again(rig: tuple[Engine, object, Metrics], tmp_path: Path) -> None:
+    store = Studies(tmp_path / "library.db")
+    first = search(rig, store, store.new_study("ga", {}, 1), context=b"a")
+    one = first.run(lambda: False, lambda p: None)
+    second = search(rig, store, store.new_study("ga", {}, 2), context=b"a")
+    two = second.run(lambda: False, lambda p: None)
+    assert (one.cached, two.cached, two.engine_seconds) == (0, one.evaluations, 0.0)
+    assert outcome_key(one) == outcome_key(two)
+    a, b = store.trials("ga-1"), store.trials("ga-2")
+    assert np.array_equal(a.metrics, b.metrics)
+    assert np.array_equal(a.scores, b.scores)
+    other = search(rig, store, store.new_study("ga", {}, 3), context=b"b").run(lambda: False, lambda p: None)
+    assert other.cached == 0
+    alone = search(rig, store, store.new_study("ga", {}, 4)).run(lambda: False, lambda p: None)
+    assert alone.cached == 0
+
+
+def test_kept_evaluations_are_bounded_by_the_oldest_study(tmp_path: Path) -> None:
+    store = Studies(tmp_path / "library.db")
+    vectors = np.arange(20.0).reshape(10, 2)
+    keys = keys_of(b"c", vectors)
+    for k in (1, 2):
+        name = store.new_study("ga", {}, k)
+        part = slice(5 * (k - 1), 5 * k)
+        store.add_trials(name, 0, vectors[part], np.ones(5), np.ones((5, 3)) * k, keys[part])
+    assert len(store.evaluated(keys, 3)) == 10
+    assert not store.evaluated(keys, 4)
+    with store._open(write=True) as connection:
+        evaluations.trim(connection, 6)
+    assert {place: row[0] for place, row in store.evaluated(keys, 3).items()} == dict.fromkeys(range(5, 10), 2.0)
+    assert len(store.trials("ga-1")) == 5
+
+
+def test_the_bound_on_trials_is_kept_and_reached_alike_by_a_resumed_study(rig: tuple[Engine, object, Metrics], tmp_path: Path) -> None:
+    store = Studies(tmp_path / "library.db")
+    study = store.new_study("ga", {}, 1)
+    bounded = search(rig, store, study)
+    bounded.most = 33
+    outcome = bounded.run(lambda: False, lambda p: None)
+    assert (outcome.state, outcome.evaluations, len(store.trials(study))) == ("done", 33, 33)
+    again = search(rig, store, study)
+    again.most = 33
+    again.recall(store.trials(study))
+    assert outcome_key(again.run(lambda: False, lambda p: None)) == outcome_key(outcome)
+
+
+def test_a_library_cut_in_half_is_said_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    store = Studies(path)
+    study = store.new_study("ga", {}, 1)
+    store.add_trials(study, 0, np.arange(4000.0).reshape(1000, 4), np.ones(1000), np.ones((1000, 15)))
+    with store._open(write=True) as connection:
+        connection.exec_driver_sql("SELECT 1")
+    sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    body = path.read_bytes()
+    for name in ("library.db-wal", "library.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    path.write_bytes(body[: len(body) // 2])
+    with pytest.raises(DataError) as found:
+        Studies(path).trials(study)
+    assert found.value.code in ("studies.file_damaged", "studies.unreadable")
+    for language in ("ko", "en"):
+        assert str(path) in sentence(found.value.code, language, **found.value.fields)
+    assert path.read_bytes() == body[: len(body) // 2]
+
+
+def test_known_finds_what_was_added_across_merges() -> None:
+    rng = np.random.default_rng(1)
+    known, digests = Known(2), [rng.bytes(16) for _ in range(40_000)]
+    for start in range(0, 40_000, 7_000):
+        part = digests[start : start + 7_000]
+        known.add(part, np.arange(start, start + len(part), dtype=float)[:, None] * [1, -1])
+    places = known.find(digests[::-1])
+    assert np.array_equal(places, np.arange(40_000)[::-1])
+    assert np.array_equal(known.answers(places[:3]), [[39_999, -39_999], [39_998, -39_998], [39_997, -39_997]])
+    assert (known.find([rng.bytes(16) for _ in range(50)]) == -1).all()

@@ -1,0 +1,272 @@
+"""`stom.py optimise`: a study without a window; its options are those of the methods."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from backtester.job import DEFAULT_WINDOW, Job, Loaded, context, parse_sets, run_one, side_variables, used_variables
+from backtester.metrics import KOREAN, METRIC_KEYS, OBJECTIVES, Limits, named, objective
+from backtester.optimisers import METHODS, Entry, Optimiser, Space, entries, every_option, make, optimiser, read_options
+from backtester.ranges import parse_ranges, space_of
+from backtester.record import keep
+from backtester.study import Outcome, Progress, Search
+from cli.advice import warn
+from cli.interrupt import stopping
+from cli.job_args import add_job, executor_of, job_of, job_of_passport
+from cli.output import language, naming_file
+from cli.progress import Reporter
+from cli.research import load_job, show_metrics
+from cli.values import number, whole
+from cli.words import chosen, say
+from domain.errors import InputError, InvariantError, RefusedError
+from domain.settings import Settings
+from storage.studies import Studies
+from utility.paths import DataDir
+from utility.settings_file import load as load_settings
+from utility.text import has, sentence
+from utility.text_file import read_text
+
+ASK_PAST = 100_000
+"""Evaluations past which a study wants to be confirmed."""
+FRONT_SHOWN = 20
+"""Sets of a front that are printed for a person; `--json` and the store hold all."""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the family's parsers."""
+    parser = subparsers.add_parser("optimise")
+    add_job(parser)
+    parser.add_argument("--method", default="ga", help=say("help.optimise.--method", methods=", ".join(METHODS)))
+    parser.add_argument("--ranges", default=None, metavar="FILE")
+    parser.add_argument("--ranges-form", choices=("grid", "list"), default=None)
+    parser.add_argument("--objective", default="TG", help=say("help.optimise.--objective", objectives=", ".join(OBJECTIVES)))
+    parser.add_argument("--limits", default="")
+    parser.add_argument("--resume", default=None, metavar="STUDY")
+    parser.add_argument("--no-cache", action="store_true")
+    parser.add_argument("--yes", action="store_true")
+    for name in ("--split", "--test-weeks", "--walk-forward"):
+        parser.add_argument(name, default=None, help=argparse.SUPPRESS)
+    for one in every_option().values():
+        add_option(parser, one)
+    parser.set_defaults(run=run_optimise, show=show_optimise)
+
+
+def add_option(parser: argparse.ArgumentParser, one: Entry) -> None:
+    """Add an option of the methods, with its bounds and its words; nothing given leaves the method's default."""
+    methods = [method for method in METHODS if any(other.name == one.name for other in entries(optimiser(method).Options))]
+    told = say(f"option.{one.name}.tip") if has(f"option.{one.name}.tip", chosen()) else one.name
+    if len(methods) < len(METHODS):
+        told += f" ({', '.join(methods)})"
+    name, given = "--" + one.name.replace("_", "-"), {"default": None, "help": told.replace("%", "%%")}
+    if one.kind is bool:
+        parser.add_argument(name, action="store_true", **given)
+    elif one.kind is str:
+        parser.add_argument(name, choices=one.choices or None, **given)
+    else:
+        parser.add_argument(name, type=whole(int(one.low), int(one.high)) if one.kind is int else number(one.low, one.high), **given)
+
+
+def _options(args: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Return every option of the method: what was given, else what the settings say, else the method's default."""
+    kind = optimiser(args.method).Options
+    given = {name: value for name in every_option() if (value := getattr(args, name)) is not None}
+    own = {one.name for one in entries(kind)}
+    kept = {name: getattr(settings.research, name) for name in ("population", "generations", "seed") if name in own}
+    if kind.__dataclass_fields__.get("population") is not None and kind.__dataclass_fields__["population"].default == 0:
+        kept.pop("population")  # a method that has a size of its own
+    return asdict(read_options(args.method, kind, {**kept, **given}))
+
+
+def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store: Studies) -> tuple[Job, dict[str, Any]]:
+    """Return the job and the plan of a study, from the arguments or from the study that is resumed."""
+    if args.resume is not None:
+        passport = store.study(args.resume).passport
+        if "options" not in passport["plan"]:
+            raise RefusedError("optimise.changed", study=args.resume, what="plan")
+        return job_of_passport(passport), passport["plan"]
+    for option in ("split", "test_weeks", "walk_forward"):
+        value = getattr(args, option)
+        if value is not None and not (option == "split" and value == "none"):
+            raise RefusedError("backtest.later", option="--" + option.replace("_", "-"))
+    method = optimiser(args.method)
+    if args.ranges is None:
+        raise InputError("optimise.ranges_missing")
+    objective(args.objective, np.zeros((1, len(METRIC_KEYS))), 1.0)
+    options = _options(args, settings)
+    plan = {
+        "method": args.method,
+        "objective": args.objective.upper(),
+        "limits": Limits.parse(args.limits).text(),
+        "options": options,
+        "seed": options["seed"],
+        "ranges": read_text(args.ranges),
+        "form": args.ranges_form or method.form,
+        "metrics": list(METRIC_KEYS),
+    }
+    return job_of(args, data), plan
+
+
+def _space(args: argparse.Namespace, job: Job, loaded: Loaded, plan: Mapping[str, Any]) -> Space:
+    """Return what is searched; warns of ranges and values that no text uses."""
+    # A range takes the place of the strategy's stored value; only a value given beside it is a contradiction.
+    given = parse_sets(args.sets)
+    with naming_file(args.ranges):
+        ranges = parse_ranges(plan["ranges"], plan["form"])
+        fixed = {index: value for index, value in job.variables.items() if index in given or index not in ranges}
+        only = plan["options"]["only"]
+        searched = None if only == "all" else side_variables(loaded.program, only)
+        used = used_variables(loaded.program)
+        space = space_of(plan["ranges"], plan["form"], fixed, loaded.program.n_vars, used, DEFAULT_WINDOW, searched)
+    warn(args, loaded.program, given, ranges)
+    return space
+
+
+def _confirm(args: argparse.Namespace, asked: Optimiser, space: Space, trials: int) -> int:
+    """Return how many evaluations a study means at most; ask where it is many."""
+    count = min(asked.total, trials) if trials else asked.total
+    if count <= ASK_PAST or args.yes or args.resume is not None:
+        return count
+    if not sys.stdin.isatty():
+        raise RefusedError("optimise.too_many", count=count, sets=space.count)
+    sys.stderr.write(sentence("optimise.ask", language(args), count=count, sets=space.count) + " ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes", "예", "네"):
+        raise RefusedError("optimise.too_many", count=count, sets=space.count)
+    return count
+
+
+def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
+    """Run or resume a study and return what command-line.md asks for."""
+    started = time.perf_counter()
+    data, reporter = DataDir(args.data_dir), Reporter(args)
+    settings = load_settings(data.settings)
+    store = Studies(data.library)
+    job, plan = _settled(args, settings, data, store)
+    executor = executor_of(args, settings)
+    try:
+        reporter.note("load")
+        loaded = load_job(job, data, executor)
+        space = _space(args, job, loaded, plan)
+        asked = make(plan["method"], space, plan["options"])
+        trials = plan["options"]["trials"]
+        count = _confirm(args, asked, space, trials)
+        passport = job.passport(loaded.rows, loaded.program) | {"plan": plan}
+        if args.resume is None:
+            study = store.new_study(plan["method"], passport, time.time_ns())
+        else:
+            study = args.resume
+            before = store.study(study).passport
+            for key in ("data", "program", "version"):
+                if before[key] != passport[key]:
+                    raise RefusedError("optimise.changed", study=study, what=key)
+        search = Search(
+            engine=loaded.engine,
+            prepared=loaded.prepared,
+            metrics=loaded.metrics,
+            optimiser=asked,
+            objective=plan["objective"],
+            limits=Limits.parse(plan["limits"]),
+            store=store,
+            study=study,
+            context=b"" if args.no_cache else context(loaded),
+            trials=trials,
+        )
+        search.recall(store.trials(study))
+        reporter.note("run", study=study, rows=loaded.prepared.rows, sets=_told(space.count), evaluations=_told(count))
+        with stopping() as wish:
+            outcome = search.run(wish.is_set, lambda p: _tell(reporter, p, study))
+        reporter.close()
+        store.set_state(study, outcome.state, outcome.result(), time.time_ns())
+        result = _answer(data, loaded, outcome, study, plan, space)
+    finally:
+        executor.close()
+    result["wall_seconds"] = time.perf_counter() - started
+    return result
+
+
+def _told(count: int) -> int | float:
+    """Return a number of sets as JSON can hold it: past 2^53 as a float."""
+    return count if count < 2**53 else float(count)
+
+
+def _tell(reporter: Reporter, progress: Progress, study: str) -> None:
+    best = progress.best if np.isfinite(progress.best) else None
+    reporter.tell(progress.done, _told(progress.total), progress.rate, progress.left_s, best, study)
+
+
+def _answer(data: DataDir, loaded: Loaded, outcome: Outcome, study: str, plan: dict[str, Any], space: Space) -> dict[str, Any]:
+    """Run the best set by itself, keep it as a run, and put the answer together."""
+    seconds, count = outcome.engine_seconds, outcome.evaluations
+    computed = count - outcome.cached
+    result: dict[str, Any] = {
+        "study": study,
+        "state": outcome.state,
+        "method": plan["method"],
+        "objective": plan["objective"],
+        "seed": plan["seed"],
+        "options": plan["options"],
+        "source": loaded.rows.source,
+        "rows": loaded.prepared.rows,
+        "sets": _told(space.count),
+        "evaluations": count,
+        "cached": outcome.cached,
+        "resumed": outcome.resumed,
+        "evaluations_per_second": count / outcome.search_seconds if outcome.search_seconds > 0 else 0.0,
+        "row_evaluations_per_second": computed * loaded.prepared.rows / seconds if seconds > 0 else 0.0,
+        "engine_seconds": seconds,
+        "search_seconds": outcome.search_seconds,
+        "compile_seconds": loaded.compile_seconds,
+        "load_seconds": loaded.load_seconds,
+        "best": None,
+    }
+    if outcome.front is not None:
+        result["front"] = outcome.front
+    if outcome.best_number >= 0:
+        values = outcome.best_vector
+        found = replace(loaded, job=replace(loaded.job, variables=dict(enumerate(values.tolist()))))
+        done = run_one(found, values)
+        if done.metrics != named(outcome.best_metrics):
+            raise InvariantError("optimise.disagrees", study=study, number=outcome.best_number)
+        run, path = keep(data, found, done, "optimise", plan["seed"], study)
+        result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": done.metrics, "number": outcome.best_number}
+        result |= {"run": run, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
+    return result
+
+
+def show_optimise(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print a study for a person."""
+    code = language(args)
+    sys.stdout.write(sentence(f"optimise.{result['state']}", code, **{**result, "rate": result["evaluations_per_second"]}) + "\n")
+    if result["cached"]:
+        sys.stdout.write(sentence("optimise.cached", code, count=result["cached"]) + "\n")
+    if result["best"] is None:
+        return
+    if not result["trades"]:
+        sys.stdout.write(sentence("optimise.no_trades", code) + "\n")
+    fields = {"objective": result["objective"], "score": result["best"]["score"], "vars": _vars(result["best"]["vars"])}
+    sys.stdout.write(sentence("optimise.best", code, **fields) + "\n")
+    show_metrics(args, {key: value for key, value in result["best"]["metrics"].items() if key not in KOREAN.values()})
+    _show_front(code, result.get("front"))
+    sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
+
+
+def _show_front(code: str, front: list[dict[str, Any]] | None) -> None:
+    if not front:
+        return
+    sys.stdout.write(sentence("optimise.front", code, count=len(front)) + "\n")
+    for one in front[:FRONT_SHOWN]:
+        goals = "  ".join(f"{name} {value:,.2f}" for name, value in one["goals"].items())
+        sys.stdout.write(f"  {goals}   {_vars(one['vars'])}\n")
+    if len(front) > FRONT_SHOWN:
+        sys.stdout.write(sentence("optimise.front_more", code, count=len(front) - FRONT_SHOWN) + "\n")
+
+
+def _vars(values: list[float]) -> str:
+    return "  ".join(f"[{index}] {value:g}" for index, value in enumerate(values))
