@@ -263,7 +263,7 @@ def steps_of(program: Program) -> Steps:
         columns=program.columns,
         labels=program.labels,
         n_vars=program.n_vars,
-        n_features=len(program.extremes) + len(kept.lengths),
+        n_features=program.n_windows + len(kept.lengths),
         windows=lambda vector: np.concatenate([program.windows(vector.tolist()), kept.windows(vector)]),
         day_state=lambda code, step: program.day_state(code, code, step),
         n_kept=len(kept.lengths),

@@ -94,7 +94,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     from strategy.advice import advice_on
     from strategy.catalogue import Role, vocabulary
     from strategy.language import StrategyErrors, parse
-    from strategy.nodes import Column, Derived, PositionField, RowCount, Window
+    from strategy.nodes import Column, Derived, PositionField, RowCount, Series, Window
     from strategy.program import Program, empty_tree
     from trading.venues import market as find_market
 
@@ -109,14 +109,14 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     warnings = [{"code": one.code, "message": spoken(one, code)} for one in advice_on(tree)]
     other = empty_tree("sell" if side == "buy" else "buy", market, interval_s)
     program = Program(tree if side == "buy" else other, other if side == "buy" else tree, market, interval_s)
-    used = {node.key for node in program.nodes if isinstance(node, Column | Derived | Window | PositionField)}
+    used = {node.key for node in program.nodes if isinstance(node, Column | Derived | Window | PositionField | Series)}
     if any(isinstance(node, RowCount) for node in program.nodes):
         used.add("row_count")
     words = vocabulary(side, market, interval_s).words.values()
     shown = {
         word.key: word.name
         for word in words
-        if word.language == code and word.role in (Role.COLUMN, Role.DERIVED, Role.POSITION, Role.COUNT)
+        if word.language == code and word.role in (Role.COLUMN, Role.DERIVED, Role.POSITION, Role.COUNT, Role.SERIES)
     }
     return {
         "ok": True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from strategy.catalogue import MATH_ARITY, MATH_CONSTANTS, NP_TO_MATH, Role, Word
 from strategy.limits import MAX_ITEMS
-from strategy.nodes import Binary, Call, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Window
+from strategy.nodes import Binary, Call, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Series, Window
 from strategy.tail import tail_call
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ class CallChecker:
             return None
         if word.role is Role.WINDOW:
             return self._window(name, word, node)
-        if word.role in (Role.LAG, Role.DERIVED_LAG):
+        if word.role in (Role.LAG, Role.DERIVED_LAG, Role.SERIES_LAG):
             return self._lag(name, word, node)
         if word.role is Role.HELPER:
             return self._helper(word.key, node)
         if word.role is Role.LATER:
             self.error("strategy.later", node, name=name)
         else:
-            lag = next((one for one in (name + "N", name + "_ago") if one in self.vocabulary.words), "")
+            lag = next((one for one in (name + "N", name + "_N", name + "_ago") if one in self.vocabulary.words), "")
             hint = {"hint": "strategy.hint_instead", "suggestion": f"{lag}(1)"} if lag else {}
             self.error("strategy.not_function", node, name=name, **hint)
         return None
@@ -137,6 +137,8 @@ class CallChecker:
             return None
         if word.role is Role.LAG:
             return Column(key=word.key, ago=arguments[0], kind=word.kind, **self.at(node))
+        if word.role is Role.SERIES_LAG:
+            return Series(key=word.key, ago=arguments[0], **self.at(node))
         return Derived(key=word.key, ago=arguments[0], kind=word.kind, **self.at(node))
 
     # --- helpers ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from domain.records import POSITION_FIELDS
 from strategy.factor import CONSTANTS, column_key, column_of, derived_for, recorded
 from strategy.later import LATER
 from strategy.nodes import Kind
+from strategy.series import INDICATORS
 
 
 class Role(StrEnum):
@@ -29,6 +30,8 @@ class Role(StrEnum):
     WINDOW = "window"
     FLAG = "flag"
     HELPER = "helper"
+    SERIES = "series"
+    SERIES_LAG = "series_lag"
     LATER = "later"
 
 
@@ -245,11 +248,21 @@ def _windows(words: dict[str, Word], market: Market, interval_s: int) -> None:
                 _put(words, Word(name, Role.WINDOW, key, Kind.NUMBER, one, "", language))
 
 
+def _indicators(words: dict[str, Word], interval_s: int) -> None:
+    if interval_s != 60:
+        return
+    for ko, en in (names for one in INDICATORS for names in one.outputs):
+        for name, lag, language in ((ko, f"{ko}_N", "ko"), (en, f"{en}_ago", "en")):
+            _put(words, Word(name, Role.SERIES, en, Kind.NUMBER, None, "", language))
+            _put(words, Word(lag, Role.SERIES_LAG, en, Kind.NUMBER, None, "", language))
+
+
 def _build(side: str, market: Market, interval_s: int) -> dict[str, Word]:
     words: dict[str, Word] = {}
     _columns(words, market, interval_s)
     _derived(words, market, interval_s)
     _windows(words, market, interval_s)
+    _indicators(words, interval_s)
     for name, language in (("데이터길이", "ko"), ("row_count", "en")):
         _put(words, Word(name, Role.COUNT, "row_count", Kind.NUMBER, None, "count", language))
     for name, key, language in (("종목코드", "code", "ko"), ("code", "code", "en"), ("종목명", "name", "ko"), ("name", "name", "en")):
@@ -323,7 +336,7 @@ def completions(side: str, market: Market, interval_s: int) -> list[Completion]:
     for name, word in vocabulary(side, market, interval_s).words.items():
         if word.role is Role.LATER:
             continue
-        tail = {Role.WINDOW: "(30)", Role.LAG: "(1)", Role.DERIVED_LAG: "(1)"}.get(word.role, "")
+        tail = {Role.WINDOW: "(30)", Role.LAG: "(1)", Role.DERIVED_LAG: "(1)", Role.SERIES_LAG: "(1)"}.get(word.role, "")
         if word.role is Role.HELPER:
             tail = "()" if word.key.startswith("now") else "("
         out.append(Completion(name, name + tail, word.role.value, word.unit, word.language))

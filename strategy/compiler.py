@@ -29,6 +29,7 @@ from strategy.nodes import (
     walk,
 )
 from strategy.program import Program
+from strategy.series import ON
 
 ARGUMENTS = "inputs, sums, extremes, i, lo, variables, position, state"
 OPTIONS = 'nogil=True, error_model="numpy", forceinline=True'
@@ -205,6 +206,15 @@ def _fillers(program: Program) -> list[str]:
         column, base = program.columns.index(feature.key), len(program.extremes) + k * program.n_levels
         largest = feature.kind == "levels_max"
         body.append(f"    fill_levels(inputs[{column}], extremes, zero + {base}, zero + {program.n_levels}, {largest}, lo, i0, i1)")
+    for feature, (function, base, place) in program.series.items():
+        taken = ", ".join(f"inputs[{program.columns.index(key)}]" for key in program.series_columns(function))
+        body += [
+            f"    if windows[{place}] == {ON}:",
+            f"        params = windows[{place + 1} : {place + 1 + len(feature.settings)}].view(np.float64)",
+            f"        {function.fill.__name__}({taken}, extremes, zero + {base}, params, lo, i0, i1)",
+            "    else:",
+            f"        fill_zero(extremes, zero + {base}, zero + {len(function.outputs)}, i0, i1)",
+        ]
     rows = len(program.extremes)
     names = [f"inputs[{k}]" for k in range(len(program.columns))]
     comma = "," if len(names) == 1 else ""
@@ -272,6 +282,13 @@ def _constants(program: Program, factors: set[str]) -> list[str]:
     return lines
 
 
+def _series_imports(program: Program) -> list[str]:
+    """Return the imports of what fills the series; modules that those are made of are named too, so that the cache knows them."""
+    functions = {function.fill for function, _, _ in program.series.values()}
+    lines = [f"from {fill.__module__} import {fill.__name__}" for fill in sorted(functions, key=lambda one: one.__name__)]
+    return [*lines, "from strategy.averages import fill_average"] if lines else []
+
+
 def _warm(program: Program) -> list[str]:
     inputs = ", ".join("np.zeros(1)" for _ in program.columns) + ("," if len(program.columns) == 1 else "")
     return [
@@ -281,7 +298,7 @@ def _warm(program: Program) -> list[str]:
         "    sums, extremes, scratch = make_sums(1), make_extremes(1), make_scratch(1)",
         f"    variables, position = np.ones({max(program.n_vars, 1)}), np.zeros({POSITION_SIZE})",
         f"    state = np.zeros({program.n_state})",
-        f"    windows = np.ones({len(program.extremes)}, dtype=np.int64)",
+        f"    windows = np.ones({program.n_windows}, dtype=np.int64)",
         "    fill_features(windows, inputs, sums, extremes, scratch, 0, 0, 1)",
         "    buy(inputs, sums, extremes, 0, 0, variables, position, state)",
         "    sell(inputs, sums, extremes, 0, 0, variables, position, state)",
@@ -312,10 +329,12 @@ def functions(program: Program) -> str:
         "",
         "from strategy.borrow import borrow",
         "from strategy.kernels import (",
-        "    checked, clock_seconds, count, deciding, divide, fill_extreme, fill_levels, fill_sum, finite, floor_divide, known, lag,",
-        "    larger, modulo, number, part_power, rounded, row_back, sign, since, smaller, whole_power, window_angle, window_extreme,",
-        "    window_levels, window_mean, window_sum, window_whole_mean,",
+        "    checked, clock_seconds, count, deciding, divide, fill_extreme, fill_levels, fill_sum, fill_zero, finite,",
+        "    floor_divide, known, lag, larger, modulo, number, part_power, rounded, row_back, series_or_zero, series_value,",
+        "    sign, since, smaller, whole_power, window_angle, window_extreme, window_levels, window_mean, window_sum,",
+        "    window_whole_mean,",
         ")",
+        *_series_imports(program),
     ]
     return "\n".join([*head, *_constants(program, factors), *steps, *_fillers(program)])
 

@@ -26,6 +26,7 @@ from strategy.nodes import (
     Logic,
     Node,
     Power,
+    Series,
     SetAttribute,
     Stmt,
     Tree,
@@ -75,7 +76,7 @@ def _error(code: str, node: Node, **fields: object) -> StrategyError:
 def _cost(node: Node) -> int:
     if isinstance(node, Window):
         return 1 + _LOOK_BACK + (0 if is_fixed(node.n) and is_fixed(node.pre) else _MOVING_ROW)
-    if isinstance(node, Column | Derived) and node.ago is not None:
+    if isinstance(node, Column | Derived | Series) and node.ago is not None:
         return 1 + _LOOK_BACK + (0 if is_fixed(node.ago) else _MOVING_ROW)
     if isinstance(node, Call) and node.name in ("min", "max", "sum"):
         return 1 + _ITEM * len(node.args)
@@ -145,7 +146,7 @@ def _reach(node: Node) -> float:
     """Return how many rows a look-back needs at least, 0 when that hangs on variables or the row."""
     if isinstance(node, Window):
         parts, rows = [node.n, node.pre], 0.0
-    elif isinstance(node, Column | Derived) and node.ago is not None:
+    elif isinstance(node, Column | Derived | Series) and node.ago is not None:
         parts, rows = [node.ago], 1.0
     else:
         return 0.0
@@ -155,7 +156,7 @@ def _reach(node: Node) -> float:
 
 def _brackets(node: Node) -> int:
     """Return how many brackets the generated code puts around an operand of a node, at the most."""
-    if isinstance(node, Window | Column | Derived):
+    if isinstance(node, Window | Column | Derived | Series):
         return 5
     if isinstance(node, Logic) and node.kind is not Kind.BOOL:
         return len(node.operands)

@@ -8,12 +8,14 @@ and divisions that Python would not evaluate are not evaluated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from domain.records import POSITION_INDEX
 from strategy.catalogue import MATH_ARITY
 from strategy.factor import column_key, column_of, derived
+from strategy.feature import Preset
 from strategy.nodes import (
     Attribute,
     Binary,
@@ -34,6 +36,7 @@ from strategy.nodes import (
     Power,
     RowCount,
     RowsSince,
+    Series,
     TextTest,
     Truth,
     Unary,
@@ -42,7 +45,7 @@ from strategy.nodes import (
     children,
     walk,
 )
-from strategy.program import Preset, Program
+from strategy.program import Program
 
 STEP_OPTIONS = 'nogil=True, error_model="numpy", forceinline=True, boundscheck=True'
 _SHORT = 400  # a longer operand is not written twice
@@ -292,6 +295,10 @@ class ExpressionEmitter:
         if kind in ("max", "min"):
             return f"window_extreme(extremes, {number(place)}, {row}, lo, {length})"
         return f"window_levels({self.column(node.key)}, extremes, {number(place)}, {kind == 'levels_max'}, {row}, lo, {length})"
+
+    def _series(self, node: Series) -> str:
+        reader = "series_value" if math.isnan(self.program.warm_up) else "series_or_zero"
+        return f"{reader}(extremes, {self.whole_number(self.program.series_row(node))}, {self._row(node.ago)}, lo)"
 
     # --- operators -------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from strategy.nodes import (
     PositionField,
     Power,
     RowCount,
+    Series,
     TextTest,
     Truth,
     Unary,
@@ -219,6 +220,8 @@ class ExpressionChecker(CallChecker):
             return Derived(key=word.key, kind=word.kind, **where)
         if role is Role.COUNT:
             return RowCount(**where)
+        if role is Role.SERIES:
+            return Series(key=word.key, **where)
         if role is Role.POSITION:
             return PositionField(key=word.key, kind=word.kind, **where)
         if role is Role.FLAG:
@@ -235,7 +238,7 @@ class ExpressionChecker(CallChecker):
     def _example(name: str, word: Word) -> str:
         if word.role is Role.WINDOW:
             return f"{name}(30)"
-        if word.role in (Role.LAG, Role.DERIVED_LAG):
+        if word.role in (Role.LAG, Role.DERIVED_LAG, Role.SERIES_LAG):
             return f"{name}(1)"
         return f"{name}(…)"
 

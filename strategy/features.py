@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy.program import Program
+from strategy.series import ON
 
 
 class PlainFeatures:
@@ -24,7 +25,7 @@ class PlainFeatures:
     program : Program
         Says which features.
     windows : sequence of int
-        Length of each of ``program.extremes``, from ``program.windows(variables)``.
+        ``program.windows(variables)``.
 
     Attributes
     ----------
@@ -32,7 +33,8 @@ class PlainFeatures:
         ``sums[f][i + 1]`` is the sum of column f over the rows up to i, in units of 10^-decimals.
     extremes : list of list of float
         ``extremes[f][i]`` is the extreme of the window that ends at row i; of the last 2, 4, 8 … rows for the
-        features of ``program.levels``.
+        features of ``program.levels``; then come the rows of the series, which run the very functions that the
+        compiled step runs compiled: what proves them is TA-Lib.
     """
 
     def __init__(self, program: Program, windows: Sequence[int] | NDArray[np.int64]) -> None:
@@ -41,7 +43,8 @@ class PlainFeatures:
         self.extremes: list[list[float]] = [[] for _ in range(program.n_extremes)]
         self._windows = [int(one) for one in windows]
         self._queues: list[deque[tuple[int, float]]] = [deque() for _ in program.extremes]
-        self._columns = {feature.key: program.columns.index(feature.key) for feature in program.features}
+        self._columns = {one.key: program.columns.index(one.key) for one in program.features if one.kind != "series"}
+        self._first_of_series = program.n_extremes - sum(function.rows for function, _, _ in program.series.values())
 
     def fill(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
         """Continue over rows i0 … i1−1 of the day that begins at row `lo`; what was there from i0 on is forgotten first."""
@@ -51,6 +54,16 @@ class PlainFeatures:
             del extremes[i0:]
         for i in range(i0, i1):
             self._add({key: inputs[index] for key, index in self._columns.items()}, i, i - lo + 1)
+        self._fill_series(inputs, lo, i0, i1)
+
+    def _fill_series(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
+        for row in self.extremes[self._first_of_series :]:
+            row.extend([0.0] * (i1 - i0))
+        for feature, (function, base, place) in self.program.series.items():
+            if self._windows[place] == ON:
+                settings = np.array(self._windows[place + 1 : place + 1 + len(feature.settings)], dtype=np.int64).view(np.float64)
+                columns = [inputs[self.program.columns.index(key)] for key in self.program.series_columns(function)]
+                function.fill(*columns, self.extremes, base, settings.tolist(), lo, i0, i1)
 
     def _add(self, columns: dict[str, NDArray[np.float64]], i: int, count: int) -> None:
         program = self.program

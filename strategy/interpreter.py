@@ -20,6 +20,7 @@ from domain.records import POSITION_INDEX
 from strategy.arithmetic import DEGREES, Arithmetic, Stop, method_of, round_to
 from strategy.catalogue import is_futures
 from strategy.factor import CONSTANTS, column_key, column_of, derived
+from strategy.feature import Preset
 from strategy.limits import MAX_TURNS
 from strategy.nodes import (
     Attribute,
@@ -37,6 +38,7 @@ from strategy.nodes import (
     PositionField,
     RowCount,
     RowsSince,
+    Series,
     SetAttribute,
     SetFlag,
     SetLocal,
@@ -45,7 +47,7 @@ from strategy.nodes import (
     Tree,
     Window,
 )
-from strategy.program import Preset, Program
+from strategy.program import Program
 
 _HELD = POSITION_INDEX["position_qty"]
 _ENTRY = POSITION_INDEX["entry_row"]
@@ -193,6 +195,13 @@ class Walk(Arithmetic):
         newer, older = level[row], level[row - n + (1 << k)]
         return float((newer if newer > older else older) if kind == "levels_max" else (newer if newer < older else older))
 
+    def _series(self, node: Series) -> float:
+        row = self._row_back(node.ago)
+        if row is None:
+            return 0.0
+        value = float(self.extremes[self.interpreter.series_row(node)][row])
+        return 0.0 if math.isnan(value) and not math.isnan(self.program.warm_up) else value
+
     # --- names ------------------------------------------------------------------------------------------
 
     def _local(self, node: Local) -> float:
@@ -292,12 +301,20 @@ class Interpreter:
         self.columns = {key: index for index, key in enumerate(program.columns)}
         self._places: dict[int, tuple[str, int]] = {}
         self._weights: dict[int, int] = {}
+        self._rows: dict[int, int] = {}
 
     def place(self, node: Window) -> tuple[str, int]:
         """Return `Program.place` of a look-back of the program, found once."""
         known = self._places.get(id(node))
         if known is None:
             known = self._places[id(node)] = self.program.place(node)
+        return known
+
+    def series_row(self, node: Series) -> int:
+        """Return `Program.series_row` of a node of the program, found once."""
+        known = self._rows.get(id(node))
+        if known is None:
+            known = self._rows[id(node)] = self.program.series_row(node)
         return known
 
     def weight(self, node: For) -> int:

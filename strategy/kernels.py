@@ -204,6 +204,27 @@ def window_levels(column, extremes, base, largest, row, lo, n):  # type: ignore[
     return (a if a > b else b) if largest else (a if a < b else b)
 
 
+@njit(**_READ)
+def series_value(extremes, f, row, lo):  # type: ignore[no-untyped-def]
+    """Return an output of a series at a row of today, 0 before the day's first row."""
+    return extremes[u(f), u(row)] if row >= lo else 0.0
+
+
+@njit(**_READ)
+def series_or_zero(extremes, f, row, lo):  # type: ignore[no-untyped-def]
+    """Return `series_value`, 0 also where the series has not begun."""
+    x = extremes[u(f), u(row)] if row >= lo else 0.0
+    return x if x == x else 0.0
+
+
+@njit(nogil=True, error_model="numpy")
+def fill_zero(extremes, base, outputs, i0, i1):  # type: ignore[no-untyped-def]
+    """Write the outputs of a series that is off."""
+    for row in range(base, base + outputs):
+        for i in range(i0, i1):
+            extremes[row, i] = 0.0
+
+
 @njit(nogil=True, error_model="numpy", boundscheck=True)
 def window_angle(column, row, lo, n, coefficient):  # type: ignore[no-untyped-def]
     """Return the angle of the change inside the `n` rows ending at `row`, in degrees; 0 without that much history."""

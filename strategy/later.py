@@ -2,77 +2,6 @@
 
 from __future__ import annotations
 
-INDICATOR_NAMES = {
-    "AD": "ad",
-    "ADOSC": "adosc",
-    "ADXR": "adxr",
-    "APO": "apo",
-    "AROOND": "aroon_down",
-    "AROONU": "aroon_up",
-    "ATR": "atr",
-    "BBU": "bb_upper",
-    "BBM": "bb_middle",
-    "BBL": "bb_lower",
-    "CCI": "cci",
-    "DIM": "di_minus",
-    "DIP": "di_plus",
-    "MACD": "macd",
-    "MACDS": "macd_signal",
-    "MACDH": "macd_hist",
-    "MFI": "mfi",
-    "MOM": "mom",
-    "OBV": "obv",
-    "PPO": "ppo",
-    "ROC": "roc",
-    "RSI": "rsi",
-    "SAR": "sar",
-    "STOCHSK": "stoch_slow_k",
-    "STOCHSD": "stoch_slow_d",
-    "STOCHFK": "stoch_fast_k",
-    "STOCHFD": "stoch_fast_d",
-    "WILLR": "willr",
-}
-
-INDICATOR_KEYS = frozenset(
-    [
-        "ADOSC_fastperiod",
-        "ADOSC_slowperiod",
-        "ADXR_timeperiod",
-        "APO_fastperiod",
-        "APO_slowperiod",
-        "APO_matype",
-        "AROON_timeperiod",
-        "ATR_timeperiod",
-        "BBANDS_timeperiod",
-        "BBANDS_nbdevup",
-        "BBANDS_nbdevdn",
-        "BBANDS_matype",
-        "CCI_timeperiod",
-        "DI_timeperiod",
-        "MACD_fastperiod",
-        "MACD_slowperiod",
-        "MACD_signalperiod",
-        "MFI_timeperiod",
-        "MOM_timeperiod",
-        "PPO_fastperiod",
-        "PPO_slowperiod",
-        "PPO_matype",
-        "ROC_timeperiod",
-        "RSI_timeperiod",
-        "SAR_acceleration",
-        "SAR_maximum",
-        "STOCHS_fastk_period",
-        "STOCHS_slowk_period",
-        "STOCHS_slowk_matype",
-        "STOCHS_slowd_period",
-        "STOCHS_slowd_matype",
-        "STOCHF_fastk_period",
-        "STOCHF_fastd_period",
-        "STOCHF_fastd_matype",
-        "WILLR_timeperiod",
-    ]
-)
-
 _V3 = [
     "이평지지",
     "sma_support",
@@ -240,5 +169,5 @@ _V3 = [
     "volatility_confidence",
 ]
 
-LATER: frozenset[str] = frozenset(_V3) | frozenset(name for ko, en in INDICATOR_NAMES.items() for name in (ko, en, f"{ko}_N", f"{en}_ago"))
-"""Indicators (minute), the V3 functions of 14.2 and the analysers of 14.4."""
+LATER: frozenset[str] = frozenset(_V3)
+"""The V3 functions of 14.2 and the analysers of 14.4."""

@@ -109,6 +109,18 @@ class Window(Expr):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Series(Expr):
+    """An output of a series (strategy/series.py) at this row, or `ago` rows back.
+
+    `settings` are a function's own; an indicator has none here, it is set by ``self.indicator`` of the buy text.
+    """
+
+    key: str
+    settings: tuple[Expr, ...] = ()
+    ago: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowsSince(Expr):
     """경과틱수: rows since the named condition was last true today."""
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from domain.errors import StrategyError
 from domain.instruments import Market
 from domain.records import row_schema
-from strategy.arithmetic import Arithmetic, Stop
+from strategy.arithmetic import Arithmetic
 from strategy.cost import DAY_S, check_size
 from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
+from strategy.feature import Feature, Preset, setting_value, window_length
 from strategy.language import StrategyErrors, parse, parse_condition
 from strategy.limits import MAX_WINDOWS
 from strategy.nodes import (
@@ -33,6 +34,7 @@ from strategy.nodes import (
     Number,
     PositionField,
     RowsSince,
+    Series,
     SetAttribute,
     TextTest,
     Tree,
@@ -42,6 +44,7 @@ from strategy.nodes import (
     is_fixed,
     walk,
 )
+from strategy.series import ON, SeriesFunction, by_output
 
 LANGUAGE = "1"
 """Changes when the meaning of a tree changes; part of every digest."""
@@ -51,45 +54,6 @@ NEVER = 999_999.0
 
 LEVELS = {1: 16, 60: 10}
 """Levels of a range-extreme table by interval: 2^16 ≥ 65,536 rows of a day of seconds is reached by two overlapping halves."""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A per-row derived array shared by all call sites that need it.
-
-    Parameters
-    ----------
-    kind : {"sum", "max", "min", "levels_max", "levels_min"}
-        sum: exact running sum in units of 10^-decimals, for any window. max, min: extreme of the last
-        `window` rows. levels_*: extremes of the last 2, 4, 8 … rows, for windows that change by row.
-    key : str
-        Recorded column.
-    decimals : int
-        Decimals of the column (sum).
-    window : Expr or None
-        Length, of constants and ``self.vars`` only (max, min).
-    """
-
-    kind: str
-    key: str
-    decimals: int = 0
-    window: Expr | None = None
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A slot of the state vector that is constant for a symbol: a text test, or its price step."""
-
-    test: TextTest | None = None
-
-    def value(self, code: str, name: str, price_step: float) -> float:
-        """Return the slot's value for an instrument."""
-        if self.test is None:
-            return price_step
-        subject = unicodedata.normalize("NFC", code if self.test.subject == "code" else name)
-        if self.test.operator == "contains":
-            return 1.0 if self.test.texts[0] in subject else 0.0
-        return 1.0 if subject in self.test.texts else 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +68,8 @@ class Program:
         Conditions of 경과틱수, evaluated on every row before the codes.
     never : float
         경과틱수 of a condition that was not true today (0 for compatibility).
+    warm_up : float
+        What an indicator is before its first value (0 for compatibility).
     """
 
     buy: Tree
@@ -112,6 +78,7 @@ class Program:
     interval_s: int
     marks: tuple[tuple[str, Tree], ...] = ()
     never: float = NEVER
+    warm_up: float = math.nan
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -128,6 +95,8 @@ class Program:
                 used.add(node.key)
             elif isinstance(node, Derived):
                 used |= {key for key, _ in self.derived_inputs(node.key)}
+            elif isinstance(node, Series):
+                used |= set(self.series_columns(by_output()[node.key]))
         order = [key for key in row_schema(self.market.kind, self.interval_s).keys if key in used]
         return (*order, "row_time") if "row_time" in used else tuple(order)
 
@@ -139,6 +108,10 @@ class Program:
                 name, back = column_of(parameter)
                 out.append((column_key(name, self.market.kind, self.interval_s), back))
         return out
+
+    def series_columns(self, function: SeriesFunction) -> tuple[str, ...]:
+        """Return the recorded columns that a series reads, in the order it takes them."""
+        return tuple(column_key(name, self.market.kind, self.interval_s) for name in function.columns)
 
     def decimals(self, key: str) -> int:
         """Return the decimals of a recorded column."""
@@ -155,7 +128,16 @@ class Program:
                 feature = self.feature_of(node)
                 if feature is not None:
                     found[feature] = None
+            elif isinstance(node, Series):
+                found[self.series_feature(node)] = None
         return tuple(found)
+
+    def series_feature(self, node: Series) -> Feature:
+        """Return the feature behind a series; what ``self.indicator`` does not set is 0, the last of two lines counts."""
+        function = by_output()[node.key]
+        given = dict(self.buy.indicators)
+        settings = node.settings or tuple(given.get(one.key, Number(value=0.0)) for one in function.settings)
+        return Feature("series", function.key, settings=settings)
 
     def feature_of(self, node: Window) -> Feature | None:
         """Return the feature behind a look-back; None for an angle, which needs two rows only."""
@@ -193,6 +175,30 @@ class Program:
         """Features for windows that change by row; each takes `n_levels` rows of `extremes` after the others."""
         return tuple(one for one in self.features if one.kind.startswith("levels"))
 
+    @cached_property
+    def series(self) -> dict[Feature, tuple[SeriesFunction, int, int]]:
+        """Series features → function, first row of `extremes`, first place in `windows` (whether it is on, then its settings)."""
+        out: dict[Feature, tuple[SeriesFunction, int, int]] = {}
+        row, place = len(self.extremes) + len(self.levels) * self.n_levels, len(self.extremes)
+        by_key = {one.key: one for one in by_output().values()}
+        for feature in self.features:
+            if feature.kind == "series":
+                function = by_key[feature.key]
+                out[feature] = (function, row, place)
+                row += function.rows
+                place += 1 + len(function.settings)
+        return out
+
+    def series_row(self, node: Series) -> int:
+        """Return the row of `extremes` that holds an output of a series."""
+        function, row, _ = self.series[self.series_feature(node)]
+        return row + function.output(node.key)
+
+    @property
+    def n_windows(self) -> int:
+        """Length of `windows`."""
+        return len(self.extremes) + sum(1 + len(function.settings) for function, _, _ in self.series.values())
+
     @property
     def n_levels(self) -> int:
         """Rows of `extremes` that one of `levels` takes."""
@@ -206,22 +212,28 @@ class Program:
     @property
     def n_extremes(self) -> int:
         """First dimension of `extremes`."""
-        return len(self.extremes) + len(self.levels) * self.n_levels
+        return len(self.extremes) + len(self.levels) * self.n_levels + sum(function.rows for function, _, _ in self.series.values())
 
     def windows(self, variables: Sequence[float]) -> NDArray[np.int64]:
-        """Return the window of each of `extremes` for a parameter set, at least 1.
+        """Return the window of each of `extremes` for a parameter set, at least 1, then of each series whether it is on and its settings.
+
+        A setting is a float64 that stands here by its bits, so that equal entries mean equal features.
 
         Raises
         ------
         StrategyError
-            A variable that the texts use is missing or not finite.
+            A variable that the texts use is missing or not finite, or chooses an average that is not built.
         """
         self.check_variables(variables)
         arithmetic = Arithmetic([float(one) for one in variables])
-        out = np.ones(len(self.extremes), dtype=np.int64)
+        out = np.ones(self.n_windows, dtype=np.int64)
         for k, feature in enumerate(self.extremes):
             assert feature.window is not None
             out[k] = window_length(arithmetic, feature.window)
+        for feature, (function, _, place) in self.series.items():
+            values = [setting_value(arithmetic, one) for one in feature.settings]
+            out[place] = ON if function.is_on(values) else 0
+            out[place + 1 : place + 1 + len(values)] = np.array(values, dtype=np.float64).view(np.int64)
         return out
 
     def check_variables(self, variables: Sequence[float]) -> None:
@@ -246,6 +258,8 @@ class Program:
             elif isinstance(node, Column | Derived):
                 one_more = Number(value=1.0)
                 parts = (one_more, node.ago)
+            elif isinstance(node, Series):
+                return day  # it goes on from the first row
             else:
                 continue
             rows = derived()[node.key].lookback if isinstance(node, Derived) else 0
@@ -353,23 +367,14 @@ class Program:
         ladder = self.ladder() if any("ladder" in derived()[key].parameters for key in used) else ()
         bodies = (self.buy.body, self.sell.body, tuple((name, tree.body) for name, tree in self.marks))
         units = tuple(self.decimals(one.key) for one in self.sums)
-        return digest(LANGUAGE, self.market.kind, self.interval_s, bodies, self.never, self.columns, units, definitions, ladder)
+        series = tuple((one.key, one.settings) for one in self.series)
+        more = (series, self.warm_up) if series else ()
+        return digest(LANGUAGE, self.market.kind, self.interval_s, bodies, self.never, self.columns, units, definitions, ladder, *more)
 
 
 def _definition(key: str) -> str:
     function = derived()[key].function
     return inspect.getsource(function) if function is not None else ""
-
-
-def window_length(arithmetic: Arithmetic, expr: Expr, least: int = 1) -> int:
-    """Return a window of constants and variables as rows, clipped to [least, 10^9]; an arithmetic error gives `least`."""
-    try:
-        value = arithmetic.value(expr)
-    except Stop:
-        return least
-    if not math.isfinite(value):
-        return least
-    return int(max(min(value, 1e9), float(least)))
 
 
 def build(
@@ -379,6 +384,7 @@ def build(
     interval_s: int,
     rows_since: Iterable[tuple[str, str]] = (),
     never: float = NEVER,
+    warm_up: float = math.nan,
 ) -> Program:
     """Check two texts and the conditions of 경과틱수 and lay them out.
 
@@ -394,6 +400,8 @@ def build(
         Named conditions, evaluated on every row.
     never : float
         경과틱수 of a condition that was not true today.
+    warm_up : float
+        An indicator before its first value: not a number, with which every ordering is false, or 0 as STOM showed it.
 
     Raises
     ------
@@ -424,11 +432,9 @@ def build(
             if isinstance(node, RowsSince) and (node.name not in known or tree.side == "mark"):
                 code = "strategy.condition_in_condition" if tree.side == "mark" else "strategy.unknown_condition"
                 errors.append(StrategyError(code, node.line, node.column, name=node.name, side=side))
-        if tree.indicators:
-            errors.append(StrategyError("strategy.later", tree.indicators[0][1].line, 1, name="self.indicator", side=side))
     if errors:
         raise StrategyErrors(errors)
-    program = Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never)
+    program = Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never, warm_up)
     errors += _check_whole(program)
     if errors:
         raise StrategyErrors(errors)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from domain.errors import StrategyError
+from strategy.arithmetic import constant_value
 from strategy.catalogue import Role
 from strategy.expressions import FORBIDDEN, ExpressionChecker
-from strategy.later import INDICATOR_KEYS
 from strategy.limits import MAX_BLOCKS
 from strategy.nodes import (
     Attribute,
@@ -29,6 +30,7 @@ from strategy.nodes import (
     is_fixed,
     walk,
 )
+from strategy.series import INDICATOR_KEYS, INDICATORS
 from strategy.tail import tail_call
 
 _AUGMENTED: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
@@ -205,7 +207,17 @@ class StatementChecker(ExpressionChecker):
             if not is_fixed(checked):
                 self.error("strategy.indicator_value", value)
             elif isinstance(key, str):
+                self._check_setting(key, checked, value)
                 self.indicators.append((key, checked))
+
+    def _check_setting(self, key: str, checked: Expr, node: ast.expr) -> None:
+        """Refuse a constant that chooses an average which is not built."""
+        value = constant_value(checked)
+        for setting in (one for function in INDICATORS for one in function.settings if one.key == key):
+            try:
+                setting.is_on(0.0 if value is None else value)
+            except StrategyError as refused:
+                self.error(refused.code, node, **refused.fields)
 
     # --- if, for ------------------------------------------------------------------------------------
 

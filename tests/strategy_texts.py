@@ -16,6 +16,7 @@ from domain.instruments import Market
 from domain.records import POSITION_INDEX, POSITION_SIZE, row_schema
 from strategy.catalogue import POSITION_NAMES, WINDOWS, has_column
 from strategy.factor import derived_for, recorded
+from strategy.series import INDICATORS
 
 N_VARS = 6
 
@@ -39,11 +40,24 @@ class Texts:
         self.derived_lags = [f"⟦{one.ko}N|{one.key}_ago⟧" for one in plain]
         self.windows = [f"⟦{one.ko.format(per=per)}|{one.en}⟧" for one in WINDOWS if has_column(one.column, market, interval_s)]
         self.positions = [f"⟦{ko}|{key}⟧" for ko, key in POSITION_NAMES.items() if key not in ("entry_time", "leverage")]
+        names = [pair for one in INDICATORS for pair in one.outputs] if interval_s == 60 else []
+        self.columns += [f"⟦{ko}|{en}⟧" for ko, en in names]
+        self.lags += [f"⟦{ko}_N|{en}_ago⟧" for ko, en in names]
         self.locals: list[str] = []
         self.loops = 0
 
     def pick(self, options: Any) -> Any:
         return self.draw(st.sampled_from(options))
+
+    def settings(self) -> list[str]:
+        """Lines that turn some indicators on, by constants and variables, right and wrong ones."""
+        out = []
+        for one in INDICATORS:
+            for setting in one.settings if self.draw(st.booleans()) else ():
+                usual = self.pick(("1", "2", "3", "5", "9")) if setting.kind != "average" else self.pick(tuple("01234568"))
+                value = usual if setting.kind == "average" else self.pick((usual, usual, "0", "0.2", "self.vars[3]"))
+                out.append(f"self.indicator['{setting.key}'] = {value}")
+        return out
 
     def number(self) -> str:
         return self.pick(("0", "1", "2", "3.5", "-1", "0.25", "100", "7", f"self.vars[{self.draw(st.integers(0, N_VARS - 1))}]"))
@@ -175,7 +189,8 @@ def texts(draw: Any, market: Market, interval_s: int) -> tuple[str, str, str]:
     out = []
     for side in ("buy", "sell"):
         maker = Texts(draw, market, interval_s)
-        lines = maker.block(side, 0, 2, draw(st.integers(2, 4)))
+        lines = maker.settings() if side == "buy" and interval_s == 60 else []
+        lines += maker.block(side, 0, 2, draw(st.integers(2, 4)))
         flag = "⟦매수|buy⟧" if side == "buy" else "⟦매도|sell⟧"
         out.append("\n".join([*lines, f"{flag} = {maker.test(2)}"]))
     condition = Texts(draw, market, interval_s).test(1)
