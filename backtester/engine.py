@@ -22,6 +22,7 @@ from backtester import kernel
 from backtester.executors import LocalExecutor
 from backtester.kept import keep
 from backtester.pointer import addresses
+from backtester.slippage import TICKS_MAX, worse_book
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.records import ROUND_TRIP_DTYPE
@@ -70,6 +71,8 @@ class Options:
         Fractions that replace the market's dated FeeRule.
     start, end : int, optional
         Time of day hhmmss: rows before `start` run no code, rows after `end` do not exist.
+    slippage : int
+        Price steps by which every fill is worse than the book says (slippage.py).
     """
 
     betting: float
@@ -80,6 +83,7 @@ class Options:
     fees: tuple[float, float] | None = None
     start: int = 0
     end: int = 235959
+    slippage: int = 0
 
     def __post_init__(self) -> None:
         if not self.betting > 0:
@@ -92,6 +96,8 @@ class Options:
             raise InputError("backtest.fill", value=self.fill)
         if not 0 <= self.start <= self.end <= 235959:
             raise InputError("backtest.times", start=self.start, end=self.end)
+        if not 0 <= self.slippage <= TICKS_MAX:
+            raise InputError("backtest.slippage", value=self.slippage, most=TICKS_MAX)
 
 
 @dataclass(frozen=True)
@@ -152,8 +158,13 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         _plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
     )
     gate = market.kind == "stock" and has_book
+    steps = tuple(one.price_step for one in rows.instruments) or (0.0,) * len(rows.codes)
+    at_last = options.fill == "last"
+    if options.slippage:
+        book = worse_book(book, last, blocks, days, np.array(steps)[symbols], market, options.slippage, at_last)
+        at_last = False
     vector = np.array(
-        [options.betting, options.entry_levels, options.exit_levels, options.latency, options.fill == "last", rows.interval_s, gate],
+        [options.betting, options.entry_levels, options.exit_levels, options.latency, at_last, rows.interval_s, gate],
         dtype=np.float64,
     )
     return Prepared(
@@ -167,7 +178,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         row_time=np.ascontiguousarray(rows.row_time, dtype=np.int64),
         blocks=blocks,
         symbols=symbols,
-        price_steps=tuple(one.price_step for one in rows.instruments) or (0.0,) * len(rows.codes),
+        price_steps=steps,
         params=params,
         options=options,
         vector=vector,

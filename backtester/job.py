@@ -93,6 +93,7 @@ class Job:
             "entry_levels": options.entry_levels,
             "exit_levels": options.exit_levels,
             "latency": options.latency,
+            "slippage": options.slippage,
             "fill": options.fill,
             "fees": list(options.fees) if options.fees is not None else None,
             "start": options.start,

@@ -10,6 +10,7 @@ from typing import Any
 from backtester.engine import Options
 from backtester.executors import LocalExecutor
 from backtester.job import Job, default_times, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from backtester.slippage import TICKS_MAX
 from cli.output import naming_file
 from cli.parser import add_common
 from cli.progress import add_progress
@@ -41,6 +42,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fees", default=None, metavar="RATE[:TAX]")
     parser.add_argument("--fill", choices=("sweep", "queue", "last"), default="sweep")
     parser.add_argument("--latency", type=whole(0, 100_000), default=0, metavar="ROWS")
+    parser.add_argument("--slippage", type=whole(0, TICKS_MAX), default=0, metavar="TICKS")
     parser.add_argument("--entry-levels", type=whole(1, 5), default=3)
     parser.add_argument("--exit-levels", type=whole(1, 5), default=5)
     parser.add_argument("--rows-since", default=None, metavar="FILE")
@@ -85,6 +87,7 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
             entry_levels=args.entry_levels,
             exit_levels=args.exit_levels,
             latency=args.latency,
+            slippage=args.slippage,
             fill=args.fill,
             fees=None if args.fees is None else parse_fees(args.fees),
             start=start if args.start is None else parse_clock(args.start),
@@ -140,6 +143,7 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
             entry_levels=passport["entry_levels"],
             exit_levels=passport["exit_levels"],
             latency=passport["latency"],
+            slippage=passport.get("slippage", 0),  # studies of before the option
             fill=passport["fill"],
             fees=None if fees is None else (fees[0], fees[1]),
             start=passport["start"],

@@ -60,7 +60,7 @@ def _facts(loaded: Loaded) -> list[tuple[str, str]]:
         ("research.fact_period", f"{times.min()} … {loaded.prepared.row_time[loaded.prepared.blocks[:, 1] - 1].max()}"),
         ("research.fact_symbols", ", ".join(rows.codes)),
         ("research.fact_betting", f"{job.options.betting:,.2f} {job.market.currency}"),
-        ("research.fact_fill", f"{job.options.fill}, latency {job.options.latency}"),
+        ("research.fact_fill", f"{job.options.fill}, latency {job.options.latency}, slippage {job.options.slippage}"),
         ("research.fact_variables", ", ".join(f"[{index}] {value:g}" for index, value in sorted(job.variables.items()))),
     ]
 
@@ -104,6 +104,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "refusals": _refusals(data, settings, loaded, done),
         "refusals_of": "entries",
         "latency": loaded.job.options.latency,
+        "slippage": loaded.job.options.slippage,
         "fill": loaded.job.options.fill,
         "betting": loaded.job.options.betting,
         "start": loaded.job.options.start,

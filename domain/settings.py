@@ -110,6 +110,29 @@ class Research(Group, frozen=True):
     seed: Annotated[int, field("난수 시드", "Random seed", ge=0, le=2**31 - 1)] = 1
 
 
+class Verdict(Group, frozen=True):
+    """What a result has to show before it may be believed, and how much work is put into asking (docs/research.md)."""
+
+    min_trades: Annotated[int, field("최소 거래 수", "Fewest trades", ge=1, le=1_000_000, apply="now")] = 30
+    min_days: Annotated[int, field("최소 일수", "Fewest days", unit="일", ge=2, le=10_000, apply="now")] = 20
+    pbo_max: Annotated[float, field("과최적화 확률 한도", "Largest probability of over-fitting", ge=0, le=1, apply="now")] = 0.5
+    dsr_min: Annotated[float, field("보정 샤프 확률 하한", "Least deflated Sharpe ratio", ge=0, le=1, apply="now")] = 0.95
+    robustness_min: Annotated[float, field("이웃 견고성 하한", "Least robustness of neighbours", ge=0, le=1, apply="now")] = 0.5
+    paths_min: Annotated[float, field("이익 경로 비율 하한", "Least share of profitable paths", ge=0, le=1, apply="now")] = 0.5
+    efficiency_min: Annotated[float, field("전진분석 효율 하한", "Least walk-forward efficiency", ge=-10, le=10, apply="now")] = 0.5
+    best_day_max: Annotated[float, field("최고일 이익 비중 한도", "Largest share of the best day", ge=0, le=1, apply="now")] = 0.5
+    ruin_pct: Annotated[float, field("파산으로 보는 손실", "Loss that is ruin", unit="%", gt=0, le=100, apply="now")] = 30.0
+    ruin_max: Annotated[float, field("파산 확률 한도", "Largest risk of ruin", ge=0, le=1, apply="now")] = 0.05
+    sets: Annotated[int, field("날짜별로 다시 계산할 조합 수", "Sets evaluated by day", ge=16, le=100_000, apply="now")] = 256
+    blocks: Annotated[int, field("CSCV 블록 수", "Blocks of CSCV", ge=4, le=18, apply="now")] = 16
+    groups: Annotated[int, field("조합 교차검증 묶음 수", "Groups of combinatorial validation", ge=3, le=12, apply="now")] = 6
+    embargo_days: Annotated[int, field("엠바고", "Embargo", unit="일", ge=0, le=60, apply="now")] = 1
+    shuffles: Annotated[int, field("거래 순서 섞기 횟수", "Shuffles of the trades", ge=100, le=100_000, apply="now")] = 1_000
+    resamples: Annotated[int, field("날짜 재표본 횟수", "Resamples of the days", ge=100, le=1_000_000, apply="now")] = 10_000
+    random_sets: Annotated[int, field("무작위 이웃 수", "Random neighbours", ge=0, le=10_000, apply="now")] = 200
+    band_pct: Annotated[float, field("무작위 이웃 범위", "Band of the random neighbours", unit="%", gt=0, le=90, apply="now")] = 20.0
+
+
 class Settings(Group, frozen=True):
     """The whole of `settings.json`."""
 
@@ -124,6 +147,7 @@ class Settings(Group, frozen=True):
     paper: Paper = Paper()
     processes: Processes = Processes()
     research: Research = Research()
+    verdict: Verdict = Verdict()
 
     def market(self, code: str) -> MarketSettings:
         """Return the settings of a market by its code."""

@@ -84,6 +84,45 @@ trials = Table(
 """One parameter set of a study with its score; numbers are the order of evaluation."""
 
 
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("verdict", Integer, primary_key=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("rule", Text, nullable=False, index=True),  # strategy.rule_digest.rule_digest
+    Column("subject", Text, nullable=False, index=True),  # study:<name> or run:<number>
+    Column("result", Text, nullable=False),  # pass, fail, unproven
+    Column("body", Text, nullable=False),
+)
+"""What the court said of a rule; never changed, the newest of a rule counts."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A stored verdict.
+
+    Parameters
+    ----------
+    verdict : int
+        Its number; 0 before it is stored.
+    rule : str
+        Digest of text and variables.
+    subject : str
+        ``study:<name>`` or ``run:<number>``.
+    result : str
+        pass, fail or unproven.
+    body : dict
+        Figures, reasons, limits, sentences.
+    """
+
+    verdict: int
+    created_ns: int
+    rule: str
+    subject: str
+    result: str
+    body: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Run:
     """A stored backtest."""
@@ -292,6 +331,40 @@ class Studies:
             scores=np.array([row[2] for row in rows], dtype=np.float64),
             metrics=_matrix([row[3] for row in rows]),
         )
+
+    def of_program(self, digest: str, market: str) -> tuple[list[Run], list[Study]]:
+        """Return every run and study of a program on a market, oldest first: what was tried of it."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(runs).where(runs.c.passport.contains(digest)).order_by(runs.c.run)).mappings().all()
+            other = connection.execute(select(studies).where(studies.c.passport.contains(digest)).order_by(studies.c.created_ns))
+            rest = other.mappings().all()
+
+        def same(passport: dict[str, Any]) -> bool:
+            return passport.get("program") == digest and passport.get("market") == market
+
+        made, searched = [_run(dict(row)) for row in found], [_study(dict(row)) for row in rest]
+        return [one for one in made if same(one.passport)], [one for one in searched if same(one.passport)]
+
+    # --- verdicts ----------------------------------------------------------------------------------
+
+    def add_verdict(self, judgement: Judgement) -> int:
+        """Store what the court said and return its number."""
+        row = {
+            "created_ns": judgement.created_ns,
+            "rule": judgement.rule,
+            "subject": judgement.subject,
+            "result": judgement.result,
+            "body": _json(judgement.body),
+        }
+        with self._engine.begin() as connection:
+            return int(connection.execute(insert(verdicts), row).inserted_primary_key[0])  # type: ignore[index]
+
+    def verdict_of(self, rule: str = "", subject: str = "") -> Judgement | None:
+        """Return the newest verdict on a rule, or on a study or run; None when there is none."""
+        query = select(verdicts).where(verdicts.c.rule == rule if rule else verdicts.c.subject == subject)
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(verdicts.c.verdict.desc()).limit(1)).mappings().first()
+        return None if row is None else Judgement(**{**row, "body": msgspec.json.decode(row["body"])})
 
 
 def _pragmas(connection: sqlite3.Connection, _: Any) -> None:

@@ -16,7 +16,7 @@ FIRST_MODULES: tuple[str, ...] = ("trading.numbers", "trading.matching", "tradin
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("trading.ladder", "trading.book", "trading.rows", "trading.bars"),
     ("paper.made",),
-    ("backtester.metrics", "trading.risk"),
+    ("backtester.metrics", "trading.risk", "backtester.slippage"),
 )
 STARTED_MODULES: tuple[str, ...] = (
     "cli.main",

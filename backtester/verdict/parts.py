@@ -62,12 +62,17 @@ class Part:
     days : sequence of int
         YYYYMMDD; at least one of the run's.
     executor : LocalExecutor
+
+    Attributes
+    ----------
+    prepared, whole : Prepared, Metrics
+        Of these days alone.
     """
 
     def __init__(self, prepared: Prepared, days: Sequence[int], executor: LocalExecutor) -> None:
         self.days = tuple(days)
         self.prepared, self._numbers = restrict(prepared, days)
-        self._metrics = Metrics(self.prepared, executor)
+        self.whole = Metrics(self.prepared, executor)
 
     def take(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the trades of these days out of the whole run's, with the blocks' new numbers."""
@@ -78,7 +83,7 @@ class Part:
 
     def metrics(self, raw: NDArray[np.float64], sets: int) -> NDArray[np.float64]:
         """Return the metrics of every set on these days from the whole run's trades."""
-        return self._metrics.of(self.take(raw), sets)
+        return self.whole.of(self.take(raw), sets)
 
 
 def daily_profit(prepared: Prepared, raw: NDArray[np.float64], sets: int) -> NDArray[np.float64]:

@@ -68,7 +68,8 @@ def test_weights_fall_from_the_most_recent_fold() -> None:
 @pytest.mark.parametrize(
     ("kind", "train", "valid", "test", "code"),
     [
-        ("x", 0, 0, 0, "kind"), ("v", 7, 0, 0, "length"), ("none", 0, 0, 100, "empty"), ("v", 7, 100, 0, "empty"), ("none", -1, 0, 0, "length"),
+        ("x", 0, 0, 0, "kind"), ("v", 7, 0, 0, "length"), ("none", 0, 0, 100, "empty"), ("v", 7, 100, 0, "empty"),
+        ("none", -1, 0, 0, "length"),
     ],
 )  # fmt: skip
 def test_a_split_without_days_is_refused(kind: str, train: int, valid: int, test: int, code: str) -> None:

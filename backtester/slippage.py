@@ -1,0 +1,98 @@
+"""Fills some ticks worse than the book says: the book's prices are moved before the run, the loop stays as it is.
+
+Every ask stands `ticks` price steps higher, every bid as many lower; sizes stay. So an order of any kind, long or short, pays
+the difference, and what the rule sees of its own position (수익률) pays it, too. A plain run reads the recorded
+columns themselves and is not touched. A forced sale that finds no size at all is still priced at 현재가.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from domain.errors import InputError
+from domain.instruments import Market
+from trading.ladder import NEAREST, ladder_table, on_step, table_step
+
+TICKS_MAX = 1000
+ENDLESS = 1e10
+"""Size of the one level that stands for 현재가 when there is no book to be swept; fits in units of 1e-8."""
+LEVELS = 5
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def moved(prices, lo, hi, table, day, own_step, ticks, out):  # type: ignore[no-untyped-def]
+    """Fill ``out[lo:hi]`` with the prices moved by `ticks` (below 0: down); a price of 0 stays, none falls to 0."""
+    for i in range(lo, hi):
+        price = prices[i]
+        if price > 0.0:
+            for _ in range(abs(ticks)):
+                near = price if ticks > 0 else price * (1.0 - 1e-12)  # one down takes the lower band's step
+                step = own_step if own_step > 0.0 else table_step(table, day, near)
+                further = on_step(price + step if ticks > 0 else price - step, step, NEAREST)
+                if further <= 0.0:
+                    break
+                price = further
+        out[i] = price
+
+
+def worse_book(
+    book: tuple[NDArray[np.float64], ...],
+    last: NDArray[np.float64],
+    blocks: NDArray[np.int64],
+    days: NDArray[np.int64],
+    steps: NDArray[np.float64],
+    market: Market,
+    ticks: int,
+    at_last: bool,
+) -> tuple[NDArray[np.float64], ...]:
+    """Return the twenty columns of a book that is `ticks` worse on both sides.
+
+    Parameters
+    ----------
+    book : tuple of ndarray of float64
+        Five asks, their sizes, five bids, their sizes.
+    last : ndarray of float64, shape (rows,)
+    blocks : ndarray of int64
+        First row and row after the last of each symbol-day, then other fields.
+    days : ndarray of int64
+        YYYYMMDD of each block.
+    steps : ndarray of float64
+        Own price step of each block's symbol, 0 where the market's ladder decides.
+    ticks : int
+        1 …
+    at_last : bool
+        Orders fill at 현재가 whatever the book shows: one endless level stands for it. The fifth sizes stay,
+        because they tell auctions.
+
+    Raises
+    ------
+    InputError
+        ``backtest.no_price_step``: neither the market nor the symbol states one.
+    """
+    table = ladder_table(market)
+    if not len(table) and not (steps > 0.0).all():
+        raise InputError("backtest.no_price_step", market=market.code)
+    out = list(book)
+    for first, direction in ((0, ticks), (2 * LEVELS, -ticks)):
+        if at_last:
+            nothing = np.zeros(len(last))
+            out[first : first + LEVELS] = [last] + [nothing] * (LEVELS - 1)
+            out[first + LEVELS] = np.full(len(last), ENDLESS)
+        for level in range(1 if at_last else LEVELS):
+            column = np.zeros(len(last))
+            for (lo, hi), day, own in zip(blocks[:, :2].tolist(), days.tolist(), steps.tolist(), strict=True):
+                moved(out[first + level], lo, hi, table, day, own, direction, column)
+            column.flags.writeable = False
+            out[first + level] = column
+    return tuple(out)
+
+
+def warm() -> None:
+    """Compile everything here with the types production uses."""
+    prices = np.ones(1)
+    prices.flags.writeable = False
+    table = np.zeros((1, 3))
+    table.flags.writeable = False
+    moved(prices, 0, 1, table, 20260105, 1.0, 1, np.zeros(1))

@@ -1,0 +1,131 @@
+"""Who stands before the court: a study's best set among all it tried, or one run among all that was ever tried of its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtester.job import DEFAULT_WINDOW, Job, Loaded, used_variables, vector
+from backtester.metrics import Limits
+from backtester.optimisers import Space
+from backtester.ranges import parse_ranges, space_of
+from backtester.verdict.parts import run_days
+from backtester.verdict.review import Subject
+from backtester.verdict.splits import Division, divide
+from domain.errors import InputError
+from storage.studies import Studies, Study
+from strategy.program import Program
+
+
+def study_space(job: Job, plan: Mapping[str, Any], program: Program) -> Space:
+    """Return the space of a study from its plan; a range takes the place of a stored value."""
+    searched = parse_ranges(plan["ranges"], plan["form"])
+    fixed = {index: value for index, value in job.variables.items() if index not in searched}
+    return space_of(plan["ranges"], plan["form"], fixed, program.n_vars, used_variables(program), DEFAULT_WINDOW)
+
+
+def division_of(plan: Mapping[str, Any], days: list[int]) -> Division:
+    """Return how a study's days are divided; all of them to choose on where its plan names no parts."""
+    return divide(days, plan.get("split", "none"), plan.get("train_days", 0), plan.get("valid_days", 0), plan.get("test_days", 0))
+
+
+def of_study(
+    store: Studies, loaded: Loaded, study: Study, own: NDArray[np.float64] | None = None, pair: tuple[int, int] | None = None
+) -> Subject:
+    """Return a study's best set as a subject, or another one of its sets.
+
+    Raises
+    ------
+    InputError
+        ``verdict.no_trials``: the study has evaluated nothing yet.
+    """
+    plan, trials = study.passport["plan"], store.trials(study.study)
+    if not len(trials):
+        raise InputError("verdict.no_trials", study=study.study)
+    best = trials.vectors[int(trials.scores.argmax())] if own is None else own
+    found = _tried(store, loaded, trials.vectors.shape[1])
+    division = division_of(plan, run_days(loaded.prepared).tolist())
+    ranges: dict[int, tuple[float, ...] | None] = {}
+    if plan.get("ranges"):
+        values = study_space(loaded.job, plan, loaded.program).values
+        ranges = {index: one for index, one in enumerate(values) if len(one) > 1}
+    return Subject(
+        kind="study",
+        name=study.study,
+        vector=best,
+        tried=np.unique(trials.vectors, axis=0),
+        trials=max(found.total, len(trials)),
+        ranges=_checked(ranges, pair),
+        search=division.search,
+        test=division.test,
+        objective=plan["objective"],
+        limits=Limits.parse(plan["limits"]),
+        looks=_looks(store, loaded, study),
+        pair=pair,
+    )
+
+
+def of_run(store: Studies, loaded: Loaded, number: int, pair: tuple[int, int] | None = None) -> Subject:
+    """Return a run as a subject: among the sets that the library knows of the same text on the same market."""
+    own = vector(loaded.program, loaded.job.variables)
+    found = _tried(store, loaded, len(own))
+    ranges: dict[int, tuple[float, ...] | None] = dict.fromkeys(sorted(used_variables(loaded.program)))
+    return Subject(
+        kind="run",
+        name=str(number),
+        vector=own,
+        tried=found.vectors,
+        trials=found.total,
+        ranges=_checked(ranges, pair),
+        search=run_days(loaded.prepared).tolist(),
+        pair=pair,
+    )
+
+
+def _checked(ranges: dict[int, tuple[float, ...] | None], pair: tuple[int, int] | None) -> dict[int, tuple[float, ...] | None]:
+    if pair is not None and (pair[0] == pair[1] or not set(pair) <= set(ranges)):
+        raise InputError("verdict.map", x=pair[0], y=pair[1], indices=", ".join(str(index) for index in ranges) or "–")
+    return ranges
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the library knows to have been tried of a program.
+
+    Parameters
+    ----------
+    vectors : ndarray of float64, shape (sets, vars)
+        Distinct sets of runs and studies.
+    """
+
+    vectors: NDArray[np.float64]
+
+    @property
+    def total(self) -> int:
+        """How many they are; the one that is judged was tried in any case."""
+        return max(len(self.vectors), 1)
+
+
+def _tried(store: Studies, loaded: Loaded, width: int) -> Tried:
+    """Return the sets of `width` variables that were tried."""
+    runs, studies = store.of_program(loaded.program.digest, loaded.job.market.code)
+    rows = {_vector(loaded, run.passport["vars"]).tobytes() for run in runs}
+    for study in studies:
+        rows |= {row.tobytes() for row in np.ascontiguousarray(store.trials(study.study).vectors, dtype=np.float64)}
+    rows = {row for row in rows if len(row) == width * 8}
+    return Tried(np.frombuffer(b"".join(sorted(rows)), dtype=np.float64).reshape(len(rows), width))
+
+
+def _vector(loaded: Loaded, variables: Mapping[str, float]) -> NDArray[np.float64]:
+    return vector(loaded.program, {int(index): value for index, value in variables.items()})
+
+
+def _looks(store: Studies, loaded: Loaded, study: Study) -> int:
+    """Return how many studies of this text on this data kept days unseen, and so have looked at them once each."""
+    _, studies = store.of_program(loaded.program.digest, loaded.job.market.code)
+    same = [one for one in studies if one.passport.get("data") == study.passport.get("data")]
+    return sum(1 for one in same if one.passport["plan"].get("test_days", 0) > 0)

@@ -1,0 +1,155 @@
+"""`stom.py verdict STUDY|RUN`: how far a result may be believed, in one sentence with the figures behind it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+from backtester.executors import LocalExecutor
+from backtester.job import Job, Loaded, load
+from backtester.verdict.review import Subject, review
+from backtester.verdict.subjects import of_run, of_study
+from cli.job_args import add_workers, executor_of, job_of_passport
+from cli.output import language
+from cli.parser import add_common
+from cli.progress import Reporter, add_progress
+from cli.words import say
+from domain.errors import DataError, RefusedError
+from domain.settings import Settings
+from storage.studies import Judgement, Run, Studies
+from utility.paths import DataDir
+from utility.settings_file import load as load_settings
+from utility.text import sentence
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the `verdict` command."""
+    parser = subparsers.add_parser("verdict")
+    parser.add_argument("subject", metavar="STUDY|RUN")
+    parser.add_argument("--map", type=_pair, default=None, metavar="I,J")
+    add_workers(parser)
+    add_progress(parser)
+    add_common(parser)
+    parser.set_defaults(run=run_verdict, show=show_verdict)
+
+
+def _pair(text: str) -> tuple[int, int]:
+    first, comma, second = text.partition(",")
+    if not comma or not first.strip().isdigit() or not second.strip().isdigit():
+        raise argparse.ArgumentTypeError(say("verdict.pair", value=text))
+    return int(first), int(second)
+
+
+def run_verdict(args: argparse.Namespace) -> dict[str, Any]:
+    """Hear a study or a run, store what was found, and return it."""
+    started = time.perf_counter()
+    data, reporter = DataDir(args.data_dir), Reporter(args)
+    settings = load_settings(data.settings)
+    store = Studies(data.library)
+    executor = executor_of(args, settings)
+    try:
+        reporter.note("load")
+        loaded, subject = _subject(args, store, data, executor)
+        reporter.note("run", subject=f"{subject.kind}:{subject.name}", rows=loaded.prepared.rows)
+        body = hear(store, loaded, executor, subject, settings, reporter)
+    except KeyError as error:  # a passport of a version whose keys were others
+        raise DataError("verdict.passport", subject=args.subject, key=str(error.args[0])) from error
+    finally:
+        executor.close()
+        reporter.close()
+    return body | {"wall_seconds": time.perf_counter() - started}
+
+
+def hear(
+    store: Studies, loaded: Loaded, executor: LocalExecutor, subject: Subject, settings: Settings, reporter: Reporter
+) -> dict[str, Any]:
+    """Let the court judge, store it, and return figures and verdict with the number it was stored under."""
+    began = time.perf_counter()
+
+    def told(stage: str, done: int, total: int) -> None:
+        rate = done / max(time.perf_counter() - began, 1e-9)
+        reporter.tell(done, total, rate, (total - done) / rate if rate > 0 else 0.0, None, f"verdict {stage}")
+
+    body = review(loaded, executor, subject, settings.verdict, settings.research.seed, told)
+    found = Judgement(0, time.time_ns(), body["rule"], body["subject"], body["verdict"]["result"], body)
+    return {"number": store.add_verdict(found), **body}
+
+
+def _subject(args: argparse.Namespace, store: Studies, data: DataDir, executor: LocalExecutor) -> tuple[Loaded, Subject]:
+    """Return what is to be judged, loaded: a number is a run, anything else a study."""
+    if not args.subject.isdigit():
+        return _of_study(args, store, data, executor, args.subject)
+    run = store.run(int(args.subject))
+    loaded = load(_whole(job_of_passport(run.passport), run), data, executor)
+    return loaded, of_run(store, loaded, run.run, args.map)
+
+
+def _whole(job: Job, run: Run) -> Job:
+    """Return a run's job with symbols and period as they were, also where they were left open."""
+    if "codes" not in run.passport:
+        return job
+    return replace(
+        job,
+        symbols=job.symbols or tuple(run.passport["codes"]),
+        from_time=job.from_time or run.passport["first_row"],
+        to_time=job.to_time or run.passport["last_row"],
+    )
+
+
+def _of_study(args: argparse.Namespace, store: Studies, data: DataDir, executor: LocalExecutor, name: str) -> tuple[Loaded, Subject]:
+    study = store.study(name)
+    loaded = load(job_of_passport(study.passport), data, executor)
+    for key, now in (("data", loaded.rows.digest), ("program", loaded.program.digest)):
+        if study.passport[key] != now:
+            raise RefusedError("optimise.changed", study=name, what=key)
+    return loaded, of_study(store, loaded, study, pair=args.map)
+
+
+# --- for a person ---------------------------------------------------------------------------------
+
+
+def show_verdict(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print the sentence, every reason, and the figures."""
+    code = language(args)
+    sys.stdout.write(result["verdict"]["sentence"][code] + "\n")
+    for reason in result["verdict"]["reasons"]:
+        mark = sentence("verdict.against" if reason["against"] else "verdict.missing", code)
+        sys.stdout.write(f"  {mark}  {reason['sentence'][code]}\n")
+    for key, value in lines_of(result):
+        sys.stdout.write(f"  {sentence('verdict.figure.' + key, code):<28} {value}\n")
+    sys.stdout.write(sentence("verdict.saved", code, number=result["number"], rule=result["rule"][:16]) + "\n")
+
+
+def lines_of(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the figures a person reads, as (key of the sentence, text)."""
+    chance, daily, around = result["overfitting"], result["daily"], result["sensitivity"]
+    beyond, histories = result["out_of_sample"], result["monte_carlo"]
+    money = result["currency"]
+    unseen = "–" if beyond is None else f"{beyond['profit']:,.2f} {money}  ({beyond['trades']:,} / {beyond['days']:,})"
+    walked = "–" if chance["paths"] is None else f"{chance['paths']['profitable']:.2f}  ({chance['paths']['count']})"
+    out = [
+        ("profit", f"{result['profit']:,.2f} {money}  ({result['trades']:,} / {result['days']:,})"),
+        ("sharpe", f"{daily['sharpe']:.2f}  (PSR {daily['psr']:.3f})"),
+        ("dsr", f"{_or_dash(chance['deflated_sharpe'])}  ({chance['trials']:,})"),
+        ("pbo", f"{_or_dash(chance['pbo'])}  ({chance['sets_traded']:,} × {result['days']:,})"),
+        ("track_record", _or_dash(daily["min_track_record_days"], ",.0f")),
+        ("out_of_sample", unseen),
+        ("paths", walked),
+        ("robustness", f"{_or_dash(around['robustness'])}  ({around['neighbours']})"),
+        ("random", f"{_or_dash(around['random']['share'])}  ({around['random']['count']})"),
+    ]  # fmt: skip
+    out += [(f"stress_{kind}", f"{one['profit']:,.2f} {money}") for kind, one in result["stress"].items()]
+    if histories["trades"] is not None:
+        out.append(("shuffled", f"{histories['trades']['drawdown_pct']['p95']:.2f} %  ({histories['trades']['paths']:,})"))
+    if histories["days"] is not None:
+        low, high = histories["days"]["profit_95"]
+        out.append(("resampled", f"{low:,.2f} … {high:,.2f}  (P > 0: {histories['days']['profit_probability']:.3f})"))
+        out.append(("ruin", f"{histories['days']['ruin']:.3f}"))
+    return out
+
+
+def _or_dash(value: float | None, form: str = ".3f") -> str:
+    return "–" if value is None else format(value, form)
