@@ -21,7 +21,8 @@ from backtester.job import (
 from backtester.job import Run as Finished
 from backtester.metrics import METRIC_KEYS
 from backtester.record import keep
-from backtester.report import Report, metric_name, write_report
+from backtester.sheet.load import load_sheet
+from backtester.sheet.page import metric_name, write
 from cli.advice import warn
 from cli.job_args import add_job, executor_of, job_of
 from cli.output import language
@@ -33,7 +34,7 @@ from storage.columns import open_rows
 from storage.ticks import ROW_KINDS, TickStore
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
-from utility.text import sentence
+from utility.text import LANGUAGES, sentence
 
 INTERVALS = {"1s": 1, "1m": 60}
 
@@ -48,21 +49,6 @@ def add_parsers(subparsers: Any) -> None:
     find = subparsers.add_parser("find")
     add_common(find)
     find.set_defaults(run=run_find)
-
-
-def _facts(loaded: Loaded) -> list[tuple[str, str]]:
-    job, rows = loaded.job, loaded.rows
-    times = loaded.prepared.row_time[loaded.prepared.blocks[:, 0]]
-    return [
-        ("research.fact_market", f"{job.market.code} {job.interval_s} s"),
-        ("research.fact_strategy", job.strategy),
-        ("research.fact_source", rows.source),
-        ("research.fact_period", f"{times.min()} … {loaded.prepared.row_time[loaded.prepared.blocks[:, 1] - 1].max()}"),
-        ("research.fact_symbols", ", ".join(rows.codes)),
-        ("research.fact_betting", f"{job.options.betting:,.2f} {job.market.currency}"),
-        ("research.fact_fill", f"{job.options.fill}, latency {job.options.latency}, slippage {job.options.slippage}"),
-        ("research.fact_variables", ", ".join(f"[{index}] {value:g}" for index, value in sorted(job.variables.items()))),
-    ]
 
 
 # --- backtest -----------------------------------------------------------------------------------------
@@ -111,13 +97,18 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "end": loaded.job.options.end,
     }
     if args.report is not None:
-        title = f"{loaded.job.strategy} · {loaded.job.market.code} · run {number}"
-        report = Report(
-            title, _facts(loaded), done.metrics, loaded.prepared.codes, done.trades, loaded.engine.steps.labels, loaded.job.interval_s
-        )
-        result["report"] = [str(made) for made in write_report(report, Path(args.report))]
+        result["report"] = _report(data, number, Path(args.report))
     result["wall_seconds"] = time.perf_counter() - started
     return result
+
+
+def _report(data: DataDir, number: int, folder: Path) -> list[str]:
+    """Write the sheet of a run in both languages, as a page and as a PDF."""
+    sheet = load_sheet(data, number)
+    made = [folder / f"report_{code}.{ending}" for code in LANGUAGES for ending in ("html", "pdf")]
+    for path in made:
+        write(sheet, path, path.stem[-2:])
+    return [str(path) for path in made]
 
 
 def load_job(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:

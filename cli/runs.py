@@ -1,4 +1,4 @@
-"""`stom.py runs | rerun`: what was run, with its passport; and the same run again from its number."""
+"""`stom.py runs | rerun | report`: what was run, with its passport; the same run again from its number; its tear-sheet."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import argparse
 import datetime as dt
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from backtester.record import Repeat, repeat
+from backtester.sheet.load import load_sheet
+from backtester.sheet.page import write_html, write_pdf
+from backtester.sheet.style import THEMES
 from cli.job_args import add_workers, executor_of, job_of_passport
 from cli.output import emit, language
 from cli.parser import add_common
@@ -38,6 +42,14 @@ def add_parsers(subparsers: Any) -> None:
     add_progress(rerun)
     add_common(rerun)
     rerun.set_defaults(run=run_rerun, show=show_rerun)
+
+    report = subparsers.add_parser("report")
+    report.add_argument("number", type=whole(1, RUN_MAX))
+    report.add_argument("--html", default=None, metavar="FILE")
+    report.add_argument("--pdf", default=None, metavar="FILE")
+    report.add_argument("--theme", choices=tuple(THEMES), default="print")
+    add_common(report)
+    report.set_defaults(run=run_report, show=show_report)
 
 
 def _as_dict(run: Run) -> dict[str, Any]:
@@ -128,3 +140,24 @@ def show_rerun(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write("  " + sentence("runs.metrics_changed", code, keys=", ".join(result["metrics_changed"])) + "\n")
     if not result["same"] and not result["changed"]:
         sys.stdout.write("  " + sentence("runs.unexplained", code) + "\n")
+
+
+def run_report(args: argparse.Namespace) -> dict[str, Any]:
+    """Write the tear-sheet of a stored run; into its own folder when no file is named."""
+    data = DataDir(args.data_dir)
+    sheet = load_sheet(data, args.number)
+    paths = {"html": args.html, "pdf": args.pdf}
+    if not any(paths.values()):
+        paths["html"] = str(data.run_dir(args.number) / f"report_{language(args)}.html")
+    written = {}
+    for kind, path in paths.items():
+        if path is not None:
+            (write_pdf if kind == "pdf" else write_html)(sheet, Path(path), language(args), args.theme)
+            written[kind] = str(Path(path).resolve())
+    return {"run": args.number, "trades": len(sheet.trades), "written": written, "verdict": sheet.verdict}
+
+
+def show_report(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Say which files were written."""
+    for path in result["written"].values():
+        sys.stdout.write(sentence("runs.written", language(args), path=path) + "\n")

@@ -71,6 +71,7 @@ UPBIT = Market(
         ),
     ),
     publishes_book_totals=True,
+    benchmarks=("KRW-BTC",),
     made_codes=(
         "KRW-BTC",
         "KRW-ETH",
@@ -103,6 +104,7 @@ BINANCE = Market(
     collar_pct=5.0,
     fees=(FeeRule(_EPOCH, 1_000, source="strategy-language 4.4"),),
     ladders=(PriceLadder(_EPOCH, source="exchangeInfo states one step per symbol"),),
+    benchmarks=("BTCUSDT",),
     made_codes=(
         "BTCUSDT",
         "ETHUSDT",
@@ -137,6 +139,7 @@ BINANCE_FUTURES = Market(
     ladders=(PriceLadder(_EPOCH, source="exchangeInfo states one step per symbol"),),
     angle_change=100.0,
     angle_value=5e-8,
+    benchmarks=BINANCE.benchmarks,
     made_codes=BINANCE.made_codes,
 )
 

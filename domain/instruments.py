@@ -98,6 +98,8 @@ class Market:
         Amount per symbol and opening cash of a paper account (architecture 3.5).
     universe_size : int
         Length of the traded-value list behind the factor 관심종목.
+    benchmarks : tuple of str
+        Codes whose price a report lays beside a run, where the store has them (workstation 12).
     """
 
     code: str
@@ -129,6 +131,7 @@ class Market:
     integer_money: bool = False
     has_vi: bool = False
     made_codes: tuple[str, ...] = field(default=())
+    benchmarks: tuple[str, ...] = ()
 
     def fee_rule(self, day: dt.date) -> FeeRule:
         """Return the fee rule valid on `day` (the earliest one before its time)."""

@@ -58,6 +58,7 @@ KRX = Market(
     publishes_book_totals=True,
     integer_money=True,
     has_vi=True,
+    benchmarks=("KOSPI", "KOSDAQ"),
     made_codes=tuple(f"M{n:05d}" for n in range(1, 11)),
 )
 

@@ -50,7 +50,7 @@ def test_backtest_answers_with_every_key(data: Path, tmp_path: Path, capsys: pyt
     for language in ("ko", "en"):
         page = (tmp_path / f"report_{language}.html").read_text("utf-8")
         assert page.count("<tr class=") == got["trades"]
-        assert (tmp_path / f"equity_{language}.png").stat().st_size > 10_000
+        assert (tmp_path / f"report_{language}.pdf").read_bytes().startswith(b"%PDF")
     assert "수익금합계" in (tmp_path / "report_ko.html").read_text("utf-8")
     run = Studies(data / "library.db").run(got["run"])
     assert (run.trades_sha256, run.metrics["tc"]) == (got["trades_sha256"], got["trades"])

@@ -1,0 +1,191 @@
+"""A stored run as a sheet: its passport, trades and figures, and the prices that are laid beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backtester.sheet.figures import DAY_S, Floats, Times, Trades, equal_weight, moments
+from domain.errors import DataError, InputError
+from domain.instruments import Market
+from storage.columns import open_rows
+from storage.studies import Run, Studies
+from storage.ticks import TickStore
+from trading.venues import market
+from utility.paths import DataDir
+
+PRICE_POINTS = 300
+SYMBOLS_MAX = 200
+"""Symbols whose mean is laid beside a run; of more, the first."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """Something to compare with: gain in % at moments; an empty name is the mean of the run's symbols."""
+
+    name: str
+    times: Times
+    gain_pct: Floats
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything a report shows.
+
+    Parameters
+    ----------
+    run : Run
+        As it is stored.
+    market : Market
+    interval_s : int
+    trades : Trades
+    columns : dict of str to list
+        The file of trades, for the list of trades.
+    prices : tuple of Price
+    days : int
+        Trading days of the run.
+    session_s : float
+        Seconds of a trading day in which it could trade.
+    verdict : dict or None
+        Of the study that found the run, as it is stored.
+    """
+
+    run: Run
+    market: Market
+    interval_s: int
+    trades: Trades
+    columns: dict[str, list[Any]]
+    prices: tuple[Price, ...]
+    days: int
+    session_s: float
+    verdict: dict[str, Any] | None
+
+    @property
+    def period(self) -> tuple[Any, Any]:
+        """First and last moment of the run (of its trades where the passport does not say it), datetime64[s]."""
+        facts = self.run.passport
+        if "first_row" in facts:
+            first, last = moments(np.array([facts["first_row"], facts["last_row"]]), self.interval_s)
+            return first, last
+        return self.trades.entry.min(), self.trades.exit.max()
+
+
+def load_sheet(data: DataDir, number: int) -> Sheet:
+    """Return the sheet of run `number`.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    DataError
+        ``report.no_trades_file``: its file of trades is gone or damaged.
+    """
+    store = Studies(data.library)
+    run = store.run(number)
+    facts = run.passport
+    rules, interval_s = market(facts["market"]), int(facts["interval_s"])
+    table = _table(Path(run.trades_path))
+    trades = _trades(table, interval_s)
+    days = int(facts.get("days") or len(np.unique(trades.exit.astype("datetime64[D]"))))
+    return Sheet(
+        run=run,
+        market=rules,
+        interval_s=interval_s,
+        trades=trades,
+        columns={name: table.column(name).to_pylist() for name in table.column_names},
+        prices=_prices(data, run, rules),
+        days=days,
+        session_s=_seconds(int(facts["end"])) - _seconds(int(facts["start"])) + 1.0,
+        verdict=_verdict(store, facts),
+    )
+
+
+def _seconds(clock: int) -> float:
+    return min(clock // 10_000 * 3_600 + clock // 100 % 100 * 60 + clock % 100, DAY_S - 1)
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError("report.no_trades_file", path=str(path), reason=str(error).splitlines()[0]) from error
+
+
+def _trades(table: pa.Table, interval_s: int) -> Trades:
+    def numbers(name: str) -> Floats:
+        return table.column(name).to_numpy().astype(np.float64)
+
+    entry, leave = (moments(table.column(name).to_numpy(), interval_s) for name in ("entry_time", "exit_time"))
+    return Trades(
+        code=np.array(table.column("code").to_pylist(), dtype=str),
+        label=np.array(table.column("exit_label").to_pylist(), dtype=str),
+        sign=np.where(np.array(table.column("side").to_pylist(), dtype=str) == "SHORT", -1.0, 1.0),
+        entry=entry,
+        exit=leave,
+        held_s=(leave - entry).astype(np.float64),
+        entry_amount=numbers("entry_amount"),
+        exit_amount=numbers("exit_amount"),
+        return_pct=numbers("return_pct"),
+        pnl=numbers("pnl"),
+    )
+
+
+def _prices(data: DataDir, run: Run, rules: Market) -> tuple[Price, ...]:
+    """Return what the store still knows of the market's benchmarks and of the run's symbols over the run's period."""
+    facts = run.passport
+    if "first_row" not in facts:
+        return ()
+    codes = tuple(facts["codes"])[:SYMBOLS_MAX]
+    wanted = [("", codes), *((code, (code,)) for code in rules.benchmarks)]
+    out = []
+    for name, chosen in wanted:
+        try:
+            times, gain = _gain(data, facts, chosen)
+        except (InputError, DataError):
+            continue  # not in the store (any more): nothing is laid beside the run
+        if len(times):
+            out.append(Price(name, times, gain))
+    return tuple(out)
+
+
+def _gain(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> tuple[Times, Floats]:
+    interval_s = int(facts["interval_s"])
+    rows = open_rows(
+        TickStore(data.root),
+        facts["market"],
+        interval_s,
+        source=facts["source"],
+        codes=codes,
+        from_time=facts["first_row"],
+        to_time=facts["last_row"],
+        keys=("last_price",),
+    )
+    # Points among the rows' own times, so that nights do not stand as straight lines of many points.
+    spans = rows.blocks
+    every = max(1, int((spans["hi"] - spans["lo"]).sum()) // PRICE_POINTS)
+    edges = list(zip(spans["lo"].tolist(), spans["hi"].tolist(), strict=True))
+    edges = list(zip(spans["lo"].tolist(), spans["hi"].tolist(), strict=True))
+    stamps = np.unique(np.concatenate([rows.row_time[lo:hi:every] for lo, hi in edges]))
+    grid = np.unique(np.append(stamps[:: max(1, len(stamps) // PRICE_POINTS)], stamps[-1]))
+    prices = []
+    for symbol in range(len(rows.codes)):
+        mine = spans[spans["symbol"] == symbol]
+        price = np.full(len(grid), np.nan)
+        for lo, hi in zip(mine["lo"].tolist(), mine["hi"].tolist(), strict=True):
+            place = np.searchsorted(rows.row_time[lo:hi], grid, side="right") - 1
+            price = np.where(place >= 0, rows.columns["last_price"][lo:hi][np.maximum(place, 0)], price)
+        prices.append(price)
+    return moments(grid, interval_s), equal_weight(prices)
+
+
+def _verdict(store: Studies, facts: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the verdict of the study that found the run, if one is stored."""
+    if not facts.get("study"):
+        return None
+    found = store.study(facts["study"]).result.get("verdict")
+    return found if isinstance(found, dict) else None

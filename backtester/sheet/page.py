@@ -1,0 +1,310 @@
+"""A sheet as one page that needs nothing else, and as a PDF: the same figures, in either language and theme.
+
+The page carries its pictures and the letters that it uses of the project's font, so that it reads the same without a
+network and on a machine that has no Korean font.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import logging
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from backtester.metrics import KOREAN, METRIC_KEYS
+from backtester.sheet.draw import SIZE, Painter, number
+from backtester.sheet.figures import costs, exposure
+from backtester.sheet.load import Sheet
+from backtester.sheet.style import BOLD, FILES, FONTS, THEMES, Theme, drawing
+from utility.text import has, sentence
+
+ROWS_MAX = 20_000
+"""Trades shown in the page; the file of trades always has all of them."""
+FACT_MAX = 90
+Pairs = list[tuple[str, str]]
+
+
+def metric_name(key: str, language: str) -> str:
+    """Return the name of a metric on the screen."""
+    if language == "ko" and key in KOREAN:
+        return KOREAN[key]
+    return sentence(f"metric.{key}", language) if has(f"metric.{key}", language) else key
+
+
+# --- what both forms say ----------------------------------------------------------------------------
+
+
+def title(sheet: Sheet, language: str) -> str:
+    """Return the heading of a sheet."""
+    facts = sheet.run.passport
+    return sentence("report.title", language, run=sheet.run.run, strategy=facts.get("strategy") or "–", market=facts["market"])
+
+
+def facts(sheet: Sheet, language: str) -> Pairs:
+    """Return the passport as (name, value) for people; the texts are not among them."""
+    known = sheet.run.passport
+    unit = {1: "1s", 60: "1m"}.get(sheet.interval_s, f"{sheet.interval_s} s")
+    symbols = list(known.get("codes") or known.get("symbols") or ())
+    shown = ", ".join(symbols[:8]) + (f" +{len(symbols) - 8:,}" if len(symbols) > 8 else "")
+    period = " … ".join(str(one).replace("T", " ") for one in sheet.period) if "first_row" in known or len(sheet.trades) else "–"
+    fees = known.get("fees")
+    values = {
+        "strategy": known.get("strategy") or "–",
+        "market": f"{known['market']} {unit}",
+        "period": f"{period} ({sheet.market.zone})",
+        "symbols": shown or "–",
+        "source": known["source"],
+        "betting": f"{known['betting']:,.2f} {sheet.market.currency}",
+        "fill": sentence("report.fill", language, fill=known["fill"], latency=known["latency"]),
+        "fees": sentence("report.fees_dated", language) if fees is None else ":".join(f"{one:g}" for one in fees),
+        "variables": "  ".join(f"[{index}] {value:g}" for index, value in known["vars"].items()) or "–",
+        "seed": "–" if known.get("seed") is None else str(known["seed"]),
+        "study": known.get("study") or "–",
+        "data": (known.get("data_days") or known["data"])[:16],
+        "build": known.get("build") or known.get("version", ""),
+        "lock": (known.get("lock") or "–")[:16],
+        "sha256": sheet.run.trades_sha256[:16],
+    }
+    return [
+        (sentence(f"report.fact_{key}", language), value if len(value) <= FACT_MAX else value[: FACT_MAX - 1] + "…")
+        for key, value in values.items()
+    ]
+
+
+def metrics(sheet: Sheet, language: str) -> Pairs:
+    """Return every stored figure of the run, those of workstation 9.1 first, then exposure and costs."""
+    stored = sheet.run.metrics
+    keys = [key for key in METRIC_KEYS if key in stored] + [key for key in stored if key not in METRIC_KEYS and key not in KOREAN.values()]
+    out = [(metric_name(key, language), _figure(stored[key])) for key in keys if isinstance(stored[key], int | float)]
+    if not len(sheet.trades):
+        return out
+    out_of, paid = exposure(sheet.trades, sheet.days, sheet.session_s), costs(sheet.trades)
+    more = {
+        "in_market_pct": f"{out_of.in_market * 100:,.2f} %",
+        "mean_held": f"{out_of.mean_amount:,.0f}" if out_of.mean_amount >= 1 else number(out_of.mean_amount),
+        "turnover": number(out_of.turnover),
+        "long_pct": f"{out_of.long_share * 100:,.2f} %",
+        "costs_paid": number(paid.costs),
+        "costs_of_turnover": f"{paid.of_turnover_pct:,.4f} %",
+        "costs_of_gross": "–" if paid.share_pct != paid.share_pct else f"{paid.share_pct:,.2f} %",
+    }
+    return out + [(sentence(f"report.metric_{key}", language), value) for key, value in more.items()]
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def verdict(sheet: Sheet, language: str) -> tuple[str, Pairs] | None:
+    """Return the verdict's sentence and its figures; None where none is stored."""
+    found = sheet.verdict
+    if not found:
+        return None
+    said = found.get("code", "")
+    text = sentence(said, language, **dict(found.get("fields") or {})) if said else str(found.get("sentence", ""))
+    figures = found.get("figures") if isinstance(found.get("figures"), dict) else found
+    pairs = [(_word(key, language), _figure(value)) for key, value in figures.items() if isinstance(value, int | float)]
+    return text, pairs
+
+
+def _word(key: str, language: str) -> str:
+    return sentence(f"verdict.{key}", language) if has(f"verdict.{key}", language) else key
+
+
+# --- one page ---------------------------------------------------------------------------------------
+
+
+def write_html(sheet: Sheet, path: Path, language: str, theme: str = "print") -> None:
+    """Write the sheet as one page that refers to nothing outside itself."""
+    look = THEMES[theme]
+    with drawing(look):
+        painter = Painter(sheet, language, look)
+        pictures = [(sentence(f"report.figure_{name}", language), _svg(draw())) for name, draw in painter.all()]
+    body = _body(sheet, language, pictures)
+    text = (
+        f"<!doctype html><html lang='{language}'><head><meta charset='utf-8'>"
+        f"<meta name='viewport' content='width=device-width'><title>{html.escape(title(sheet, language))}</title>"
+        f"<style>{_fonts(body)}{_style(look)}</style></head><body>{body}</body></html>"
+    )
+    _whole(path, text.encode())
+
+
+def _whole(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _svg(figure: Any) -> str:
+    target = io.BytesIO()
+    figure.savefig(target, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(target.getvalue()).decode()
+
+
+def _fonts(text: str) -> str:
+    """Return the font faces of a page: the letters of `text` alone, of both weights."""
+    from fontTools import subset
+
+    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
+    letters = "".join(sorted(set(text)))
+    out = ""
+    for name, weight in zip(FILES, (400, 700), strict=True):
+        options = subset.Options(flavor="woff", layout_features=[], hinting=False, notdef_outline=True)
+        with subset.load_font(str(FONTS / name), options) as font:
+            one = subset.Subsetter(options)
+            one.populate(text=letters)
+            one.subset(font)
+            target = io.BytesIO()
+            font.flavor = "woff"
+            font.save(target)
+        data = base64.b64encode(target.getvalue()).decode()
+        out += f"@font-face{{font-family:'STOM';font-weight:{weight};src:url(data:font/woff;base64,{data}) format('woff')}}"
+    return out
+
+
+def _table(pairs: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in pairs)
+    return f"<table class='pairs'>{rows}</table>"
+
+
+def _body(sheet: Sheet, language: str, pictures: Sequence[tuple[str, str]]) -> str:
+    def say(code: str, **fields: Any) -> str:
+        return html.escape(sentence(f"report.{code}", language, **fields))
+
+    parts = [f"<h1>{html.escape(title(sheet, language))}</h1>"]
+    judged = verdict(sheet, language)
+    if judged is not None:
+        parts.append(f"<section class='verdict'><h2>{say('verdict')}</h2><p>{html.escape(judged[0])}</p>{_table(judged[1])}</section>")
+    parts.append(f"<div class='two'><section><h2>{say('facts')}</h2>{_table(facts(sheet, language))}</section>")
+    parts.append(f"<section><h2>{say('metrics')}</h2>{_table(metrics(sheet, language))}</section></div>")
+    parts += [f"<img src='{source}' alt='{html.escape(name)}'>" for name, source in pictures]
+    for side in ("buy", "sell"):
+        text = html.escape(str(sheet.run.passport.get(side, "")).strip())
+        parts.append(f"<details><summary>{say('text_' + side)}</summary><pre>{text}</pre></details>")
+    return "".join(parts) + _trades(sheet, language)
+
+
+COLUMNS = (
+    "code", "side", "entry_time", "exit_time", "holding_time", "entry_price", "exit_price", "entry_amount", "exit_amount",
+    "return_pct", "pnl", "pnl_cum", "exit_label",
+)  # fmt: skip
+PLACES = {
+    "entry_price": 4,
+    "exit_price": 4,
+    "entry_amount": 2,
+    "exit_amount": 2,
+    "return_pct": 2,
+    "pnl": 2,
+    "pnl_cum": 2,
+    "holding_time": 0,
+}
+
+
+def _trades(sheet: Sheet, language: str) -> str:
+    count = len(sheet.trades)
+    first = max(0, count - ROWS_MAX)
+    heads = "".join(f"<th{_right(name)}>{html.escape(sentence('research.trade_' + name, language))}</th>" for name in COLUMNS)
+    left_out = f"<p>{html.escape(sentence('research.rows_left_out', language, count=first))}</p>" if first else ""
+    times = {
+        name: [str(one).replace("T", " ") for one in getattr(sheet.trades, name.partition("_")[0])] for name in ("entry_time", "exit_time")
+    }
+    rows = []
+    for k in range(first, count):
+        cells = []
+        for name in COLUMNS:
+            value = sheet.columns[name][k]
+            text = times[name][k] if name in times else f"{value:,.{PLACES[name]}f}" if name in PLACES else html.escape(str(value))
+            cells.append(f"<td{_right(name)}>{text}</td>")
+        rows.append(f"<tr class='{'up' if sheet.columns['pnl'][k] >= 0 else 'down'}'>{''.join(cells)}</tr>")
+    caption = html.escape(sentence("research.trades", language))
+    table = f"<table class='trades'><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<h2>{caption} ({count:,})</h2>{left_out}{table}"
+
+
+def _right(name: str) -> str:
+    return " class='n'" if name in PLACES else ""
+
+
+def _style(look: Theme) -> str:
+    colours = {name: getattr(look, name) for name in ("paper", "ink", "muted", "grid", "win", "loss", "equity", "zone")}
+    return Template(STYLE).substitute(colours)
+
+
+STYLE = """
+body{font-family:'STOM',sans-serif;background:$paper;color:$ink;margin:28px auto;padding:0 24px;max-width:1200px}
+h1{font-size:24px;margin:0 0 8px}h2{font-size:16px;margin:20px 0 6px}
+table{border-collapse:collapse;font-size:13px}th,td{border-bottom:1px solid $grid;padding:4px 8px;text-align:left}
+th{color:$muted;font-weight:400}.pairs td{font-variant-numeric:tabular-nums}
+.two{display:flex;flex-wrap:wrap;gap:0 48px}
+.verdict{border-left:4px solid $equity;background:$zone;padding:4px 16px 12px;margin:12px 0}
+.trades{width:100%}.n{text-align:right;font-variant-numeric:tabular-nums}
+.up td:nth-child(11){color:$win}.down td:nth-child(11){color:$loss}
+img{display:block;width:100%;margin:18px 0}summary{cursor:pointer;margin:8px 0}
+pre{background:$zone;padding:12px;overflow:auto;font-family:inherit;font-size:13px}
+@media print{img,section{break-inside:avoid}}
+"""
+
+
+# --- PDF ---------------------------------------------------------------------------------------------
+
+
+def write_pdf(sheet: Sheet, path: Path, language: str, theme: str = "print") -> None:
+    """Write the sheet as a PDF: a page of facts and figures in numbers, then a page for each figure."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    look = THEMES[theme]
+    target = io.BytesIO()
+    with drawing(look):
+        painter = Painter(sheet, language, look)
+        with PdfPages(target, metadata={"Title": title(sheet, language), "Creator": "STOM", "CreationDate": None}) as pages:
+            pages.savefig(draw_cover(sheet, language, look))
+            for _, draw in painter.all():
+                pages.savefig(draw())
+    _whole(path, target.getvalue())
+
+
+def draw_cover(sheet: Sheet, language: str, look: Theme) -> Any:
+    """Return the first page: title, verdict, passport and metrics."""
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=SIZE)
+    page.text(0.04, 0.95, title(sheet, language), fontsize=18, fontweight=BOLD, va="top", color=look.ink)
+    top = 0.88
+    judged = verdict(sheet, language)
+    if judged is not None:
+        page.text(0.04, top, judged[0], fontsize=11, va="top", wrap=True, color=look.equity)
+        top -= 0.05 + 0.025 * (len(judged[0]) // 90)
+        line = "   ".join(f"{name} {value}" for name, value in judged[1][:6])
+        page.text(0.04, top, line, fontsize=8.5, va="top", color=look.muted)
+        top -= 0.05
+    figures = metrics(sheet, language)
+    half = -(-len(figures) // 2) if len(figures) > 26 else len(figures)
+    _lines(page, 0.04, top, 0.14, "facts", facts(sheet, language), language, look)
+    _lines(page, 0.55, top, 0.17, "metrics", figures[:half], language, look)
+    if figures[half:]:
+        _lines(page, 0.78, top, 0.14, "", figures[half:], language, look)
+    return page
+
+
+def _lines(page: Any, x: float, top: float, gap: float, name: str, pairs: Pairs, language: str, look: Theme) -> None:
+    if name:
+        page.text(x, top, sentence(f"report.{name}", language), fontsize=11, fontweight=BOLD, va="top", color=look.ink)
+    step = min(0.031, (top - 0.08) / max(len(pairs), 1))
+    y = top - 0.05
+    for label, value in pairs:
+        lines = textwrap.wrap(value, 46) or [""]
+        page.text(x, y, label, fontsize=8.5, va="baseline", color=look.muted)
+        for place, line in enumerate(lines):
+            page.text(x + gap, y - place * step * 0.75, line, fontsize=8.5, va="baseline", color=look.ink)
+        y -= step * (1 + 0.75 * (len(lines) - 1))
+
+
+def write(sheet: Sheet, path: Path, language: str, theme: str = "print") -> None:
+    """Write the sheet as what the path's ending says: .html or .pdf."""
+    (write_pdf if path.suffix.lower() == ".pdf" else write_html)(sheet, path, language, theme)
