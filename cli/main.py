@@ -24,7 +24,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
     "cli.research": ("backtest", "find"),
     "cli.optimise": ("optimise",),
-    "cli.runs": ("runs", "rerun", "report"),
+    "cli.runs": ("runs", "rerun", "report", "compare"),
     "cli.verdict": ("verdict",),
     "cli.data": ("data",),
     "cli.strategy": ("strategy",),
@@ -40,7 +40,7 @@ ONLY_READ = frozenset(
         *("orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify", "data export"),
         *("strategy list", "strategy show", "strategy history", "strategy diff", "strategy export", "exchange truth"),
         *("settings get", "settings list", "settings export", "keys list"),
-        *("runs", "rerun", "report", "verdict"),
+        *("runs", "rerun", "report", "compare", "verdict"),
     )
 )
 """Commands that find nothing in a data directory that is not there; the kill switch, too, has nobody to stop in it."""

@@ -1,4 +1,4 @@
-"""`stom.py runs | rerun | report`: what was run, with its passport; the same run again from its number; its tear-sheet."""
+"""`stom.py runs | rerun | report | compare`: what was run, with its passport; the same run again from its number; tear-sheets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backtester.record import Repeat, repeat
+from backtester.sheet import compare
 from backtester.sheet.load import load_sheet
 from backtester.sheet.page import write_html, write_pdf
 from backtester.sheet.style import THEMES
@@ -18,7 +19,7 @@ from cli.output import emit, language
 from cli.parser import add_common
 from cli.progress import Reporter, add_progress
 from cli.values import whole
-from domain.errors import DataError
+from domain.errors import DataError, InputError
 from storage.studies import Run, Studies
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
@@ -50,6 +51,13 @@ def add_parsers(subparsers: Any) -> None:
     report.add_argument("--theme", choices=tuple(THEMES), default="print")
     add_common(report)
     report.set_defaults(run=run_report, show=show_report)
+
+    several = subparsers.add_parser("compare")
+    several.add_argument("numbers", nargs="+", type=whole(1, RUN_MAX), metavar="N")
+    several.add_argument("--out", action="append", default=[], metavar="FILE")
+    several.add_argument("--theme", choices=tuple(THEMES), default="print")
+    add_common(several)
+    several.set_defaults(run=run_compare, show=show_compare)
 
 
 def _as_dict(run: Run) -> dict[str, Any]:
@@ -154,10 +162,43 @@ def run_report(args: argparse.Namespace) -> dict[str, Any]:
         if path is not None:
             (write_pdf if kind == "pdf" else write_html)(sheet, Path(path), language(args), args.theme)
             written[kind] = str(Path(path).resolve())
-    return {"run": args.number, "trades": len(sheet.trades), "written": written, "verdict": sheet.verdict}
+    return {"run": args.number, "trades": len(sheet.trades), "written": written, "verdict": sheet.verdict and sheet.verdict["verdict"]}
 
 
 def show_report(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Say which files were written."""
     for path in result["written"].values():
+        sys.stdout.write(sentence("runs.written", language(args), path=path) + "\n")
+
+
+def run_compare(args: argparse.Namespace) -> dict[str, Any]:
+    """Lay stored runs side by side: figures, what differs in their passports, equity curves; draw them when a file is named."""
+    numbers = list(dict.fromkeys(args.numbers))
+    if not 2 <= len(numbers) <= compare.RUNS_MAX:
+        raise InputError("compare.count", count=len(numbers), most=compare.RUNS_MAX)
+    paths = [Path(one) for one in args.out]
+    for path in paths:
+        if path.suffix.lower() not in (".html", ".pdf", ".png"):
+            raise InputError("compare.ending", path=str(path))
+    data = DataDir(args.data_dir)
+    sheets = [load_sheet(data, number) for number in numbers]
+    for path in paths:
+        compare.write(sheets, path, language(args), args.theme)
+    table = [[name, *values] for name, values in compare.table(sheets, language(args))]
+    return compare.as_dict(sheets) | {"table": table, "written": [str(path.resolve()) for path in paths]}
+
+
+def show_compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print the table, a column a run, and the files."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("")
+    for one in result["runs"]:
+        shown.add_column(sentence("report.run_number", language(args), run=one["run"]), justify="right")
+    for row in result["table"]:
+        shown.add_row(*row)
+    Console(file=sys.stdout).print(shown)
+    for path in result["written"]:
         sys.stdout.write(sentence("runs.written", language(args), path=path) + "\n")

@@ -72,7 +72,8 @@ class Painter:
         axis.set_yticks([])
         axis.grid(False)
 
-    def _money_axis(self, axis: Any, which: str = "y") -> None:
+    def money_axis(self, axis: Any, which: str = "y") -> None:
+        """Write amounts with commas."""
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
         chosen = axis.yaxis if which == "y" else axis.xaxis
@@ -86,13 +87,16 @@ class Painter:
         margin = max((end - start) // 60, np.timedelta64(1, "s"))
         axis.set_xlim(start - margin, end + margin)
 
-    def _curve(self) -> tuple[Any, Any]:
+    def curve(self) -> tuple[Any, Any]:
         """Return times and equity from the period's start, where it is 0, to its end."""
         start, end = self.sheet.period
+        if not len(self.trades):
+            return np.array([start, end]), np.zeros(2)
         times = np.concatenate(([start], self.trades.exit, [max(end, self.trades.exit[-1])]))
         return times, np.concatenate(([0.0], self.equity, self.equity[-1:]))
 
-    def _time_axis(self, axis: Any) -> None:
+    def time_axis(self, axis: Any) -> None:
+        """Write dates where days pass, times of day where hours do."""
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         locator = AutoDateLocator(minticks=3, maxticks=9)
@@ -137,8 +141,8 @@ class Painter:
             times, amounts, step="post", color=self.theme.accents[0], alpha=0.45, linewidth=0, rasterized=len(times) > VECTOR_MAX
         )
         upper.set_ylabel(self._money("amount"))
-        self._money_axis(upper)
-        self._time_axis(upper)
+        self.money_axis(upper)
+        self.time_axis(upper)
         self._period(upper)
         upper.set_ylim(bottom=0)
         bars, size = fig.grouped(self.trades.pnl, BARS_MAX)
@@ -152,7 +156,7 @@ class Painter:
         marker = "o" if len(self.equity) == 1 else ""
         lower.plot(numbers, self.equity, color=self.theme.equity, linewidth=2.4, marker=marker, label=self.say("equity"))
         lower.axhline(0.0, color=self.theme.muted, linewidth=0.7)
-        self._money_axis(lower)
+        self.money_axis(lower)
         lower.set_xlabel(self.say("trade_number"))
         lower.set_ylabel(self._money("profit"))
         lower.set_xlim(0.0, max(len(self.equity) + 1.0, 5.0))
@@ -170,7 +174,7 @@ class Painter:
             self._empty(upper)
             self._empty(lower)
             return page
-        times, equity = self._curve()
+        times, equity = self.curve()
         fall = fig.drawdown(equity)
         upper.step(times, equity, where="post", color=self.theme.equity, linewidth=1.8)
         upper.axhline(0.0, color=self.theme.muted, linewidth=0.7)
@@ -182,9 +186,9 @@ class Painter:
             text = self.say("largest", amount=number(-float(fall[worst])), pct=f"{self.sheet.run.metrics.get('mdd', 0.0):,.2f}")
             lower.set_title(text, loc="right", fontsize=9, fontweight="normal")
         for axis in (upper, lower):
-            self._money_axis(axis)
+            self.money_axis(axis)
             axis.set_ylabel(self._money("profit"))
-        self._time_axis(lower)
+        self.time_axis(lower)
         self._period(lower)
         lower.set_xlabel(self._zone())
         return page
@@ -248,7 +252,7 @@ class Painter:
         axis.set_xticks(shown, [str(days[k * size]) for k in shown])
         axis.grid(axis="x", visible=False)
         axis.set_ylabel(self._money("profit"))
-        self._money_axis(axis)
+        self.money_axis(axis)
 
     def extra(self) -> Any:
         """Shuffled trades, comparison with prices, time of day, weekday (workstation 12, 부가정보)."""
@@ -277,7 +281,7 @@ class Painter:
         )
         axis.set_xlabel(text)
         axis.legend(loc=self._corner())
-        self._money_axis(axis)
+        self.money_axis(axis)
 
     def _prices(self, axis: Any) -> None:
         axis.set_title(self.say("against_prices"))
@@ -286,14 +290,14 @@ class Painter:
             return
         for price, colour in zip(self.sheet.prices, self.theme.accents, strict=False):
             axis.plot(price.times, price.gain_pct, color=colour, linewidth=1.1, label=price.name or self.say("symbols_held"))
-        times, equity = self._curve()
+        times, equity = self.curve()
         gain = equity / self.capital * 100.0
         axis.step(times, gain, where="post", color=self.theme.equity, linewidth=1.9, label=self.say("this_run"))
         axis.axhline(0.0, color=self.theme.muted, linewidth=0.7)
         axis.set_ylabel("%")
         axis.margins(y=0.25)  # room for the legend
         axis.legend(loc="lower left" if gain[-1] < 0 else "upper left")
-        self._time_axis(axis)
+        self.time_axis(axis)
 
     def _bars(self, axis: Any, found: fig.Buckets, title: str, below: str) -> None:
         axis.set_title(title)
@@ -309,7 +313,7 @@ class Painter:
         axis.set_ylabel(self._money("profit"))
         axis.set_xlabel(below)
         axis.grid(axis="x", visible=False)
-        self._money_axis(axis)
+        self.money_axis(axis)
         if len(places) <= 12:
             axis.margins(y=0.14)
             for place, value, count in zip(places.tolist(), found.pnl.tolist(), found.trades.tolist(), strict=True):
@@ -357,7 +361,7 @@ class Painter:
                     )
             axis.axhline(0.0, color=self.theme.muted, linewidth=0.7)
             axis.set_ylabel(self.say("return_pct"))
-        self._time_axis(cells["time"])
+        self.time_axis(cells["time"])
         self._period(cells["time"])
         cells["time"].set_xlabel(self.say("sides") if not long.all() else self._zone())
         cells["held"].set_xlabel(self.say(f"held_{name}"))
@@ -394,7 +398,7 @@ class Painter:
         )
         axis.set_ylim(0, found.max_positions + 0.5)
         axis.yaxis.get_major_locator().set_params(integer=True)
-        self._time_axis(axis)
+        self.time_axis(axis)
         self._period(axis)
         axis.set_xlabel(
             self.say("in_market", share=f"{found.in_market * 100:,.2f}", mean=f"{found.mean_positions:,.2f}", most=found.max_positions)
@@ -407,7 +411,7 @@ class Painter:
         axis.axhline(0.0, color=self.theme.muted, linewidth=0.7)
         axis.margins(y=0.16)
         axis.grid(axis="x", visible=False)
-        self._money_axis(axis)
+        self.money_axis(axis)
         for place, value in enumerate(values):
             up = value >= 0
             axis.annotate(
@@ -429,7 +433,7 @@ class Painter:
         axis.set_xlim(0.0, max(len(gross) + 1.0, 5.0))
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(loc=self._corner())
-        self._money_axis(axis)
+        self.money_axis(axis)
         return page
 
     def groups(self) -> Any:
@@ -450,7 +454,7 @@ class Painter:
             axis.set_ylim(min(-0.7, len(names) - 8.5), len(names) - 0.3)
             axis.grid(axis="y", visible=False)
             axis.set_xlabel(self._money("profit"))
-            self._money_axis(axis, "x")
+            self.money_axis(axis, "x")
         return page
 
     def _shortened(self, found: fig.Buckets) -> tuple[list[str], list[float], list[int]]:

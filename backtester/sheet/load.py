@@ -52,7 +52,7 @@ class Sheet:
     session_s : float
         Seconds of a trading day in which it could trade.
     verdict : dict or None
-        Of the study that found the run, as it is stored.
+        Figures and verdict of `stom.py verdict` on the run or on the study that found it.
     """
 
     run: Run
@@ -72,6 +72,9 @@ class Sheet:
         if "first_row" in facts:
             first, last = moments(np.array([facts["first_row"], facts["last_row"]]), self.interval_s)
             return first, last
+        if not len(self.trades):
+            made = np.datetime64(self.run.created_ns, "ns").astype("datetime64[s]")
+            return made, made
         return self.trades.entry.min(), self.trades.exit.max()
 
 
@@ -101,7 +104,7 @@ def load_sheet(data: DataDir, number: int) -> Sheet:
         prices=_prices(data, run, rules),
         days=days,
         session_s=_seconds(int(facts["end"])) - _seconds(int(facts["start"])) + 1.0,
-        verdict=_verdict(store, facts),
+        verdict=_verdict(store, run),
     )
 
 
@@ -183,9 +186,9 @@ def _gain(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> tuple
     return moments(grid, interval_s), equal_weight(prices)
 
 
-def _verdict(store: Studies, facts: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the verdict of the study that found the run, if one is stored."""
-    if not facts.get("study"):
-        return None
-    found = store.study(facts["study"]).result.get("verdict")
-    return found if isinstance(found, dict) else None
+def _verdict(store: Studies, run: Run) -> dict[str, Any] | None:
+    """Return the newest verdict on the run, else on the study that found it; None when nobody judged."""
+    found = store.verdict_of(subject=f"run:{run.run}")
+    if found is None and run.passport.get("study"):
+        found = store.verdict_of(subject=f"study:{run.passport['study']}")
+    return None if found is None else found.body

@@ -21,6 +21,7 @@ from backtester.sheet.draw import SIZE, Painter, number
 from backtester.sheet.figures import costs, exposure
 from backtester.sheet.load import Sheet
 from backtester.sheet.style import BOLD, FILES, FONTS, THEMES, Theme, drawing
+from backtester.verdict.lines import lines_of
 from utility.text import has, sentence
 
 ROWS_MAX = 20_000
@@ -100,20 +101,14 @@ def _figure(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
-def verdict(sheet: Sheet, language: str) -> tuple[str, Pairs] | None:
-    """Return the verdict's sentence and its figures; None where none is stored."""
+def verdict(sheet: Sheet, language: str) -> tuple[str, list[str], Pairs] | None:
+    """Return the verdict's sentence, its reasons and its figures; None where none is stored."""
     found = sheet.verdict
-    if not found:
+    if found is None:
         return None
-    said = found.get("code", "")
-    text = sentence(said, language, **dict(found.get("fields") or {})) if said else str(found.get("sentence", ""))
-    figures = found.get("figures") if isinstance(found.get("figures"), dict) else found
-    pairs = [(_word(key, language), _figure(value)) for key, value in figures.items() if isinstance(value, int | float)]
-    return text, pairs
-
-
-def _word(key: str, language: str) -> str:
-    return sentence(f"verdict.{key}", language) if has(f"verdict.{key}", language) else key
+    reasons = [one["sentence"][language] for one in found["verdict"]["reasons"]]
+    figures = [(sentence(f"verdict.figure.{key}", language), value) for key, value in lines_of(found)]
+    return found["verdict"]["sentence"][language], reasons, figures
 
 
 # --- one page ---------------------------------------------------------------------------------------
@@ -124,24 +119,30 @@ def write_html(sheet: Sheet, path: Path, language: str, theme: str = "print") ->
     look = THEMES[theme]
     with drawing(look):
         painter = Painter(sheet, language, look)
-        pictures = [(sentence(f"report.figure_{name}", language), _svg(draw())) for name, draw in painter.all()]
+        pictures = [(sentence(f"report.figure_{name}", language), picture(draw())) for name, draw in painter.all()]
     body = _body(sheet, language, pictures)
-    text = (
+    whole(path, page_of(title(sheet, language), body, language, look).encode())
+
+
+def page_of(name: str, body: str, language: str, look: Theme) -> str:
+    """Return a whole page around `body`: style, and the letters that it uses."""
+    return (
         f"<!doctype html><html lang='{language}'><head><meta charset='utf-8'>"
-        f"<meta name='viewport' content='width=device-width'><title>{html.escape(title(sheet, language))}</title>"
+        f"<meta name='viewport' content='width=device-width'><title>{html.escape(name)}</title>"
         f"<style>{_fonts(body)}{_style(look)}</style></head><body>{body}</body></html>"
     )
-    _whole(path, text.encode())
 
 
-def _whole(path: Path, data: bytes) -> None:
+def whole(path: Path, data: bytes) -> None:
+    """Write a file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
     part.replace(path)
 
 
-def _svg(figure: Any) -> str:
+def picture(figure: Any) -> str:
+    """Return a drawn figure as an address that holds it."""
     target = io.BytesIO()
     figure.savefig(target, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(target.getvalue()).decode()
@@ -180,7 +181,10 @@ def _body(sheet: Sheet, language: str, pictures: Sequence[tuple[str, str]]) -> s
     parts = [f"<h1>{html.escape(title(sheet, language))}</h1>"]
     judged = verdict(sheet, language)
     if judged is not None:
-        parts.append(f"<section class='verdict'><h2>{say('verdict')}</h2><p>{html.escape(judged[0])}</p>{_table(judged[1])}</section>")
+        reasons = "<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in judged[1]) + "</ul>" if judged[1] else ""
+        parts.append(
+            f"<section class='verdict'><h2>{say('verdict')}</h2><p>{html.escape(judged[0])}</p>{reasons}{_table(judged[2])}</section>"
+        )
     parts.append(f"<div class='two'><section><h2>{say('facts')}</h2>{_table(facts(sheet, language))}</section>")
     parts.append(f"<section><h2>{say('metrics')}</h2>{_table(metrics(sheet, language))}</section></div>")
     parts += [f"<img src='{source}' alt='{html.escape(name)}'>" for name, source in pictures]
@@ -264,9 +268,11 @@ def write_pdf(sheet: Sheet, path: Path, language: str, theme: str = "print") -> 
         painter = Painter(sheet, language, look)
         with PdfPages(target, metadata={"Title": title(sheet, language), "Creator": "STOM", "CreationDate": None}) as pages:
             pages.savefig(draw_cover(sheet, language, look))
+            if sheet.verdict is not None:
+                pages.savefig(draw_verdict(sheet, language, look))
             for _, draw in painter.all():
                 pages.savefig(draw())
-    _whole(path, target.getvalue())
+    whole(path, target.getvalue())
 
 
 def draw_cover(sheet: Sheet, language: str, look: Theme) -> Any:
@@ -276,19 +282,32 @@ def draw_cover(sheet: Sheet, language: str, look: Theme) -> Any:
     page = Figure(figsize=SIZE)
     page.text(0.04, 0.95, title(sheet, language), fontsize=18, fontweight=BOLD, va="top", color=look.ink)
     top = 0.88
-    judged = verdict(sheet, language)
-    if judged is not None:
-        page.text(0.04, top, judged[0], fontsize=11, va="top", wrap=True, color=look.equity)
-        top -= 0.05 + 0.025 * (len(judged[0]) // 90)
-        line = "   ".join(f"{name} {value}" for name, value in judged[1][:6])
-        page.text(0.04, top, line, fontsize=8.5, va="top", color=look.muted)
-        top -= 0.05
     figures = metrics(sheet, language)
     half = -(-len(figures) // 2) if len(figures) > 26 else len(figures)
     _lines(page, 0.04, top, 0.14, "facts", facts(sheet, language), language, look)
     _lines(page, 0.55, top, 0.17, "metrics", figures[:half], language, look)
     if figures[half:]:
         _lines(page, 0.78, top, 0.14, "", figures[half:], language, look)
+    return page
+
+
+def draw_verdict(sheet: Sheet, language: str, look: Theme) -> Any:
+    """Return the page of the verdict: its sentence, the reasons, the figures."""
+    from matplotlib.figure import Figure
+
+    judged = verdict(sheet, language)
+    assert judged is not None
+    page = Figure(figsize=SIZE)
+    page.text(0.04, 0.95, sentence("report.verdict", language), fontsize=18, fontweight=BOLD, va="top", color=look.ink)
+    y = 0.88
+    for size, colour, text in ((12.0, look.equity, judged[0]), *((9.5, look.ink, f"· {one}") for one in judged[1])):
+        for line in textwrap.wrap(text, int(1_150 / size)):
+            page.text(0.04, y, line, fontsize=size, va="baseline", color=colour)
+            y -= size * 0.0031
+        y -= 0.012
+    half = -(-len(judged[2]) // 2)
+    _lines(page, 0.04, y, 0.2, "metrics", judged[2][:half], language, look)
+    _lines(page, 0.52, y, 0.2, "", judged[2][half:], language, look)
     return page
 
 

@@ -14,7 +14,6 @@ from backtester.sheet.draw import Painter, number
 from backtester.sheet.load import load_sheet
 from backtester.sheet.page import facts, metrics, verdict, write
 from backtester.sheet.style import THEMES, drawing
-from storage.studies import Studies
 from tests.research_cli import SETS, call, make_data, words
 from utility.paths import DataDir
 
@@ -198,17 +197,19 @@ def test_what_is_drawn_are_the_numbers(data: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_stored_verdict_is_shown(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    more = ("--ranges", str(data / "ranges.txt"), "--population", "4", "--generations", "1", "--seed", "3")
-    _, found = call(capsys, *words(data, "optimise", *more))
-    store = Studies(data / "library.db")
-    study = store.study(found["study"])
-    said = {"sentence": "Not to be trusted: 3 trades.", "figures": {"pbo": 0.61}}
-    store.set_state(study.study, "done", study.result | {"verdict": said}, 1)
+    _, found = call(capsys, *words(data, "backtest", *SETS))
+    status, heard = call(capsys, "verdict", str(found["run"]), "--data-dir", str(data), "--json")
+    assert status == 0
     sheet = load_sheet(DataDir(data), found["run"])
-    assert verdict(sheet, "en") == ("Not to be trusted: 3 trades.", [("pbo", "0.61")])
-    write(sheet, tmp_path / "v.html", "en")
-    write(sheet, tmp_path / "v.pdf", "en")
-    assert "Not to be trusted" in (tmp_path / "v.html").read_text("utf-8")
+    for language in ("ko", "en"):
+        judged = verdict(sheet, language)
+        assert judged is not None
+        assert judged[0] == heard["verdict"]["sentence"][language]
+        assert (len(judged[1]), len(judged[2]) >= 9) == (len(heard["verdict"]["reasons"]), True)
+        write(sheet, tmp_path / "v.html", language)
+        write(sheet, tmp_path / "v.pdf", language)
+        assert judged[0][:20] in (tmp_path / "v.html").read_text("utf-8")
+        assert len(re.findall(rb"/Type /Page\b", (tmp_path / "v.pdf").read_bytes())) == 9
 
 
 def test_trades_that_are_gone_are_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
