@@ -22,7 +22,8 @@ from utility.paths import DataDir
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
-    "cli.research": ("backtest", "find"),
+    "cli.research": ("backtest",),
+    "cli.find": ("find",),
     "cli.optimise": ("optimise",),
     "cli.runs": ("runs", "rerun", "report", "compare"),
     "cli.verdict": ("verdict",),

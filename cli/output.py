@@ -62,3 +62,10 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
         sys.stdout.flush()
     sys.stderr.write(text + "\n")
     return error.exit_status
+
+
+def console() -> Any:
+    """Return rich's console on standard output; where nobody looks, tables are not cut to a terminal's width."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240)

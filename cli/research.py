@@ -1,4 +1,4 @@
-"""`stom.py backtest | find`: research without a window."""
+"""`stom.py backtest`: research without a window."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ from backtester.sheet.page import metric_name, write
 from cli.advice import warn
 from cli.job_args import add_job, executor_of, job_of
 from cli.output import language
-from cli.parser import add_common
 from cli.progress import Reporter
-from domain.errors import InputError, RefusedError
+from domain.errors import InputError
 from domain.settings import Settings
 from storage.columns import open_rows
 from storage.ticks import ROW_KINDS, TickStore
@@ -45,10 +44,6 @@ def add_parsers(subparsers: Any) -> None:
     add_job(backtest)
     backtest.add_argument("--report", default=None, metavar="DIR")
     backtest.set_defaults(run=run_backtest, show=show_backtest)
-
-    find = subparsers.add_parser("find")
-    add_common(find)
-    find.set_defaults(run=run_find)
 
 
 # --- backtest -----------------------------------------------------------------------------------------
@@ -173,8 +168,3 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
     for path in result.get("report", ()):
         sys.stdout.write(f"  {path}\n")
-
-
-def run_find(args: argparse.Namespace) -> dict[str, Any]:
-    """The back-finder is not there yet; say so."""
-    raise RefusedError("backtest.later", option="find")

@@ -15,7 +15,7 @@ from backtester.sheet.load import load_sheet
 from backtester.sheet.page import write_html, write_pdf
 from backtester.sheet.style import THEMES
 from cli.job_args import add_workers, executor_of, job_of_passport
-from cli.output import emit, language
+from cli.output import console, emit, language
 from cli.parser import add_common
 from cli.progress import Reporter, add_progress
 from cli.values import whole
@@ -190,7 +190,6 @@ def run_compare(args: argparse.Namespace) -> dict[str, Any]:
 
 def show_compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Print the table, a column a run, and the files."""
-    from rich.console import Console
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False)
@@ -199,6 +198,6 @@ def show_compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
         shown.add_column(sentence("report.run_number", language(args), run=one["run"]), justify="right")
     for row in result["table"]:
         shown.add_row(*row)
-    Console(file=sys.stdout).print(shown)
+    console().print(shown)
     for path in result["written"]:
         sys.stdout.write(sentence("runs.written", language(args), path=path) + "\n")

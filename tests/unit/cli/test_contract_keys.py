@@ -72,6 +72,13 @@ def test_optimise(ask: Ask, data: Path) -> None:
     holds(found["best"], "vars", "score", "metrics")
 
 
+def test_find(ask: Ask, data: Path) -> None:
+    status, found = ask("find", "--market", "upbit", "--buy", str(data / "buy.txt"), "--ahead", "20", "--set", "0=2", "--quiet")
+    assert status == 0
+    holds(found, "rows", "hits", "path")
+    assert Path(found["path"]).is_file()
+
+
 def test_data(ask: Ask, data: Path, tmp_path: Path) -> None:
     status, found = ask("data", "make", "--market", "binance", "--symbols", "1", "--hours", "0.02", "--quiet")
     assert status == 0
@@ -174,7 +181,6 @@ def test_bad_arguments_end_with_two(words: tuple[str, ...], data: Path, capsys: 
     [
         ("live", "--market", "upbit", "--armed", "--strategy", "기본_R1"),
         ("kill", "--rearm"),
-        ("find",),
         ("optimise", "--market", "upbit", "--strategy", "기본_R1", "--walk-forward", "1"),
     ],
     ids=lambda words: " ".join(words[:4]),

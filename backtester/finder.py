@@ -1,0 +1,277 @@
+"""The back-finder (strategy-language 9): rows on which a buy text says yes, and what followed them.
+
+The text is an ordinary buy text: it sees what it would see in a back-test of a flat position, and nothing after it.
+How far to look and how much the price must rise are the finder's own numbers. What a text keeps on ``self.`` is
+noted with each hit, so any expression can be a column of the table.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from backtester import find_kernel as kernel
+from backtester.engine import Prepared, prepare, warmup_rows
+from backtester.executors import LocalExecutor
+from backtester.job import Job
+from backtester.sheet.figures import moments
+from domain.errors import InputError
+from domain.records import row_schema
+from storage.columns import RowSet, open_rows
+from storage.ticks import TickStore
+from strategy import cache
+from strategy.compiler import functions
+from strategy.program import Program, build
+from utility.paths import DataDir
+
+NO_SELL = "매도 = False\n"
+AHEAD_MAX = 86_400
+ROOM = 100_000
+QUANTILES = (5, 25, 50, 75, 95)
+MOVES = ("best_pct", "worst_pct", "end_pct")
+"""The way the text meant (down for a short): furthest for it, furthest against it, and after all the rows."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked for.
+
+    Parameters
+    ----------
+    job : Job
+        Buy text, rows, times and variables; of the rest nothing is used.
+    ahead : int
+        탐색틱수: rows of the same day that must follow.
+    rise_pct : float, optional
+        탐색등락율: the price must go further than this, in %, the way the text meant; None asks for no rise.
+    columns : tuple of str
+        Recorded columns noted with each hit, by their stored names.
+    """
+
+    job: Job
+    ahead: int
+    rise_pct: float | None = None
+    columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ahead <= AHEAD_MAX:
+            raise InputError("find.ahead", value=self.ahead, most=AHEAD_MAX)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        One row a hit in the order row time, code: ``code``, ``row_time``, ``side``, ``last_price``, MOVES, ``rows_to_best``, then
+        the recorded columns and the text's attributes.
+    rows : int
+        Rows replayed.
+    seen, held, reached : int
+        Rows whose future is whole; those of them on which the text said yes; those of these that rose enough.
+    base_reached : int
+        Of all rows seen, how many rose enough: what chance alone gives.
+    base_end, base_best : float
+        Mean of what followed all rows seen, in %.
+    """
+
+    table: pa.Table
+    rows: int
+    seen: int
+    held: int
+    reached: int
+    base_reached: int
+    base_end: float
+    base_best: float
+    errors: int
+    engine_seconds: float
+    source: str
+
+    def summary(self, interval_s: int) -> dict[str, Any]:
+        """Return what followed in figures: quantiles, shares against chance, by hour and by symbol."""
+        count = self.table.num_rows
+        moves = {name: self.table.column(name).to_numpy() for name in MOVES}
+        out: dict[str, Any] = {
+            "share": self.reached / self.held if self.held else None,
+            "base_share": self.base_reached / self.seen if self.seen else None,
+            "base": {"end_pct": self.base_end, "best_pct": self.base_best},
+            "moves": {name: _spread(values) for name, values in moves.items()} if count else {},
+            "rows_to_best": _spread(self.table.column("rows_to_best").to_numpy()) if count else {},
+        }
+        hours = moments(self.table.column("row_time").to_numpy(), interval_s).astype("datetime64[h]").astype(np.int64) % 24
+        out["by_hour"] = _groups([f"{hour:02d}" for hour in hours.tolist()], moves)
+        out["by_symbol"] = _groups(self.table.column("code").to_pylist(), moves)
+        return out
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+    found = {f"p{place}": float(value) for place, value in zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)}
+    return found | {"mean": float(values.mean())}
+
+
+def _groups(names: Sequence[str], moves: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+    out = {}
+    for name in sorted(set(names)):
+        mask = np.array([one == name for one in names])
+        out[name] = {"hits": int(mask.sum())} | {key: float(values[mask].mean()) for key, values in moves.items()}
+    return out
+
+
+def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDArray[np.float64], program: Program | None = None) -> Found:
+    """Look for the rows of a question.
+
+    Parameters
+    ----------
+    vector : ndarray of float64
+        `self.vars`, from `backtester.job.vector`.
+    program : Program, optional
+        Of `program_of`, when the caller has it already.
+
+    Raises
+    ------
+    StrategyErrors
+        The text is refused.
+    InputError, DataError
+        No such rows, symbols or columns.
+    """
+    job = question.job
+    program = program_of(job) if program is None else program
+    schema = row_schema(job.market.kind, job.interval_s)
+    for name in question.columns:
+        if name not in schema.keys:
+            raise InputError("find.column", column=name, names=", ".join(schema.keys))
+    sizes = ("ask_size5", "bid_size5") if job.market.kind == "stock" else ()
+    needed = [key for key in (*program.columns, "last_price", "in_universe", *sizes, *question.columns) if key != "row_time"]
+    rows = open_rows(
+        TickStore(data.root),
+        job.market.code,
+        job.interval_s,
+        source=job.source,
+        codes=job.symbols,
+        from_time=job.from_time,
+        to_time=job.to_time,
+        keys=tuple(dict.fromkeys([*needed, *_book()])),
+    )
+    prepared = prepare(rows, program.columns, job.market, job.options)
+    module = cache.load("find", module_text(program), data.cache / "steps", data.mac_key())
+    started = time.perf_counter()
+    raw, counters, totals = _run(module, program, prepared, rows, question, executor, vector)
+    seconds = time.perf_counter() - started
+    seen = max(int(counters[kernel.SEEN]), 1)
+    return Found(
+        table=_table(raw, program, prepared, rows, question.columns),
+        rows=prepared.rows,
+        seen=int(counters[kernel.SEEN]),
+        held=int(counters[kernel.HELD]),
+        reached=int(counters[kernel.REACHED]),
+        base_reached=int(counters[kernel.BASE_REACHED]),
+        base_end=float(totals[kernel.SUM_END]) / seen,
+        base_best=float(totals[kernel.SUM_BEST]) / seen,
+        errors=int(counters[kernel.ERRORS]),
+        engine_seconds=seconds,
+        source=rows.source,
+    )
+
+
+def program_of(job: Job) -> Program:
+    """Return the checked buy text of a job with a sell text that never sells."""
+    return build(job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since)
+
+
+def _book() -> tuple[str, ...]:
+    return tuple(f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in range(1, 6))
+
+
+def module_text(program: Program) -> str:
+    """Return the text of the module that holds the step inside the finder's loop."""
+    constants = (
+        f"N_COLUMNS, N_FEATURES = {len(program.columns)}, {len(program.extremes)}\n"
+        f"N_VARIABLES, N_PRESETS = {max(program.n_vars, 1)}, {len(program.day_state('', '', 0.0))}\n"
+    )
+    text = functions(program).replace("@njit(", "@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, ")
+    loop = Path(kernel.__file__).read_text("utf-8").split("# === LOOP ===\n", 1)[1]
+    return f"{text}\n\n{constants}\n\n{loop}"
+
+
+def _run(
+    module: Any,
+    program: Program,
+    prepared: Prepared,
+    rows: RowSet,
+    question: Question,
+    executor: LocalExecutor,
+    vector: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    slots = np.array([program.attribute_slot(name) for name in program.attributes], dtype=np.int64)
+    states = np.stack([program.day_state(code, code, step) for code, step in zip(prepared.codes, prepared.price_steps, strict=True)])
+    windows = np.asarray(program.windows(vector.tolist()), dtype=np.int64).reshape(-1)
+    rise = -np.inf if question.rise_pct is None else question.rise_pct
+    numbers = np.array([question.ahead, rise, prepared.options.betting], dtype=np.float64)
+    none = np.zeros(0)
+    none.flags.writeable = False
+    gate = prepared.market.kind == "stock" and rows.has_book
+    closed = (prepared.book[9], prepared.book[19]) if gate else (none, none)
+    edges = np.linspace(0, len(prepared.blocks), min(len(prepared.blocks), executor.workers * 4) + 1).astype(np.int64)
+
+    def call(span: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        blocks = prepared.blocks[span[0] : span[1]]
+        work = module.make_work(int((blocks[:, 1] - blocks[:, 0]).max()), states.shape[1])
+        room = ROOM
+        while True:
+            out = np.empty((room, kernel.HIT_FIELDS + len(slots)))
+            counters, totals = np.zeros(5, dtype=np.int64), np.zeros(2)
+            count = module.find_blocks(
+                prepared.inputs, prepared.last, prepared.universe, closed, blocks, states, vector, windows,
+                warmup_rows(vector), numbers, slots, work, out, counters, totals,
+            )  # fmt: skip
+            if count <= room:
+                return out[:count], counters, totals
+            room = count
+
+    spans = [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    parts = executor.map(call, spans)
+    return np.concatenate([part[0] for part in parts]), sum(part[1] for part in parts), sum(part[2] for part in parts)
+
+
+def _table(raw: NDArray[np.float64], program: Program, prepared: Prepared, rows: RowSet, columns: Sequence[str]) -> pa.Table:
+    place = raw[:, kernel.HIT_ROW].astype(np.int64)
+    # Which block a row is in: blocks are spans of rows, in ascending order of their beginning.
+    order = np.argsort(prepared.blocks[:, 0])
+    block = order[np.searchsorted(prepared.blocks[order, 0], place, side="right") - 1]
+    codes = np.array(prepared.codes)[prepared.symbols[block]] if len(place) else np.zeros(0, dtype=str)
+    when = np.asarray(prepared.row_time)[place]
+    sort = np.lexsort((codes, when))
+    body: dict[str, Any] = {
+        "code": pa.array(codes[sort].tolist(), pa.string()),
+        "row_time": pa.array(when[sort], pa.int64()),
+        "side": pa.array(["LONG" if side > 0 else "SHORT" for side in raw[sort, kernel.HIT_SIDE]], pa.string()),
+        "last_price": pa.array(np.asarray(prepared.last)[place][sort]),
+        "best_pct": pa.array(raw[sort, kernel.HIT_BEST]),
+        "worst_pct": pa.array(raw[sort, kernel.HIT_WORST]),
+        "end_pct": pa.array(raw[sort, kernel.HIT_END]),
+        "rows_to_best": pa.array(raw[sort, kernel.HIT_AFTER].astype(np.int64)),
+    }
+    for name in columns:
+        if name not in body:
+            body[name] = pa.array(np.asarray(rows.columns[name])[place][sort])
+    for k, name in enumerate(program.attributes):
+        body[f"self.{name}"] = pa.array(raw[sort, kernel.HIT_FIELDS + k])
+    return pa.table(body)
+
+
+def write_hits(path: Path, table: pa.Table) -> None:
+    """Write the hits as Parquet, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table, part, compression="zstd")
+    part.replace(path)
