@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,12 @@ class Outcome:
         }
 
 
+class Scores(Protocol):
+    """What makes a score of a whole run's trades (backtester/verdict/folds.py)."""
+
+    def scores(self, name: str, raw: NDArray[np.float64], sets: int, limits: Limits) -> NDArray[np.float64]: ...
+
+
 class Search:
     """Runs an optimiser over prepared rows until it is done or stopped.
 
@@ -89,6 +95,8 @@ class Search:
         for and from other studies.
     trials : int
         Upper bound of trials; 0 means none.
+    folds : Scores, optional
+        Train and validation parts that make the score; the metrics stay those of all `prepared`. `context` must be empty then.
     """
 
     def __init__(
@@ -103,7 +111,9 @@ class Search:
         study: str,
         context: bytes = b"",
         trials: int = 0,
+        folds: Scores | None = None,
     ) -> None:
+        self.folds = folds
         self.engine, self.prepared, self.metrics = engine, prepared, metrics
         self.optimiser = optimiser
         self.objective, self.limits = objective, limits
@@ -174,10 +184,13 @@ class Search:
             started = time.perf_counter()
             result = self.engine.run(self.prepared, vectors[rest])
             values[rest] = self.metrics.of(result.raw, len(rest))
+            if self.folds is not None:  # nothing comes from other studies then: the rest is all
+                gained = self.folds.scores(self.objective, result.raw, len(rest), self.limits)
             self._pace = (time.perf_counter() - started) / len(rest)
             self._trades = max(len(result.raw) / len(rest), 1.0)
             self.outcome.engine_seconds += result.seconds
-        gained = scores(self.objective, values, self.prepared.options.betting, self.limits)
+        if self.folds is None:
+            gained = scores(self.objective, values, self.prepared.options.betting, self.limits)
         self.store.add_trials(self.study, len(self._known), vectors, gained, values, keys if self.context else ())
         self._take(keys, vectors, gained, values)
         self.outcome.evaluations += len(keys)

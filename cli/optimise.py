@@ -11,19 +11,26 @@ from typing import Any
 
 import numpy as np
 
+from backtester.executors import LocalExecutor
 from backtester.job import DEFAULT_WINDOW, Job, Loaded, context, parse_sets, run_one, side_variables, used_variables
 from backtester.metrics import KOREAN, METRIC_KEYS, OBJECTIVES, Limits, named, objective
 from backtester.optimisers import METHODS, Entry, Optimiser, Space, entries, every_option, make, optimiser, read_options
 from backtester.ranges import parse_ranges, space_of
 from backtester.record import keep
-from backtester.study import Outcome, Progress, Search
+from backtester.study import Outcome, Progress
+from backtester.verdict.parts import Part, run_days
+from backtester.verdict.splits import Division
+from backtester.verdict.subjects import division_of, of_study, windows_of
+from backtester.verdict.walk import searched, walk
 from cli.advice import warn
 from cli.interrupt import stopping
 from cli.job_args import add_job, executor_of, job_of, job_of_passport
 from cli.output import language, naming_file
 from cli.progress import Reporter
 from cli.research import load_job, show_metrics
+from cli.split_args import add_split, plan_of
 from cli.values import number, whole
+from cli.verdict import hear
 from cli.words import chosen, say
 from domain.errors import InputError, InvariantError, RefusedError
 from domain.settings import Settings
@@ -51,8 +58,8 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--resume", default=None, metavar="STUDY")
     parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--yes", action="store_true")
-    for name in ("--split", "--test-weeks", "--walk-forward"):
-        parser.add_argument(name, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--no-verdict", action="store_true")
+    add_split(parser)
     for one in every_option().values():
         add_option(parser, one)
     parser.set_defaults(run=run_optimise, show=show_optimise)
@@ -91,10 +98,6 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
         if "options" not in passport["plan"]:
             raise RefusedError("optimise.changed", study=args.resume, what="plan")
         return job_of_passport(passport), passport["plan"]
-    for option in ("split", "test_weeks", "walk_forward"):
-        value = getattr(args, option)
-        if value is not None and not (option == "split" and value == "none"):
-            raise RefusedError("backtest.later", option="--" + option.replace("_", "-"))
     method = optimiser(args.method)
     if args.ranges is None:
         raise InputError("optimise.ranges_missing")
@@ -109,6 +112,7 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
         "ranges": read_text(args.ranges),
         "form": args.ranges_form or method.form,
         "metrics": list(METRIC_KEYS),
+        **plan_of(args, settings.verdict.embargo_days),
     }
     return job_of(args, data), plan
 
@@ -154,9 +158,9 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
         reporter.note("load")
         loaded = load_job(job, data, executor)
         space = _space(args, job, loaded, plan)
-        asked = make(plan["method"], space, plan["options"])
-        trials = plan["options"]["trials"]
-        count = _confirm(args, asked, space, trials)
+        days = run_days(loaded.prepared).tolist()
+        windows = windows_of(plan, days) if plan.get("walk_forward") else [division_of(plan, days)]
+        count = _confirm(args, make(plan["method"], space, plan["options"]), space, plan["options"]["trials"]) * len(windows)
         passport = job.passport(loaded.rows, loaded.program) | {"plan": plan}
         if args.resume is None:
             study = store.new_study(plan["method"], passport, time.time_ns())
@@ -166,25 +170,20 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
             for key in ("data", "program", "version"):
                 if before[key] != passport[key]:
                     raise RefusedError("optimise.changed", study=study, what=key)
-        search = Search(
-            engine=loaded.engine,
-            prepared=loaded.prepared,
-            metrics=loaded.metrics,
-            optimiser=asked,
-            objective=plan["objective"],
-            limits=Limits.parse(plan["limits"]),
-            store=store,
-            study=study,
-            context=b"" if args.no_cache else context(loaded),
-            trials=trials,
-        )
-        search.recall(store.trials(study))
+        kept = b"" if args.no_cache else context(loaded)
         reporter.note("run", study=study, rows=loaded.prepared.rows, sets=_told(space.count), evaluations=_told(count))
         with stopping() as wish:
-            outcome = search.run(wish.is_set, lambda p: _tell(reporter, p, study))
+            if plan.get("walk_forward"):
+                walked = walk(loaded, executor, windows, plan, space, store, study, kept, wish.is_set, lambda p: _tell(reporter, p, study))
+                outcome, more, of = walked.total, walked.result(), windows[len(walked.windows) - 1]
+            else:
+                search = searched(loaded, executor, windows[0], plan, space, store, study, kept)
+                outcome, more, of = search.run(wish.is_set, lambda p: _tell(reporter, p, study)), {}, windows[0]
         reporter.close()
-        store.set_state(study, outcome.state, outcome.result(), time.time_ns())
-        result = _answer(data, loaded, outcome, study, plan, space)
+        store.set_state(study, outcome.state, outcome.result() | more, time.time_ns())
+        result = _answer(data, loaded, outcome, study, plan, space, of) | more
+        if result["best"] is not None and outcome.state == "done" and not args.no_verdict:
+            result |= _judged(store, loaded, executor, study, settings, reporter)
     finally:
         executor.close()
     result["wall_seconds"] = time.perf_counter() - started
@@ -201,7 +200,22 @@ def _tell(reporter: Reporter, progress: Progress, study: str) -> None:
     reporter.tell(progress.done, _told(progress.total), progress.rate, progress.left_s, best, study)
 
 
-def _answer(data: DataDir, loaded: Loaded, outcome: Outcome, study: str, plan: dict[str, Any], space: Space) -> dict[str, Any]:
+def _judged(store: Studies, loaded: Loaded, executor: LocalExecutor, study: str, settings: Settings, reporter: Reporter) -> dict[str, Any]:
+    """Return what the court says of a study that has ended; all its figures are with the verdict in the store."""
+    began = time.perf_counter()
+    body = hear(store, loaded, executor, of_study(store, loaded, store.study(study)), settings, reporter)
+    reporter.close()
+    return {
+        "verdict": {"number": body["number"], **body["verdict"]},
+        "overfitting": body["overfitting"],
+        "out_of_sample": body["out_of_sample"],
+        "verdict_seconds": time.perf_counter() - began,
+    }
+
+
+def _answer(
+    data: DataDir, loaded: Loaded, outcome: Outcome, study: str, plan: dict[str, Any], space: Space, division: Division
+) -> dict[str, Any]:
     """Run the best set by itself, keep it as a run, and put the answer together."""
     seconds, count = outcome.engine_seconds, outcome.evaluations
     computed = count - outcome.cached
@@ -232,10 +246,14 @@ def _answer(data: DataDir, loaded: Loaded, outcome: Outcome, study: str, plan: d
         values = outcome.best_vector
         found = replace(loaded, job=replace(loaded.job, variables=dict(enumerate(values.tolist()))))
         done = run_one(found, values)
-        if done.metrics != named(outcome.best_metrics):
+        inside = done.metrics
+        if len(division.search) < loaded.prepared.days:  # the run on record is of all days, its figures here of those that were searched
+            raw = loaded.engine.run(loaded.prepared, values[None, :]).raw
+            inside = named(Part(loaded.prepared, division.search, loaded.engine.executor).metrics(raw, 1)[0])
+        if inside != named(outcome.best_metrics):
             raise InvariantError("optimise.disagrees", study=study, number=outcome.best_number)
         run, path = keep(data, found, done, "optimise", plan["seed"], study)
-        result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": done.metrics, "number": outcome.best_number}
+        result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": inside, "number": outcome.best_number}
         result |= {"run": run, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
     return result
 
@@ -254,6 +272,12 @@ def show_optimise(args: argparse.Namespace, result: dict[str, Any]) -> None:
     sys.stdout.write(sentence("optimise.best", code, **fields) + "\n")
     show_metrics(args, {key: value for key, value in result["best"]["metrics"].items() if key not in KOREAN.values()})
     _show_front(code, result.get("front"))
+    _show_walk(code, result.get("walk_forward"))
+    beyond = result.get("out_of_sample")
+    if beyond is not None:
+        sys.stdout.write(sentence("optimise.out_of_sample", code, **beyond) + "\n")
+    if "verdict" in result:
+        sys.stdout.write(result["verdict"]["sentence"][code] + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
 
 
@@ -266,6 +290,15 @@ def _show_front(code: str, front: list[dict[str, Any]] | None) -> None:
         sys.stdout.write(f"  {goals}   {_vars(one['vars'])}\n")
     if len(front) > FRONT_SHOWN:
         sys.stdout.write(sentence("optimise.front_more", code, count=len(front) - FRONT_SHOWN) + "\n")
+
+
+def _show_walk(code: str, walked: dict[str, Any] | None) -> None:
+    if not walked:
+        return
+    for one in walked["windows"]:
+        periods = {"in_from": one["in"][0], "in_to": one["in"][1], "out_from": one["out"][0], "out_to": one["out"][1]}
+        fields = {**periods, "inside": one["in_metrics"]["tg"], "outside": one["out_metrics"]["tg"], "vars": _vars(one["vars"])}
+        sys.stdout.write("  " + sentence("optimise.window_kept" if one["kept"] else "optimise.window", code, **fields) + "\n")
 
 
 def _vars(values: list[float]) -> str:

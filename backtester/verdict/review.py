@@ -29,6 +29,7 @@ from utility.text import LANGUAGES
 
 STAGES = ("run", "trials", "neighbours", "stress", "histories")
 TESTED_GROUPS = 2
+WALKED = ("days", "from", "to", "trades", "profit", "metrics", "daily", "efficiency")
 HISTOGRAM = 20
 
 
@@ -50,8 +51,8 @@ class Subject:
         Variables that may be moved, with the study's values.
     search, test : sequence of int
         Days it was chosen on, days it had not seen (YYYYMMDD).
-    efficiency : float, optional
-        Of a walk-forward.
+    walk : dict, optional
+        What a walk-forward found (`walk.Walk.joined` and its windows): its unseen days stand for `test`.
     looks : int
         How many studies have looked at the same unseen days, this one included.
     pair : (int, int), optional
@@ -68,7 +69,7 @@ class Subject:
     test: Sequence[int] = ()
     objective: str = "TG"
     limits: Limits = field(default_factory=lambda: Limits({}))
-    efficiency: float | None = None
+    walk: Mapping[str, Any] | None = None
     looks: int = 0
     pair: tuple[int, int] | None = None
 
@@ -163,10 +164,13 @@ def review(
 
 
 def _for_court(figures: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
-    """Return the figures by the names the court knows."""
+    """Return the figures by the names the court knows.
+
+    The evidence of a walk-forward is its unseen days: nobody chose by them, so their Sharpe ratio needs no deflation.
+    """
     chance, histories = figures["overfitting"], figures["monte_carlo"]
     ruins = [one["ruin"] for one in histories.values() if one is not None]
-    return {
+    out = {
         **{key: figures[key] for key in ("trades", "days", "profit", "source", "out_of_sample")},
         "best_day_share": figures["daily"]["best_day_share"],
         "trials": chance["trials"],
@@ -174,11 +178,16 @@ def _for_court(figures: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
         "pbo": chance["pbo"],
         "deflated_sharpe": chance["deflated_sharpe"],
         "paths_profitable": None if chance["paths"] is None else chance["paths"]["profitable"],
-        "efficiency": subject.efficiency,
+        "efficiency": None,
         "robustness": figures["sensitivity"]["robustness"],
         "stress": {kind: one["profit"] for kind, one in figures["stress"].items()},
         "ruin": max(ruins) if ruins else None,
     }
+    if subject.walk is None:
+        return out
+    walked = {"trades": subject.walk["trades"], "days": subject.walk["days"], "efficiency": subject.walk["efficiency"]}
+    daily = subject.walk["daily"]
+    return out | walked | {"best_day_share": daily["best_day_share"], "deflated_sharpe": daily["psr"]}
 
 
 def _stress(metrics: NDArray[np.float64], subject: Subject, loaded: Loaded) -> dict[str, Any]:
@@ -270,6 +279,8 @@ def _beyond(
     own_days: Mapping[str, Any],
 ) -> dict[str, Any] | None:
     """Return the figures of the days it had not seen; None when there are none."""
+    if subject.walk is not None:
+        return {**{key: subject.walk[key] for key in WALKED}, "looks": subject.looks}
     if not len(subject.test):
         return None
     part = Part(loaded.prepared, subject.test, executor)

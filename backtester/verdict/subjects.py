@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.job import DEFAULT_WINDOW, Job, Loaded, used_variables, vector
+from backtester.job import DEFAULT_WINDOW, Job, Loaded, side_variables, used_variables, vector
 from backtester.metrics import Limits
 from backtester.optimisers import Space
 from backtester.ranges import parse_ranges, space_of
 from backtester.verdict.parts import run_days
 from backtester.verdict.review import Subject
-from backtester.verdict.splits import Division, divide
+from backtester.verdict.splits import Division, divide, walk_forward
 from domain.errors import InputError
-from storage.studies import Studies, Study
+from storage.studies import Studies, Study, Trials
 from strategy.program import Program
 
 
@@ -25,7 +25,9 @@ def study_space(job: Job, plan: Mapping[str, Any], program: Program) -> Space:
     """Return the space of a study from its plan; a range takes the place of a stored value."""
     searched = parse_ranges(plan["ranges"], plan["form"])
     fixed = {index: value for index, value in job.variables.items() if index not in searched}
-    return space_of(plan["ranges"], plan["form"], fixed, program.n_vars, used_variables(program), DEFAULT_WINDOW)
+    only = plan.get("options", {}).get("only", "all")
+    side = None if only == "all" else side_variables(program, only)
+    return space_of(plan["ranges"], plan["form"], fixed, program.n_vars, used_variables(program), DEFAULT_WINDOW, side)
 
 
 def division_of(plan: Mapping[str, Any], days: list[int]) -> Division:
@@ -33,22 +35,31 @@ def division_of(plan: Mapping[str, Any], days: list[int]) -> Division:
     return divide(days, plan.get("split", "none"), plan.get("train_days", 0), plan.get("valid_days", 0), plan.get("test_days", 0))
 
 
-def of_study(
-    store: Studies, loaded: Loaded, study: Study, own: NDArray[np.float64] | None = None, pair: tuple[int, int] | None = None
-) -> Subject:
-    """Return a study's best set as a subject, or another one of its sets.
+def windows_of(plan: Mapping[str, Any], days: list[int]) -> list[Division]:
+    """Return the windows of a walk-forward study."""
+    anchored = plan["walk_forward"] == "anchored"
+    lengths = (plan["train_days"], plan["test_days"])
+    return walk_forward(days, *lengths, anchored=anchored, valid=plan["valid_days"], embargo=plan["embargo_days"])
+
+
+def of_study(store: Studies, loaded: Loaded, study: Study, pair: tuple[int, int] | None = None) -> Subject:
+    """Return a study's best set as a subject; of a walk-forward its last one, on the days it was chosen on.
 
     Raises
     ------
     InputError
-        ``verdict.no_trials``: the study has evaluated nothing yet.
+        ``verdict.no_trials``: the study has evaluated nothing yet; ``verdict.unfinished``: a walk-forward that has not arrived.
     """
-    plan, trials = study.passport["plan"], store.trials(study.study)
+    plan, days = study.passport["plan"], run_days(loaded.prepared).tolist()
+    walked = study.result.get("walk_forward") if plan.get("walk_forward") else None
+    if plan.get("walk_forward") and (walked is None or study.state != "done"):
+        raise InputError("verdict.unfinished", study=study.study)
+    trials = _trials(store, study)
     if not len(trials):
         raise InputError("verdict.no_trials", study=study.study)
-    best = trials.vectors[int(trials.scores.argmax())] if own is None else own
-    found = _tried(store, loaded, trials.vectors.shape[1])
-    division = division_of(plan, run_days(loaded.prepared).tolist())
+    division = division_of(plan, days) if walked is None else windows_of(plan, days)[-1]
+    best = trials.vectors[int(trials.scores.argmax())] if walked is None else np.array(walked["windows"][-1]["vars"])
+    sets = np.unique(trials.vectors, axis=0)
     ranges: dict[int, tuple[float, ...] | None] = {}
     if plan.get("ranges"):
         values = study_space(loaded.job, plan, loaded.program).values
@@ -57,16 +68,28 @@ def of_study(
         kind="study",
         name=study.study,
         vector=best,
-        tried=np.unique(trials.vectors, axis=0),
-        trials=max(found.total, len(trials)),
+        tried=sets,
+        trials=max(_tried(store, loaded, trials.vectors.shape[1]).total, len(sets)),
         ranges=_checked(ranges, pair),
         search=division.search,
-        test=division.test,
+        test=division.test if walked is None else (),
         objective=plan["objective"],
         limits=Limits.parse(plan["limits"]),
+        walk=walked,
         looks=_looks(store, loaded, study),
         pair=pair,
     )
+
+
+def _trials(store: Studies, study: Study) -> Trials:
+    """Return every trial of a study, of all its windows where it walks forward."""
+    if not study.passport["plan"].get("walk_forward"):
+        return store.trials(study.study)
+    count = len((study.result.get("walk_forward") or {}).get("windows", ()))
+    parts = [part for k in range(count) if len(part := store.trials(f"{study.study}/{k + 1}"))]
+    if not parts:
+        return store.trials(study.study)
+    return Trials(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("vectors", "scores", "metrics")))
 
 
 def of_run(store: Studies, loaded: Loaded, number: int, pair: tuple[int, int] | None = None) -> Subject:
@@ -115,7 +138,7 @@ def _tried(store: Studies, loaded: Loaded, width: int) -> Tried:
     runs, studies = store.of_program(loaded.program.digest, loaded.job.market.code)
     rows = {_vector(loaded, run.passport["vars"]).tobytes() for run in runs}
     for study in studies:
-        rows |= {row.tobytes() for row in np.ascontiguousarray(store.trials(study.study).vectors, dtype=np.float64)}
+        rows |= {row.tobytes() for row in np.ascontiguousarray(_trials(store, study).vectors, dtype=np.float64)}
     rows = {row for row in rows if len(row) == width * 8}
     return Tried(np.frombuffer(b"".join(sorted(rows)), dtype=np.float64).reshape(len(rows), width))
 
@@ -128,4 +151,4 @@ def _looks(store: Studies, loaded: Loaded, study: Study) -> int:
     """Return how many studies of this text on this data kept days unseen, and so have looked at them once each."""
     _, studies = store.of_program(loaded.program.digest, loaded.job.market.code)
     same = [one for one in studies if one.passport.get("data") == study.passport.get("data")]
-    return sum(1 for one in same if one.passport["plan"].get("test_days", 0) > 0)
+    return sum(1 for one in same if one.passport.get("plan", {}).get("test_days", 0) > 0)
