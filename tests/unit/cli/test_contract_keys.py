@@ -181,7 +181,6 @@ def test_bad_arguments_end_with_two(words: tuple[str, ...], data: Path, capsys: 
     [
         ("live", "--market", "upbit", "--armed", "--strategy", "기본_R1"),
         ("kill", "--rearm"),
-        ("optimise", "--market", "upbit", "--strategy", "기본_R1", "--walk-forward", "1"),
     ],
     ids=lambda words: " ".join(words[:4]),
 )
