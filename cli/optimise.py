@@ -10,7 +10,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from backtester.condition_lines import Lines, parse_lines
 from backtester.executors import LocalExecutor
 from backtester.job import DEFAULT_WINDOW, Job, Loaded, context, parse_sets, run_one, side_variables, used_variables
 from backtester.metrics import KOREAN, METRIC_KEYS, OBJECTIVES, Limits, named, objective
@@ -33,7 +35,7 @@ from cli.values import number, whole
 from cli.verdict import hear
 from cli.words import chosen, say
 from domain.errors import InputError, InvariantError, RefusedError
-from domain.settings import Settings
+from domain.settings import Research, Settings
 from storage.studies import Studies
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
@@ -84,10 +86,13 @@ def _options(args: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Return every option of the method: what was given, else what the settings say, else the method's default."""
     kind = optimiser(args.method).Options
     given = {name: value for name in every_option() if (value := getattr(args, name)) is not None}
-    own = {one.name for one in entries(kind)}
-    kept = {name: getattr(settings.research, name) for name in ("population", "generations", "seed") if name in own}
-    if kind.__dataclass_fields__.get("population") is not None and kind.__dataclass_fields__["population"].default == 0:
-        kept.pop("population")  # a method that has a size of its own
+    # The settings speak of populations of the usual size; a method with a default of its own keeps it.
+    usual = Research()
+    kept = {
+        one.name: getattr(settings.research, one.name)
+        for one in entries(kind)
+        if one.name in ("population", "generations", "seed") and one.default == getattr(usual, one.name)
+    }
     return asdict(read_options(args.method, kind, {**kept, **given}))
 
 
@@ -99,7 +104,10 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
             raise RefusedError("optimise.changed", study=args.resume, what="plan")
         return job_of_passport(passport), passport["plan"]
     method = optimiser(args.method)
-    if args.ranges is None:
+    searches_lines = method.form == "lines"
+    if searches_lines and (args.ranges is not None or args.ranges_form is not None):
+        raise InputError("conditions.ranges")
+    if args.ranges is None and not searches_lines:
         raise InputError("optimise.ranges_missing")
     objective(args.objective, np.zeros((1, len(METRIC_KEYS))), 1.0)
     options = _options(args, settings)
@@ -109,16 +117,36 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
         "limits": Limits.parse(args.limits).text(),
         "options": options,
         "seed": options["seed"],
-        "ranges": read_text(args.ranges),
+        "ranges": "" if searches_lines else read_text(args.ranges),
         "form": args.ranges_form or method.form,
         "metrics": list(METRIC_KEYS),
         **plan_of(args, settings.verdict.embargo_days),
     }
-    return job_of(args, data), plan
+    job = job_of(args, data)
+    if searches_lines:
+        if options["only"] != "all":
+            raise InputError("optimise.option", option="only", value=options["only"], allowed="all")
+        lines = parse_lines(job.buy_text, job.sell_text, job.market, job.interval_s)
+        plan["lines"] = asdict(lines)
+        buy, sell = lines.texts()
+        job = replace(job, buy_text=buy, sell_text=sell)
+    return job, plan
+
+
+def _lines(plan: Mapping[str, Any]) -> Lines | None:
+    """Return the condition lines of a study that searches them."""
+    kept = plan.get("lines")
+    return None if kept is None else Lines(tuple(kept["buy"]), tuple(kept["sell"]), kept["side"])
 
 
 def _space(args: argparse.Namespace, job: Job, loaded: Loaded, plan: Mapping[str, Any]) -> Space:
     """Return what is searched; warns of ranges and values that no text uses."""
+    lines = _lines(plan)
+    if lines is not None:
+        unknown = sorted(set(job.variables) - {0})
+        if unknown:
+            raise InputError("conditions.set", index=unknown[0])
+        return lines.space(job.variables.get(0, DEFAULT_WINDOW))
     # A range takes the place of the strategy's stored value; only a value given beside it is a contradiction.
     given = parse_sets(args.sets)
     with naming_file(args.ranges):
@@ -244,18 +272,34 @@ def _answer(
         result["front"] = outcome.front
     if outcome.best_number >= 0:
         values = outcome.best_vector
-        found = replace(loaded, job=replace(loaded.job, variables=dict(enumerate(values.tolist()))))
-        done = run_one(found, values)
+        found, single = _single(data, loaded, plan, values)
+        done = run_one(found, single)
         inside = done.metrics
         if len(division.search) < loaded.prepared.days:  # the run on record is of all days, its figures here of those that were searched
-            raw = loaded.engine.run(loaded.prepared, values[None, :]).raw
-            inside = named(Part(loaded.prepared, division.search, loaded.engine.executor).metrics(raw, 1)[0])
+            raw = found.engine.run(found.prepared, single[None, :]).raw
+            inside = named(Part(found.prepared, division.search, found.engine.executor).metrics(raw, 1)[0])
         if inside != named(outcome.best_metrics):
             raise InvariantError("optimise.disagrees", study=study, number=outcome.best_number)
         run, path = keep(data, found, done, "optimise", plan["seed"], study)
         result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": inside, "number": outcome.best_number}
+        if found.job.buy_text != loaded.job.buy_text:
+            result["best"] |= {"buy": found.job.buy_text, "sell": found.job.sell_text}
         result |= {"run": run, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
+    lines = _lines(plan)
+    if lines is not None:
+        trials = Studies(data.library).trials(study)
+        result["conditions"] = lines.report(trials.vectors, trials.scores)
     return result
+
+
+def _single(data: DataDir, loaded: Loaded, plan: Mapping[str, Any], values: NDArray[np.float64]) -> tuple[Loaded, NDArray[np.float64]]:
+    """Return the job of a set alone; of condition lines with the chosen ones as a text of their own."""
+    lines = _lines(plan)
+    if lines is None:
+        return replace(loaded, job=replace(loaded.job, variables=dict(enumerate(values.tolist())))), values
+    buy, sell = lines.plain(values)
+    job = replace(loaded.job, buy_text=buy, sell_text=sell, variables={0: float(values[0])})
+    return load_job(job, data, loaded.engine.executor), values[:1]
 
 
 def show_optimise(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -272,6 +316,7 @@ def show_optimise(args: argparse.Namespace, result: dict[str, Any]) -> None:
     sys.stdout.write(sentence("optimise.best", code, **fields) + "\n")
     show_metrics(args, {key: value for key, value in result["best"]["metrics"].items() if key not in KOREAN.values()})
     _show_front(code, result.get("front"))
+    _show_conditions(code, result.get("conditions"))
     _show_walk(code, result.get("walk_forward"))
     beyond = result.get("out_of_sample")
     if beyond is not None:
@@ -299,6 +344,22 @@ def _show_walk(code: str, walked: dict[str, Any] | None) -> None:
         periods = {"in_from": one["in"][0], "in_to": one["in"][1], "out_from": one["out"][0], "out_to": one["out"][1]}
         fields = {**periods, "inside": one["in_metrics"]["tg"], "outside": one["out_metrics"]["tg"], "vars": _vars(one["vars"])}
         sys.stdout.write("  " + sentence("optimise.window_kept" if one["kept"] else "optimise.window", code, **fields) + "\n")
+
+
+def _show_conditions(code: str, found: dict[str, Any] | None) -> None:
+    if found is None:
+        return
+    sys.stdout.write(sentence("conditions.kept", code, count=found["kept"]) + "\n")
+    for one in found["top"]:
+        sys.stdout.write(sentence("conditions.set_score", code, score=one["score"]) + "\n")
+        for side in ("buy", "sell"):
+            for line in one[side]:
+                sys.stdout.write(f"    {sentence(f'strategy.side_{side}', code)}: {line}\n")
+    if found["frequency"]:
+        sys.stdout.write(sentence("conditions.frequency", code) + "\n")
+    for one in found["frequency"]:
+        side = sentence("strategy.side_" + one["side"], code)
+        sys.stdout.write(f"    {one['share']:6.1%}  {side}: {one['line']}\n")
 
 
 def _vars(values: list[float]) -> str:

@@ -24,6 +24,15 @@ __all__ = ["METHODS", "Entry", "Goals", "Optimiser", "Space", "entries", "every_
 METHODS = {
     "ga": ("backtester.optimisers.genetic", "Genetic"),
     "grid": ("backtester.optimisers.grid", "Grid"),
+    "sweep": ("backtester.optimisers.sweep", "Sweep"),
+    "ga-stom": ("backtester.optimisers.genetic_stom", "GeneticStom"),
+    "nsga2": ("backtester.optimisers.nsga2", "Nsga2"),
+    "cmaes": ("backtester.optimisers.cma_search", "CmaSearch"),
+    "tpe": ("backtester.optimisers.optuna_search", "Tpe"),
+    "optuna": ("backtester.optimisers.optuna_search", "OptunaSearch"),
+    "random": ("backtester.optimisers.draws", "RandomSearch"),
+    "conditions": ("backtester.optimisers.conditions", "Conditions"),
+    "quasi": ("backtester.optimisers.draws", "QuasiSearch"),
 }
 
 Goals = tuple[tuple[str, int], ...]
@@ -95,8 +104,8 @@ class Optimiser(Protocol):
         Its options, below `options.Options`.
     goals : Goals
         Empty for one goal, the study's objective.
-    form : {"grid", "list"}
-        How a range text is read for it when nobody says (`backtester.ranges`).
+    form : {"grid", "list", "lines"}
+        How a range text is read for it when nobody says (`backtester.ranges`); "lines" searches condition lines instead.
     total : int
         Evaluations it means to ask for, for progress.
     """

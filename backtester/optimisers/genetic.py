@@ -26,7 +26,7 @@ class GeneticOptions(options.Options):
     crossover: float = options.option(0.9, 0.0, 1.0)
     mutation: float = options.option(0.0, 0.0, 1.0)
     restarts: int = options.option(0, 0, 10_000)
-    patience: int = options.option(5, 1, 1_000_000)
+    patience: int = options.option(5, 0, 1_000_000)
 
 
 class Genetic:
@@ -91,7 +91,7 @@ class Genetic:
             self._best, self._waited = (float(scores[top]), self._indices()[top][self.space.free]), 0
         else:
             self._waited += 1
-            if self._waited >= self.options.patience:
+            if self.options.patience and self._waited >= self.options.patience:
                 self._restart()
 
     def _restart(self) -> bool:
