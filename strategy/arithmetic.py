@@ -77,6 +77,10 @@ def function(name: str, args: Sequence[float]) -> float:  # noqa: C901 - one bra
         for item in args:
             total += item
         return total
+    if name in ("over", "percent"):
+        if args[1] == 0.0:
+            return 0.0
+        return x / args[1] if name == "over" else (x / args[1] - 1.0) * 100.0
     if name == "sign":
         return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0
     if name in ("int", "trunc", "floor", "ceil"):

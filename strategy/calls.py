@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from strategy.catalogue import MATH_ARITY, MATH_CONSTANTS, NP_TO_MATH, Role, Word
 from strategy.limits import MAX_ITEMS
-from strategy.nodes import Binary, Call, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Series, Window
+from strategy.nodes import Binary, Call, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Series, Window, is_fixed, walk
 from strategy.tail import tail_call
+from strategy.v3 import function
+from strategy.v3_maker import Maker
 
 if TYPE_CHECKING:
     from domain.instruments import Market
@@ -18,12 +20,19 @@ if TYPE_CHECKING:
 ROUND_DIGITS_MAX = 12
 
 
+def _without_calc(node: ast.Call) -> ast.Call:
+    """Return a call without V3's ``calc=``: a look-back has one value, however it is computed."""
+    keywords = [one for one in node.keywords if one.arg != "calc"]
+    return ast.copy_location(ast.Call(func=node.func, args=node.args, keywords=keywords), node)
+
+
 class CallChecker:
     """The part of the checker that knows calls; mixed into ExpressionChecker."""
 
     if TYPE_CHECKING:
         vocabulary: Vocabulary
         market: Market
+        interval_s: int
 
         def at(self, node: ast.AST) -> dict[str, Any]: ...
         def error(self, code: str, node: ast.AST, **fields: Any) -> None: ...
@@ -73,6 +82,8 @@ class CallChecker:
             return self._lag(name, word, node)
         if word.role is Role.HELPER:
             return self._helper(word.key, node)
+        if word.role is Role.FUNCTION:
+            return self._v3(name, word, node)
         if word.role is Role.LATER:
             self.error("strategy.later", node, name=name)
         else:
@@ -113,9 +124,7 @@ class CallChecker:
         return out
 
     def _window(self, name: str, word: Word, node: ast.Call) -> Expr | None:
-        keywords = [one for one in node.keywords if one.arg != "calc"]
-        plain = ast.copy_location(ast.Call(func=node.func, args=node.args, keywords=keywords), node)
-        arguments = self._arguments(name, plain, ("n", "pre"), 1)
+        arguments = self._arguments(name, _without_calc(node), ("n", "pre"), 1)
         if arguments is None or arguments[0] is None or word.window is None:
             return None
         where = self.at(node)
@@ -130,6 +139,24 @@ class CallChecker:
             coefficient=float(coefficient),
             **where,
         )
+
+    def _v3(self, name: str, word: Word, node: ast.Call) -> Expr | None:
+        known = function(word.key)
+        names = tuple(one for one, _ in known.arguments)
+        required = sum(default is None for _, default in known.arguments)
+        arguments = self._arguments(name, _without_calc(node), names, required)
+        if arguments is None:
+            return None
+        where = self.at(node)
+        given = {
+            one: value if value is not None else Number(value=default or 0.0, **where)
+            for (one, default), value in zip(known.arguments, arguments, strict=True)
+        }
+        tree = known.build(Maker(self.market, self.interval_s, where), given)
+        if not all(is_fixed(setting) for one in walk(tree) if isinstance(one, Series) for setting in one.settings):
+            self.error("strategy.fixed_argument", node, name=name)
+            return None
+        return tree
 
     def _lag(self, name: str, word: Word, node: ast.Call) -> Expr | None:
         arguments = self._arguments(name, node, ("pre",), 1)

@@ -10,10 +10,12 @@ from functools import cache
 
 from domain.instruments import Market
 from domain.records import POSITION_FIELDS
+from strategy.catalogue_windows import WINDOWS, WindowFunction
 from strategy.factor import CONSTANTS, column_key, column_of, derived_for, recorded
 from strategy.later import LATER
 from strategy.nodes import Kind
 from strategy.series import INDICATORS
+from strategy.v3 import FUNCTIONS, function
 
 
 class Role(StrEnum):
@@ -32,53 +34,9 @@ class Role(StrEnum):
     HELPER = "helper"
     SERIES = "series"
     SERIES_LAG = "series_lag"
+    FUNCTION = "function"
     LATER = "later"
 
-
-@dataclass(frozen=True)
-class WindowFunction:
-    """A look-back over one column.
-
-    Parameters
-    ----------
-    ko, en : str
-        Names; a ``{per}`` in the Korean one is 초당 or 분당.
-    operation : str
-        sum, mean, mean_int, max, min or angle.
-    column : str
-        Column key, neutral where the interval decides.
-    decimals : (int, int)
-        Decimals of a mean on coin and stock markets.
-    coefficient : str
-        Field of Market that scales an angle; "" = 1.
-    """
-
-    ko: str
-    en: str
-    operation: str
-    column: str
-    decimals: tuple[int, int] = (0, 0)
-    coefficient: str = ""
-
-
-WINDOWS = (
-    WindowFunction("이동평균", "sma", "mean", "last_price", (8, 3)),
-    WindowFunction("최고현재가", "highest_price", "max", "last_price"),
-    WindowFunction("최저현재가", "lowest_price", "min", "last_price"),
-    WindowFunction("최고분봉고가", "highest_bar_high", "max", "bar_high"),
-    WindowFunction("최저분봉저가", "lowest_bar_low", "min", "bar_low"),
-    WindowFunction("체결강도평균", "avg_trade_strength", "mean", "trade_strength", (3, 3)),
-    WindowFunction("최고체결강도", "max_trade_strength", "max", "trade_strength"),
-    WindowFunction("최저체결강도", "min_trade_strength", "min", "trade_strength"),
-    WindowFunction("최고{per}매수수량", "max_buy_volume", "max", "buy_volume"),
-    WindowFunction("최고{per}매도수량", "max_sell_volume", "max", "sell_volume"),
-    WindowFunction("누적{per}매수수량", "sum_buy_volume", "sum", "buy_volume"),
-    WindowFunction("누적{per}매도수량", "sum_sell_volume", "sum", "sell_volume"),
-    WindowFunction("{per}거래대금평균", "avg_value", "mean_int", "value"),
-    WindowFunction("등락율각도", "change_pct_angle", "angle", "change_pct", (0, 0), "angle_change"),
-    WindowFunction("당일거래대금각도", "day_value_angle", "angle", "day_value", (0, 0), "angle_value"),
-    WindowFunction("전일비각도", "volume_ratio_angle", "angle", "volume_ratio_prev_day"),
-)
 
 POSITION_NAMES = {
     "수익률": "return_pct",
@@ -257,12 +215,20 @@ def _indicators(words: dict[str, Word], interval_s: int) -> None:
             _put(words, Word(lag, Role.SERIES_LAG, en, Kind.NUMBER, None, "", language))
 
 
+def _functions(words: dict[str, Word], side: str) -> None:
+    for one in FUNCTIONS:
+        if one.side in ("", side):
+            for name, language in ((one.ko, "ko"), (one.en, "en")):
+                _put(words, Word(name, Role.FUNCTION, one.en, one.kind, None, "", language))
+
+
 def _build(side: str, market: Market, interval_s: int) -> dict[str, Word]:
     words: dict[str, Word] = {}
     _columns(words, market, interval_s)
     _derived(words, market, interval_s)
     _windows(words, market, interval_s)
     _indicators(words, interval_s)
+    _functions(words, side)
     for name, language in (("데이터길이", "ko"), ("row_count", "en")):
         _put(words, Word(name, Role.COUNT, "row_count", Kind.NUMBER, None, "count", language))
     for name, key, language in (("종목코드", "code", "ko"), ("code", "code", "en"), ("종목명", "name", "ko"), ("name", "name", "en")):
@@ -337,6 +303,8 @@ def completions(side: str, market: Market, interval_s: int) -> list[Completion]:
         if word.role is Role.LATER:
             continue
         tail = {Role.WINDOW: "(30)", Role.LAG: "(1)", Role.DERIVED_LAG: "(1)", Role.SERIES_LAG: "(1)"}.get(word.role, "")
+        if word.role is Role.FUNCTION:
+            tail = function(word.key).example
         if word.role is Role.HELPER:
             tail = "()" if word.key.startswith("now") else "("
         out.append(Completion(name, name + tail, word.role.value, word.unit, word.language))

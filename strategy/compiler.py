@@ -286,7 +286,7 @@ def _series_imports(program: Program) -> list[str]:
     """Return the imports of what fills the series; modules that those are made of are named too, so that the cache knows them."""
     functions = {function.fill for function, _, _ in program.series.values()}
     lines = [f"from {fill.__module__} import {fill.__name__}" for fill in sorted(functions, key=lambda one: one.__name__)]
-    return [*lines, "from strategy.averages import fill_average"] if lines else []
+    return [*lines, "from strategy.averages import fill_average", "from strategy.runs import fill_zero, window_volatility"] if lines else []
 
 
 def _warm(program: Program) -> list[str]:
@@ -329,10 +329,10 @@ def functions(program: Program) -> str:
         "",
         "from strategy.borrow import borrow",
         "from strategy.kernels import (",
-        "    checked, clock_seconds, count, deciding, divide, fill_extreme, fill_levels, fill_sum, fill_zero, finite,",
-        "    floor_divide, known, lag, larger, modulo, number, part_power, rounded, row_back, series_or_zero, series_value,",
-        "    sign, since, smaller, whole_power, window_angle, window_extreme, window_levels, window_mean, window_sum,",
-        "    window_whole_mean,",
+        "    checked, clock_seconds, count, deciding, divide, fill_extreme, fill_levels, fill_sum, finite,",
+        "    floor_divide, known, lag, larger, modulo, number, over, part_power, percent, rounded, row_back, series_or_zero,",
+        "    series_value, sign, since, smaller, whole_power, window_angle, window_extreme, window_levels, window_mean,",
+        "    window_rows, window_sum, window_whole_mean,",
         ")",
         *_series_imports(program),
     ]

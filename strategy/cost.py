@@ -80,6 +80,8 @@ def _cost(node: Node) -> int:
         return 1 + _LOOK_BACK + (0 if is_fixed(node.ago) else _MOVING_ROW)
     if isinstance(node, Call) and node.name in ("min", "max", "sum"):
         return 1 + _ITEM * len(node.args)
+    if isinstance(node, Call) and node.name in ("over", "percent"):
+        return 1
     if isinstance(node, Power | Call) or (isinstance(node, Binary) and node.operator in ("/", "//", "%")):
         return 1 + _CHECKED
     if isinstance(node, Logic):

@@ -46,6 +46,7 @@ from strategy.nodes import (
     walk,
 )
 from strategy.program import Program
+from strategy.runs import SPREAD_ROWS
 
 STEP_OPTIONS = 'nogil=True, error_model="numpy", forceinline=True, boundscheck=True'
 _SHORT = 400  # a longer operand is not written twice
@@ -287,6 +288,12 @@ class ExpressionEmitter:
         if kind == "angle":
             return f"window_angle({self.column(node.key)}, {row}, lo, {length}, {node.coefficient!r})"
         number = self.whole_number
+        if kind == "rows":
+            return f"window_rows({row}, lo, {length})"
+        if kind == "volatility":
+            # Prices are counted from the day's first, ranges from the first range, which is a row of the series.
+            values = self.column(node.key) if self.program.interval_s == 1 else f"extremes[{place + SPREAD_ROWS}]"
+            return f"window_volatility({values}, extremes, {number(place)}, {row}, lo, {length})"
         if kind == "sum":
             where = f"sums, {number(place)}, {row}, lo, {length}, {number(10 ** self.program.decimals(node.key))}"
             if node.operation == "mean":
@@ -358,8 +365,8 @@ class ExpressionEmitter:
             return f"abs({arguments[0]})"
         if name in ("min", "max", "sum"):
             return f"{self._fold(name, len(arguments))}({', '.join(arguments)})"
-        if name == "sign":
-            return f"sign({arguments[0]})"
+        if name in ("sign", "over", "percent"):
+            return f"{name}({', '.join(arguments)})"
         if name in ("int", "trunc", "floor", "ceil"):
             plain = isinstance(node.args[0], Number | Variable)
             inner = arguments[0] if plain else f"finite({arguments[0]}, {self.error()})"

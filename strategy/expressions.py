@@ -37,6 +37,7 @@ from strategy.nodes import (
     Unary,
     Variable,
 )
+from strategy.v3 import function
 
 FORBIDDEN = {
     "Import": "import",
@@ -240,6 +241,8 @@ class ExpressionChecker(CallChecker):
             return f"{name}(30)"
         if word.role in (Role.LAG, Role.DERIVED_LAG, Role.SERIES_LAG):
             return f"{name}(1)"
+        if word.role is Role.FUNCTION:
+            return name + function(word.key).example
         return f"{name}(…)"
 
     def unknown(self, name: str, node: ast.AST) -> None:

@@ -48,6 +48,7 @@ from strategy.nodes import (
     Window,
 )
 from strategy.program import Program
+from strategy.runs import SPREAD_ROWS, window_volatility
 
 _HELD = POSITION_INDEX["position_qty"]
 _ENTRY = POSITION_INDEX["entry_row"]
@@ -182,6 +183,11 @@ class Walk(Arithmetic):
         kind, place = self.interpreter.place(node)
         if kind == "angle":
             return angle(self._at(node.key, row - n + 1), self._at(node.key, row), n, node.coefficient)
+        if kind == "rows":
+            return 1.0
+        if kind == "volatility":
+            values = self.inputs[self.interpreter.columns[node.key]] if self.program.interval_s == 1 else self.extremes[place + SPREAD_ROWS]
+            return float(window_volatility(values, self.extremes, place, row, self.lo, n))
         if kind == "sum":
             sums = self.sums[place]
             return average(node, sums[row + 1] - sums[row + 1 - n], n, self.program.decimals(node.key))

@@ -204,6 +204,12 @@ def window_levels(column, extremes, base, largest, row, lo, n):  # type: ignore[
     return (a if a > b else b) if largest else (a if a < b else b)
 
 
+@njit(**_SMALL)
+def window_rows(row: int, lo: int, n: int) -> float:
+    """Return 1 when `n` rows of today end at `row`, else 0."""
+    return 1.0 if n >= 1 and row - lo >= n - 1 else 0.0
+
+
 @njit(**_READ)
 def series_value(extremes, f, row, lo):  # type: ignore[no-untyped-def]
     """Return an output of a series at a row of today, 0 before the day's first row."""
@@ -215,14 +221,6 @@ def series_or_zero(extremes, f, row, lo):  # type: ignore[no-untyped-def]
     """Return `series_value`, 0 also where the series has not begun."""
     x = extremes[u(f), u(row)] if row >= lo else 0.0
     return x if x == x else 0.0
-
-
-@njit(nogil=True, error_model="numpy")
-def fill_zero(extremes, base, outputs, i0, i1):  # type: ignore[no-untyped-def]
-    """Write the outputs of a series that is off."""
-    for row in range(base, base + outputs):
-        for i in range(i0, i1):
-            extremes[row, i] = 0.0
 
 
 @njit(nogil=True, error_model="numpy", boundscheck=True)
@@ -369,6 +367,18 @@ def smaller(x: float, y: float) -> float:
 def sign(x: float) -> float:
     """Return 1.0 above zero, −1.0 below, else 0.0."""
     return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0
+
+
+@njit(**_SMALL)
+def over(x: float, y: float) -> float:
+    """Return x / y, 0 where y is 0: a ratio to nothing is none."""
+    return x / y if y != 0.0 else 0.0
+
+
+@njit(**_SMALL)
+def percent(x: float, y: float) -> float:
+    """Return how many per cent x lies above y, 0 where y is 0."""
+    return (x / y - 1.0) * 100.0 if y != 0.0 else 0.0
 
 
 @njit(**_SMALL)

@@ -97,10 +97,11 @@ class TextTest(Expr):
 class Window(Expr):
     """A look-back over `n` rows of one column that end `pre` rows ago.
 
-    `operation`: sum, mean, mean_int, max, min, angle. `decimals` round a mean, `coefficient` scales an angle.
+    `operation`: sum, mean, mean_int, max, min, angle; volatility (deviation in per cent of the mean, of a series of its
+    own); rows (1 when there are that many, else 0; no column). `decimals` round a mean, `coefficient` scales an angle.
     """
 
-    operation: Literal["sum", "mean", "mean_int", "max", "min", "angle"]
+    operation: Literal["sum", "mean", "mean_int", "max", "min", "angle", "volatility", "rows"]
     key: str
     n: Expr
     pre: Expr

@@ -44,7 +44,7 @@ from strategy.nodes import (
     is_fixed,
     walk,
 )
-from strategy.series import ON, SeriesFunction, by_output
+from strategy.series import ON, SeriesFunction, by_output, spread_of
 
 LANGUAGE = "1"
 """Changes when the meaning of a tree changes; part of every digest."""
@@ -91,7 +91,9 @@ class Program:
         """Recorded columns the step reads, in stored order; ``row_time`` last when the step reads the clock."""
         used: set[str] = set()
         for node in self.nodes:
-            if isinstance(node, Column | Window):
+            if isinstance(node, Window) and node.operation == "volatility":
+                used |= set(self.series_columns(spread_of(self.interval_s)))
+            elif isinstance(node, Column | Window):
                 used.add(node.key)
             elif isinstance(node, Derived):
                 used |= {key for key, _ in self.derived_inputs(node.key)}
@@ -140,9 +142,11 @@ class Program:
         return Feature("series", function.key, settings=settings)
 
     def feature_of(self, node: Window) -> Feature | None:
-        """Return the feature behind a look-back; None for an angle, which needs two rows only."""
-        if node.operation == "angle":
+        """Return the feature behind a look-back; None for an angle, which needs two rows only, and for a count of rows."""
+        if node.operation in ("angle", "rows"):
             return None
+        if node.operation == "volatility":
+            return Feature("series", spread_of(self.interval_s).key)
         if node.operation in ("sum", "mean", "mean_int"):
             return Feature("sum", node.key, self.decimals(node.key))
         if is_fixed(node.n):
@@ -150,10 +154,12 @@ class Program:
         return Feature("levels_" + node.operation, node.key)
 
     def place(self, node: Window) -> tuple[str, int]:
-        """Return the kind of the feature behind a look-back and its row in `sums` or `extremes`; ("angle", 0) for an angle."""
+        """Return the kind of the feature behind a look-back and its row in `sums` or `extremes`; without one its operation and 0."""
         feature = self.feature_of(node)
         if feature is None:
-            return "angle", 0
+            return node.operation, 0
+        if feature.kind == "series":
+            return node.operation, self.series[feature][1]
         if feature.kind == "sum":
             return feature.kind, self.sums.index(feature)
         if feature.kind in ("max", "min"):

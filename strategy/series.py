@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Literal
 
 from domain.errors import StrategyError
-from strategy import oscillators
+from strategy import oscillators, runs
 from strategy.averages import AVERAGES, SPARE
 from strategy.oscillators import QUEUE
 
@@ -164,12 +164,24 @@ INDICATORS = (
 INDICATOR_KEYS = frozenset(setting.key for one in INDICATORS for setting in one.settings)
 
 
+_SUMS = ("sum", "sum_lost", "square", "square_lost", "same")
+INNER = (
+    SeriesFunction("extremes", runs.fill_extremes, _C, (("", "seen_high"), ("", "seen_high_age"), ("", "seen_low"), ("", "seen_low_age"))),
+    SeriesFunction("runs", runs.fill_runs, _C, (("", "rising_rows"), ("", "falling_rows"))),
+    SeriesFunction("near_average", runs.fill_near_average, _C, (("", "near_average"),), (Setting("n"), Setting("per", "number")), 1),
+    SeriesFunction("near_open", runs.fill_near_open, ("last_price", "day_open"), (("", "near_open"),), (Setting("per", "number"),)),
+    SeriesFunction("spread", runs.fill_spread, _C, tuple(("", f"price_{one}") for one in _SUMS)),
+    SeriesFunction("bar_spread", runs.fill_bar_spread, ("bar_high", "bar_low"), tuple(("", f"bar_{one}") for one in (*_SUMS, "range"))),
+)
+"""Series that texts do not name; the V3 functions are made of them (strategy/v3.py)."""
+
+
 @cache
 def by_output() -> dict[str, SeriesFunction]:
     """Return English name of an output → its function."""
-    return {en: one for one in INDICATORS for _, en in one.outputs}
+    return {en: one for one in (*INDICATORS, *INNER) for _, en in one.outputs}
 
 
-def is_indicator(function: SeriesFunction) -> bool:
-    """Tell whether a series takes its settings from ``self.indicator``."""
-    return function in INDICATORS
+def spread_of(interval_s: int) -> SeriesFunction:
+    """Return the series behind 변동성: of prices at one second, of the bars' ranges at one minute."""
+    return by_output()["price_sum" if interval_s == 1 else "bar_sum"]

@@ -17,6 +17,7 @@ from domain.records import POSITION_INDEX, POSITION_SIZE, row_schema
 from strategy.catalogue import POSITION_NAMES, WINDOWS, has_column
 from strategy.factor import derived_for, recorded
 from strategy.series import INDICATORS
+from strategy.v3 import FUNCTIONS
 
 N_VARS = 6
 
@@ -29,7 +30,7 @@ def spell(text: str, language: str) -> str:
 class Texts:
     """Draws expressions and statements for a market at an interval."""
 
-    def __init__(self, draw: Any, market: Market, interval_s: int) -> None:
+    def __init__(self, draw: Any, market: Market, interval_s: int, side: str = "mark") -> None:
         self.draw = draw
         per = "초당" if interval_s == 1 else "분당"
         kept = [one for one in recorded(market.kind, interval_s).values() if one.unit != "time"]
@@ -43,6 +44,7 @@ class Texts:
         names = [pair for one in INDICATORS for pair in one.outputs] if interval_s == 60 else []
         self.columns += [f"⟦{ko}|{en}⟧" for ko, en in names]
         self.lags += [f"⟦{ko}_N|{en}_ago⟧" for ko, en in names]
+        self.functions = [one for one in FUNCTIONS if one.side in ("", side)]
         self.locals: list[str] = []
         self.loops = 0
 
@@ -85,8 +87,25 @@ class Texts:
             return f"self.vars[{self.draw(st.integers(0, N_VARS - 1))}]"
         return f"{self.expr(depth - 1)} % 6 - 1"
 
+    def function(self, depth: int) -> str:
+        """A V3 function; what has a series behind it takes settings that do not change by row."""
+        one = self.pick(self.functions)
+        given = []
+        for name, default in one.arguments:
+            if default is not None and self.draw(st.booleans()):
+                break
+            if name == "pre":
+                given.append(self.pre(depth))
+            elif "support" in one.en or "near_open" in one.en:
+                given.append(self.pick(("1", "2", "3", "self.vars[2]", "self.vars[3] + 1")))
+            else:
+                given.append(self.length(depth) if default is None else self.number())
+        return f"⟦{one.ko}|{one.en}⟧({', '.join(given)})"
+
     def look_back(self, depth: int) -> str:
-        kind = self.draw(st.integers(0, 9))
+        kind = self.draw(st.integers(0, 12))
+        if kind > 9:
+            return self.function(depth)
         if kind < 6:
             name, n = self.pick(self.windows), self.length(depth)
             form = self.draw(st.integers(0, 3))
@@ -188,7 +207,7 @@ def texts(draw: Any, market: Market, interval_s: int) -> tuple[str, str, str]:
     """Return (buy, sell, condition) as bilingual sources."""
     out = []
     for side in ("buy", "sell"):
-        maker = Texts(draw, market, interval_s)
+        maker = Texts(draw, market, interval_s, side)
         lines = maker.settings() if side == "buy" and interval_s == 60 else []
         lines += maker.block(side, 0, 2, draw(st.integers(2, 4)))
         flag = "⟦매수|buy⟧" if side == "buy" else "⟦매도|sell⟧"
