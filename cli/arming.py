@@ -12,6 +12,7 @@ import hmac
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from cli import terminal
@@ -24,6 +25,7 @@ from domain.process_config import LiveOptions
 from domain.settings import Settings
 from trading import arming, preflight
 from trading.preflight import Check
+from trading.ruling import OVERRULE_LEAST, Ruling, ruling_of
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.clock import SystemClock
@@ -54,7 +56,7 @@ def confirm(args: argparse.Namespace, options: LiveOptions, data: DataDir, setti
     Raises
     ------
     RefusedError
-        ``arm.failed`` (with the checks that did), ``arm.venue``, ``arm.wrong_number``, and what the vault says.
+        ``arm.failed`` (with the checks that did), ``arm.venue``, ``arm.no_verdict``, ``arm.wrong_number``, and what the vault says.
         Nothing was started.
     """
     tongue, clock = language(args), SystemClock()
@@ -70,7 +72,9 @@ def confirm(args: argparse.Namespace, options: LiveOptions, data: DataDir, setti
         raise RefusedError("arm.venue", venue=venue.code, cause=sentence(error.code, tongue, **error.fields)) from error
     account = preflight.account_name(venue.code, facts, credentials)
     _report([*preflight.key_checks(facts, clock.utc_ns()), *preflight.account_checks(data, account, options.market)], tongue)
-    grant = arming.grant(account, credentials, options, settings, find_market(options.market), clock.utc_ns(), clock.mono_ns())
+    market = find_market(options.market)
+    ruling = _ruled(ruling_of(data, options, market), tongue)
+    grant = arming.grant(account, credentials, options, settings, market, ruling, clock.utc_ns(), clock.mono_ns())
     _show(venue, facts, grant, options, settings, tongue)
     wanted = preflight.last_four(facts, credentials)
     typed = terminal.ask(sentence("arm.type_account" if facts.account else "arm.type_key", tongue, venue=venue.code))
@@ -78,6 +82,14 @@ def confirm(args: argparse.Namespace, options: LiveOptions, data: DataDir, setti
         raise RefusedError("arm.wrong_number")
     _say(sentence("arm.armed", tongue, account=account, until=_when(grant.expires_ns, options.market)))
     return grant
+
+
+def _ruled(ruling: Ruling, tongue: str) -> Ruling:
+    """Show what the court said of the rule; where it did not pass, ask for the sentence that overrules it (`arming.grant` wants one)."""
+    _say(sentence(f"arm.verdict_{ruling.result or 'none'}", tongue, number=ruling.number, said=ruling.said.get(tongue, "")))
+    if ruling.passes:
+        return ruling
+    return replace(ruling, overrule=terminal.ask(sentence("arm.overrule", tongue, least=OVERRULE_LEAST)).strip())
 
 
 def _say(text: str) -> None:

@@ -50,6 +50,12 @@ class ArmingToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         ``<name>/<version>`` of the one strategy that may enter.
     limits : str
         Digest of the limits that the person was shown.
+    rule : str
+        Digest of the strategy's text with its variables.
+    verdict : int
+        Number of the verdict that passed exactly this rule; 0 = there is none.
+    overrule : str
+        What the person wrote in its stead.
     boot : str
         The machine's boot: a token does not outlive it.
     issued_ns, expires_ns : int
@@ -66,6 +72,9 @@ class ArmingToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     build: str
     strategy: str
     limits: str
+    rule: str
+    verdict: int
+    overrule: str
     boot: str
     issued_ns: int
     expires_ns: int

@@ -23,6 +23,7 @@ from domain.process_config import LiveOptions, ProcessConfig
 from domain.settings import Risk, Settings
 from storage.ledger import Ledger
 from trading.effects import Moment
+from trading.ruling import OVERRULE_LEAST, Ruling, is_reason
 from utility.build import build
 
 if TYPE_CHECKING:  # the desk is judged here, and imports nothing of it
@@ -42,6 +43,7 @@ class Grant:
     credentials: Credentials
     strategy: str
     limits: str
+    ruling: Ruling
     expires_ns: int
     expires_mono_ns: int
     issued_ns: int
@@ -58,6 +60,9 @@ class Grant:
             build=build(),
             strategy=self.strategy,
             limits=self.limits,
+            rule=self.ruling.rule,
+            verdict=self.ruling.number if self.ruling.passes else 0,
+            overrule=self.ruling.overrule,
             boot=self.boot,
             issued_ns=self.issued_ns,
             expires_ns=self.expires_ns,
@@ -66,15 +71,31 @@ class Grant:
 
 
 def grant(
-    account: str, credentials: Credentials, options: LiveOptions, settings: Settings, market: Market, utc_ns: int, mono_ns: int
+    account: str,
+    credentials: Credentials,
+    options: LiveOptions,
+    settings: Settings,
+    market: Market,
+    ruling: Ruling,
+    utc_ns: int,
+    mono_ns: int,
 ) -> Grant:
-    """Return the grant of a person who has just confirmed."""
+    """Return the grant of a person who has just confirmed.
+
+    Raises
+    ------
+    RefusedError
+        ``arm.no_verdict``: the rule has not passed the court, and nobody has overruled that in writing.
+    """
+    if not ruling.stands:
+        raise RefusedError("arm.no_verdict", least=OVERRULE_LEAST)
     life_ns = min(LIFE_NS, session_left_ns(market, utc_ns))
     return Grant(
         account=account,
         credentials=credentials,
         strategy=strategy_id(options),
         limits=limits_digest(settings.risk, settings.market(options.market).strategy.max_positions),
+        ruling=ruling,
         expires_ns=utc_ns + life_ns,
         expires_mono_ns=mono_ns + life_ns,
         issued_ns=utc_ns,
@@ -130,6 +151,8 @@ def refusal(token: ArmingToken | None, config: ProcessConfig, kept: str, utc_ns:
         return "arm.other_run"
     if token.limits != limits_digest(config.settings.risk, config.max_positions):
         return "arm.limits_changed"
+    if not token.verdict and not is_reason(token.overrule):
+        return "arm.no_verdict"
     if token.boot != boot_id():
         return "arm.rebooted"
     if utc_ns >= token.expires_ns or mono_ns >= token.expires_mono_ns or token.expires_mono_ns - mono_ns > LIFE_NS:
@@ -170,7 +193,8 @@ def judge(config: ProcessConfig, ledger: Ledger, now: Moment) -> ArmingToken:
         ledger.close(now.utc_ns)
         raise RefusedError(reason, account=config.account)
     fields = {"nonce": token.nonce, "strategy": token.strategy, "limits": token.limits, "expires_ns": token.expires_ns}
-    ledger.note("armed", fields | {"build": token.build})
+    court = {"rule": token.rule, "verdict": token.verdict, "overrule": token.overrule}
+    ledger.note("armed", fields | court | {"build": token.build})
     ledger.cursor(CURSOR, accepted(token, kept))
     ledger.cursor(UNTIL, str(token.expires_ns))
     ledger.commit("arming", "person", now.mono_ns, now.utc_ns)

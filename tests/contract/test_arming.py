@@ -27,6 +27,7 @@ from utility.secrets import KeyPair, Vault
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = ROOT / "tests" / "doubles" / "stand_in" / "stom.py"
 PASSWORD = "open sesame 1234"
+WHY = "The venue is a stand-in, nothing is at stake."
 BUY = "매수 = False\nif 체결강도 > 0:\n    매수 = True\n"
 SELL = "if 보유시간 >= 5:\n    매도 = True\n"
 
@@ -147,6 +148,8 @@ def test_a_person_arms_and_the_venue_gets_the_orders(house: House) -> None:
     terminal = Terminal(house)
     terminal.wait_for("Password of the vault")
     terminal.type(PASSWORD)
+    terminal.wait_for("why it shall trade all the same")
+    terminal.type(WHY)
     terminal.wait_for("Type the last four|type the last four")
     for part in (house.venue, "limits", "entries stop at 2%", "until"):
         assert part in terminal.shown
@@ -165,7 +168,7 @@ def test_a_person_arms_and_the_venue_gets_the_orders(house: House) -> None:
     assert len(house.truth()["orders"]) == result["orders"] > 0
     account = f"{house.venue}-{house.last_four.lower()}"
     assert account in terminal.shown
-    assert (house.folder / "accounts" / account / "ledger.db").exists()
+    assert WHY.encode() in b"".join(path.read_bytes() for path in (house.folder / "accounts" / account).glob("ledger.db*"))
     hosts = {line.split()[1] for line in house.log.read_text().splitlines()}
     assert hosts <= {"api.upbit.com", "api.binance.com", "stream.binance.com", "ws-api.binance.com"}
     assert (state["armed"], state["markets"][0]["paper"]) == ([account], False)
@@ -182,6 +185,8 @@ def test_a_wrong_number_starts_nothing(house: House) -> None:
     terminal = Terminal(house)
     terminal.wait_for("Password of the vault")
     terminal.type(PASSWORD)
+    terminal.wait_for("why it shall trade all the same")
+    terminal.type(WHY)
     terminal.wait_for("type the last four")
     terminal.type("0000")
     status, result = terminal.end()

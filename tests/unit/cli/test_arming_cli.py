@@ -14,6 +14,7 @@ from cli import terminal
 from cli.main import run_command
 from domain.arming import KeyFacts
 from domain.errors import Unreachable
+from storage.studies import Judgement, Studies
 from trading import preflight
 from trading.arming import Grant
 from trading.kill_switch import Latch, write_latch
@@ -25,6 +26,7 @@ from utility.secrets import KeyPair, Vault
 KEYS = KeyPair("the-access-key-AB12", "the-secret-of-it")
 FACTS = KeyFacts(account="", can_trade=True, can_withdraw=False, ip_bound=True, skew_ms=2.0)
 PASSWORD = "a long password"
+WHY = "A small amount, for one week, watched."
 
 
 class Started(Exception):
@@ -42,7 +44,7 @@ class Desk:
         self.folder = folder
         self.monkeypatch = monkeypatch
         self.facts: KeyFacts | Exception = FACTS
-        self.typed = [PASSWORD, "AB12"]
+        self.typed = [PASSWORD, WHY, "AB12"]
         (folder / "buy.txt").write_text("매수 = False\n", "utf-8")
         (folder / "sell.txt").write_text("매도 = False\n", "utf-8")
         monkeypatch.setattr(vaults, "MEMORY_KIB", 32)
@@ -99,9 +101,40 @@ def test_the_right_answers_start_exactly_what_was_shown(desk: Desk, capsys: pyte
     assert PASSWORD not in shown
 
 
+@pytest.mark.parametrize("typed", ["", "yes", "          ", "xxxxxxxxxxxxxxx"])
+def test_a_rule_that_nobody_judged_wants_a_sentence(desk: Desk, capsys: pytest.CaptureFixture[str], typed: str) -> None:
+    desk.typed = [PASSWORD, typed, "AB12"]
+    error = refused(desk, capsys)
+    assert error["code"] == "arm.no_verdict"
+    assert "stom.py verdict" in error["message"]
+    assert desk.typed == ["AB12"]  # it was not asked any more
+
+
+def test_a_verdict_that_passed_is_shown_and_asks_for_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    def live() -> Grant:
+        desk.typed = [PASSWORD, *([] if passed else [WHY]), "AB12"]
+        with pytest.raises(Started) as started:
+            desk.live()
+        assert started.value.grant is not None
+        return started.value.grant
+
+    passed = False
+    rule = live().ruling
+    assert (rule.overrule, rule.passes) == (WHY, False)
+    body = {"verdict": {"sentence": {"ko": "통과", "en": "It passed the court."}}}
+    store = Studies(desk.folder / "library.db")
+    store.add_verdict(Judgement(0, 1, rule.rule, "run:1", "pass", body))
+    passed = True
+    assert live().ruling.number == 1
+    assert "Verdict 1: It passed the court." in capsys.readouterr().err
+    store.add_verdict(Judgement(0, 2, rule.rule, "run:2", "fail", body))
+    passed = False
+    assert live().token("upbit", "upbit", 1).overrule == WHY
+
+
 @pytest.mark.parametrize("typed", ["AB13", "ab12", "", "AB1", "AB12 AB12", "yes"])
 def test_other_last_four_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str], typed: str) -> None:
-    desk.typed = [PASSWORD, typed]
+    desk.typed = [PASSWORD, WHY, typed]
     assert refused(desk, capsys)["code"] == "arm.wrong_number"
 
 
@@ -138,7 +171,7 @@ def test_a_venue_that_cannot_be_asked_arms_nothing(desk: Desk, capsys: pytest.Ca
 def test_options_of_the_paper_exchange_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
     error = refused(desk, capsys, *more)
     assert error["names"] in ("paper_only", "strategy")
-    assert desk.typed == [PASSWORD, "AB12"]  # nobody was asked anything
+    assert desk.typed == [PASSWORD, WHY, "AB12"]  # nobody was asked anything
 
 
 def test_fault_rules_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

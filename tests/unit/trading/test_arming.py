@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from coin.markets import UPBIT
+from coin.markets import BINANCE, UPBIT
 from domain.arming import LIFE_NS, ArmingToken, KeyFacts
 from domain.errors import RefusedError
 from domain.instruments import NS
@@ -18,10 +20,14 @@ from domain.ports import Endpoint
 from domain.process_config import LiveOptions, ProcessConfig, ReplayOptions, StrategyText
 from domain.settings import Processes, Risk, Settings
 from stock.markets import KRX
+from storage.ledger import Ledger
+from storage.studies import Judgement, Studies
 from tests.doubles.trader_rig import START_UTC, Rig
 from trading import arming, preflight
+from trading.effects import Moment
 from trading.kill_switch import Latch, write_latch
 from trading.market_run import MarketRun
+from trading.ruling import Ruling, is_reason, ruling_of
 from trading.run_file import without_keys
 from trading.venues import VENUES, venue
 from utility.build import build
@@ -32,11 +38,12 @@ from utility.text import LANGUAGES, has
 KEYS = KeyPair("access-key-AB12", "secret-secret-secret")
 TEXT = StrategyText(name="s", version="v1", buy="매수 = False", sell="매도 = False", betting=1.0)
 OPTIONS = LiveOptions(market="upbit", strategy=TEXT, is_paper=False)
+PASSED = Ruling("rule", 3, "pass")
 NOW_UTC, NOW_MONO = START_UTC, 5_000 * NS
 
 
 def make(**changes: Any) -> tuple[ArmingToken, ProcessConfig]:
-    grant = arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, NOW_UTC, NOW_MONO)
+    grant = arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, PASSED, NOW_UTC, NOW_MONO)
     token = msgspec.structs.replace(grant.token("upbit", "upbit", 7), **changes)
     words = {"role": "trader", "name": "upbit.trader", "market": "upbit", "venue": "upbit", "account": "upbit-ab12", "run": 7}
     rest = {"build": build(), "schema": 1, "public_key": "", "secret_key": "", "control": "", "data_dir": "", "is_paper": False}
@@ -73,6 +80,58 @@ def test_it_ends_after_half_a_day_by_either_clock() -> None:
     assert arming.refusal(token, config, "", NOW_UTC, NOW_MONO - 1) == "arm.expired"  # nobody issues one that lasts longer
 
 
+@pytest.mark.parametrize("result", ["fail", "unproven", ""])
+@pytest.mark.parametrize("words", ["", "yes", "y y y y y y y y y y", "aaaaaaaaaaaaaaa"])
+def test_no_grant_without_a_verdict_that_passed_or_a_sentence(result: str, words: str) -> None:
+    ruling = Ruling("rule", 3 if result else 0, result, overrule=words)
+    with pytest.raises(RefusedError, match=r"arm\.no_verdict"):
+        arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, ruling, NOW_UTC, NOW_MONO)
+
+
+def test_a_token_says_who_answers_for_the_rule_and_the_ledger_keeps_it(tmp_path: Path) -> None:
+    words = "소액으로 한 주만 시험하려고 합니다."
+    overruled = arming.grant("a", KEYS, OPTIONS, Settings(), UPBIT, Ruling("rule", 4, "fail", overrule=words), NOW_UTC, NOW_MONO)
+    token = overruled.token("upbit", "upbit", 7)
+    assert (token.rule, token.verdict, token.overrule) == ("rule", 0, words)
+    token, config = make()
+    assert (token.rule, token.verdict, token.overrule) == ("rule", 3, "")
+    neither = msgspec.structs.replace(token, verdict=0)
+    assert arming.refusal(neither, config, "", NOW_UTC, NOW_MONO) == "arm.no_verdict"
+    written = msgspec.structs.replace(token, verdict=0, overrule=words, boot=arming.boot_id())
+    ledger = Ledger(tmp_path, "upbit-ab12", build(), NOW_UTC, NOW_MONO)
+    now = Moment(NOW_MONO, NOW_UTC)
+    arming.judge(msgspec.structs.replace(config, arming=written), ledger, now)
+    ledger.close(NOW_UTC)
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        events = connection.execute("SELECT * FROM events").fetchall()
+    assert any(words.encode() in (part if isinstance(part, bytes) else str(part).encode()) for row in events for part in row)
+
+
+def test_a_verdict_is_of_one_text_with_its_variables_on_its_market(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    buy = "if not (체결강도 >= self.vars[1]):\n    매수 = False\n"
+    text = msgspec.structs.replace(TEXT, buy=buy, variables=(30.0, 100.0))
+    options = msgspec.structs.replace(OPTIONS, strategy=text)
+    own = ruling_of(data, options, UPBIT)
+    assert (own.result, own.passes, own.stands) == ("", False, False)
+    body = {"verdict": {"sentence": {"ko": "통과", "en": "passed"}}}
+    number = Studies(data.library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:1", "pass", body))
+    found = ruling_of(data, options, UPBIT)
+    assert (found.number, found.passes, found.said["ko"]) == (number, True, "통과")
+    respelled = msgspec.structs.replace(text, buy="\n" + buy + "# a note\n", variables=(30.0, 100.0, 5.0))
+    assert ruling_of(data, msgspec.structs.replace(options, strategy=respelled), UPBIT).passes
+    for other in (
+        msgspec.structs.replace(text, variables=(30.0, 101.0)),
+        msgspec.structs.replace(text, variables=(31.0, 100.0)),
+        msgspec.structs.replace(text, buy=buy.replace(">=", ">")),
+    ):
+        assert not ruling_of(data, msgspec.structs.replace(options, strategy=other), UPBIT).stands
+    assert not ruling_of(data, options, BINANCE).stands
+    Studies(data.library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:2", "fail", body))
+    assert not ruling_of(data, options, UPBIT).stands  # the newest counts
+    assert is_reason("소액으로 한 주만 시험합니다")
+
+
 def test_a_stock_sessions_end_is_the_tokens() -> None:
     close = START_UTC + 6 * 3_600 * NS + 30 * 60 * NS  # 15:30 in Seoul
     left = arming.session_left_ns(KRX, close - 60 * NS)
@@ -106,13 +165,13 @@ def run_of(tmp_path: Path, options: LiveOptions, grant: arming.Grant | None) -> 
 def test_only_a_grant_starts_the_venue_itself_and_a_grant_starts_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"arm\.no_token"):
         run_of(tmp_path, OPTIONS, None)
-    grant = arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, NOW_UTC, NOW_MONO)
+    grant = arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, PASSED, NOW_UTC, NOW_MONO)
     with pytest.raises(RefusedError, match=r"arm\.no_token"):
         run_of(tmp_path, msgspec.structs.replace(OPTIONS, is_paper=True), grant)
 
 
 def test_keys_and_token_go_to_the_trader_alone_and_are_never_written_down(tmp_path: Path) -> None:
-    grant = arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, NOW_UTC, NOW_MONO)
+    grant = arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, PASSED, NOW_UTC, NOW_MONO)
     run = run_of(tmp_path, OPTIONS, grant)
     assert run.account == "upbit-ab12"
     for role in ("receiver", "strategy", "compile"):
@@ -128,7 +187,7 @@ def test_keys_and_token_go_to_the_trader_alone_and_are_never_written_down(tmp_pa
 
 
 def test_an_armed_run_keeps_its_strategy(tmp_path: Path) -> None:
-    run = run_of(tmp_path, OPTIONS, arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, NOW_UTC, NOW_MONO))
+    run = run_of(tmp_path, OPTIONS, arming.grant("upbit-ab12", KEYS, OPTIONS, Settings(), UPBIT, PASSED, NOW_UTC, NOW_MONO))
     with pytest.raises(RefusedError, match=r"arm\.bound"):
         run.change_strategy(TEXT)
 
