@@ -71,6 +71,33 @@ class FeedNotice(msgspec.Struct, frozen=True):
     fields: dict[str, Any] = {}
 
 
+class DayBar(msgspec.Struct, frozen=True):
+    """What a venue says of the day of an instrument, at some moment of it.
+
+    Parameters
+    ----------
+    day : int
+        Days since 1970 on the market's clock: the last day on which it traded, or today.
+    open, high, low : float
+        Prices; 0 while nothing traded on `day`.
+    value : float
+        Traded amount of `day` in quote currency.
+    last_ns : int
+        Venue clock of the last trade in these figures; 0 = not told.
+    last_id : int
+        Its id; 0 = not told. One of the two is told, or nothing traded.
+    """
+
+    code: str
+    day: int
+    open: float
+    high: float
+    low: float
+    value: float
+    last_ns: int = 0
+    last_id: int = 0
+
+
 class Feed(Protocol):
     """Public data of a venue: reconnects by itself, never blocks, marks what it missed.
 
@@ -83,6 +110,10 @@ class Feed(Protocol):
 
     def day_values(self) -> dict[str, float]:
         """Return what was traded in the last 24 hours, in quote currency, by code; raise VenueError or DataError."""
+        ...
+
+    def day_bars(self, codes: Sequence[str]) -> list[DayBar]:
+        """Return the venue's figures of the running day (blocking; codes it does not know are left out); raise VenueError or DataError."""
         ...
 
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None: ...

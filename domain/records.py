@@ -26,6 +26,10 @@ PREV_CLOSE = 5
 """The venue's previous close; `price` holds it."""
 INVALID = 6
 """The book is not to be trusted until the next snapshot (update-id gap, reconnect)."""
+DAY = 7
+"""What the venue says of its running day, as of this point of the stream: four records, `price` holds each. FIRST: the open,
+with clock and id (`last_id`, 0 = not told) of the last trade that the venue counted; side +1: the high; side −1: the low;
+LAST: the traded amount in quote currency, the trades received after that one included. Prices are 0 while nothing traded."""
 
 FIRST = 1
 """First record of a book message."""

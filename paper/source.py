@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from domain.instruments import Instrument, Market
-from domain.records import AGGREGATE, EVENT_DTYPE, FIRST, INVALID, LAST, LEVEL, NO_BOOK, NO_ROW, PREV_CLOSE, SNAPSHOT, TOTAL, TRADE
+from domain.records import AGGREGATE, DAY, EVENT_DTYPE, FIRST, INVALID, LAST, LEVEL, NO_BOOK, NO_ROW, PREV_CLOSE, SNAPSHOT, TOTAL, TRADE
 from paper.book import FlowBook
 from utility.event_block import EventBlock
 
@@ -122,10 +122,13 @@ class RecordedSource:
                 yield block
 
     def _mapped(self) -> Iterator[np.ndarray]:
-        """Yield the chosen instruments' events. INVALID marks are left out: clients learn of a gap by update ids alone."""
+        """Yield the chosen instruments' events.
+
+        Left out are INVALID (clients learn of a gap by update ids alone) and DAY (a replay has only what it plays).
+        """
         for block in self._read():
             where = np.where(block["instrument"] >= 0, self._map[block["instrument"]], -1)
-            mask = (where >= 0) & (block["kind"] != INVALID)
+            mask = (where >= 0) & ~np.isin(block["kind"], (INVALID, DAY))
             out = block[mask]
             out["instrument"] = where[mask]
             if len(out):

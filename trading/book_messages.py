@@ -132,8 +132,13 @@ def join_pending(s, i, pending, keys, qtys, cfg):  # type: ignore[no-untyped-def
 
 @_njit
 def begin_message(s, e, cfg):  # type: ignore[no-untyped-def]
-    """Return the mode in which a book message that starts with `e` is handled."""
-    if e.exchange_ns < s.max_book_ns - BACK_NS:
+    """Return the mode in which a book message that starts with `e` is handled.
+
+    A picture with an update id is put in its place by that id: venues state no clock in it, and a feed that has
+    just begun knows none, however far the stored events of before went.
+    """
+    is_numbered = e.kind == SNAPSHOT and e.last_id > 0
+    if e.exchange_ns < s.max_book_ns - BACK_NS and not is_numbered:
         cfg[rs.N_BACK] += 1
         s.drop_why = rs.N_BACK
         return DROP

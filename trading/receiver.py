@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from domain.errors import InputError
-from domain.instruments import Instrument, Market
+from domain.instruments import DAY_S, NS, Instrument, Market
 from domain.messages import (
     Barrier,
     BookView,
@@ -26,8 +26,9 @@ from domain.messages import (
     Rows,
     StepEnd,
 )
-from domain.ports import EventBatch, FeedNotice
+from domain.ports import DayBar, EventBatch, FeedNotice
 from domain.records import NO_BOOK, ROW_GAP, TRADE
+from trading.day_seeds import DaySeeds
 from trading.row_history import RowHistory
 from trading.rows import RowBuilder
 from trading.screen_feed import ScreenFeed
@@ -36,6 +37,8 @@ from utility.codec import encode
 from utility.sequence import ROWS, VIEW
 
 BOOK_DEPTH = 15
+WHOLE_DAY_S = 60
+"""A recording that begins so soon after midnight is taken for the whole day."""
 Publish = Callable[[bytes, Message], int]
 
 
@@ -71,6 +74,9 @@ class Receiver:
     tape : frozenset of str
         Codes of a replay that has their trades and never a book: no wire can say so, and without it the rows
         would wait for a book for ever.
+    asks_days : bool
+        The venue's day is asked for and given to `take_days`; until then an instrument that began in the middle of
+        its day has no rows (decision 22). Not in a replay: a recording is all there is.
     """
 
     def __init__(
@@ -85,6 +91,7 @@ class Receiver:
         lockstep: bool = False,
         first_seq: int = 1,
         tape: frozenset[str] = frozenset(),
+        asks_days: bool = False,
     ) -> None:
         self.market = market
         self.interval_s = interval_s
@@ -103,6 +110,7 @@ class Receiver:
         self.rejected: Counter[str] = Counter()
         self.duplicates = 0
         self.steps = 0
+        self._days = DaySeeds(self.instruments, market.day_offset_s()) if asks_days else None
         self._publish = publish
         self._recorder = recorder
         self._epoch = epoch
@@ -124,6 +132,10 @@ class Receiver:
 
     def backfill(self, events: np.ndarray) -> None:
         """Take stored events of today, so that rows go on as if there had been no pause; nothing is published."""
+        if self._days is not None and not self.builder.counters()["events"] and len(events):
+            # Stored from its start, the day needs nobody's word; else the stored word opens it, as it did then.
+            began_s = int(events["received_ns"][0]) // NS + self.market.day_offset_s()
+            self.builder.await_days(began_s % DAY_S >= WHOLE_DAY_S)
         rows = self.builder.push(events)
         if len(rows):
             self.history.append(0, rows)
@@ -135,15 +147,7 @@ class Receiver:
         """Take one frame: publish its rows, then store and note the rest."""
         events = batch.events
         if len(events):
-            events["seq"] = np.arange(self._next_seq, self._next_seq + len(events))
-            self._next_seq += len(events)
-            if self._is_tape is not None:
-                events["flags"][(events["kind"] == TRADE) & self._is_tape[events["instrument"]]] |= NO_BOOK
-            self._rows(self.builder.push(events, batch.read_ns))
-            self.events_in += len(events)
-            self.clock.advance(int(events["exchange_ns"][-1]))
-            if self._recorder is not None:
-                self._recorder.events(events)
+            self._take(events, batch.read_ns)
             self.screen_feed.take(events)
         known = self.frames.get(batch.connection, 0)
         if batch.frames > known:  # what came by REST stands between frames and counts as none
@@ -152,8 +156,44 @@ class Receiver:
         if self._step is not None:
             self._end_step()
 
+    def _take(self, events: np.ndarray, read_ns: int = 0) -> None:
+        events["seq"] = np.arange(self._next_seq, self._next_seq + len(events))
+        self._next_seq += len(events)
+        if self._is_tape is not None:
+            events["flags"][(events["kind"] == TRADE) & self._is_tape[events["instrument"]]] |= NO_BOOK
+        self._rows(self.builder.push(events, read_ns))
+        self.events_in += len(events)
+        self.clock.advance(int(events["exchange_ns"][-1]))
+        if self._recorder is not None:
+            self._recorder.events(events)
+        if self._days is not None and self._days.is_collecting:
+            self._days.take(events, self.builder.verdicts)
+
+    # --- the venue's day, asked for beside the stream -------------------------------------------------
+
+    def begin_days(self, received_ns: int) -> tuple[str, ...]:
+        """Begin a request for the venue's day; return the codes."""
+        assert self._days is not None
+        return self._days.begin(self.builder.days(), received_ns)
+
+    def take_days(self, bars: Sequence[DayBar], received_ns: int) -> bool:
+        """Take the answer into the stream, and tell whether the day of every instrument is known now."""
+        assert self._days is not None
+        events = self._days.events(bars, received_ns)
+        if len(events):
+            self._take(events)
+        return not self.builder.lacks_day()
+
+    @property
+    def lacks_days(self) -> bool:
+        """Instruments wait for the venue's day."""
+        return self._days is not None and self.builder.lacks_day()
+
     def on_notice(self, notice: FeedNotice) -> None:
         """Take a change of the feed's state."""
+        if notice.code == "connected" and self._days is not None:
+            self.builder.await_days(True)
+            self._days.collect()
         if notice.code == "connected":
             self.frames[notice.connection] = 0
             self._set_state("connected")

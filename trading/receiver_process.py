@@ -17,10 +17,11 @@ from typing import Any
 from domain.errors import DataError, InputError, StomError, VenueError
 from domain.instruments import Instrument
 from domain.messages import Addresses, Bars, Command, Message, ReplayEnd, ReplayMessage, ReplayRequest, Rows, StepEnd, StepsMessage
-from domain.ports import Endpoint, EventBatch, Feed, FeedNotice
+from domain.ports import DayBar, Endpoint, EventBatch, Feed, FeedNotice
 from domain.process_config import ProcessConfig
 from trading import rows
 from trading.bar_history import BarHistory
+from trading.day_asking import DayAsking
 from trading.latency import Spans
 from trading.process import ChildProcess
 from trading.receiver import Receiver
@@ -60,6 +61,7 @@ class ReceiverProcess(ChildProcess):
         self._tape: frozenset[str] = frozenset()
         self._bar_history = BarHistory(self.market.code, config.interval_s, self._tell_bars)
         self._bars: deque[Bars] = deque()
+        self._day_asking = DayAsking(self.market.code, self._begin_days, self._take_days)
         self._beat_s = self._screen_s = self._again_s = 0.0
 
     def open(self) -> dict[str, str]:
@@ -132,6 +134,7 @@ class ReceiverProcess(ChildProcess):
             lockstep=config.lockstep,
             first_seq=first_seq,
             tape=self._tape,
+            asks_days=not config.lockstep,
         )
         core.begin()
         if today is not None and not config.lockstep:
@@ -158,10 +161,30 @@ class ReceiverProcess(ChildProcess):
                     core.on_batch(item)
                 else:
                     core.on_notice(item)
+                    if item.code == "subscribed":
+                        self._ask_days()
         except Exception as error:
             self._trouble.append(error)
             self.wake.ring()
             raise
+
+    def _ask_days(self) -> None:
+        if self.feed is not None and not self.config.lockstep:
+            self._day_asking.ask(self.feed)
+
+    # --- in the thread that asks for the venue's day ------------------------------------------------------
+
+    def _begin_days(self) -> Sequence[str]:
+        assert self.core is not None
+        with self._lock:
+            return self.core.begin_days(self.clock.utc_ns())
+
+    def _take_days(self, bars: Sequence[DayBar]) -> bool:
+        assert self.core is not None
+        with self._lock:
+            return self.core.take_days(bars, self.clock.utc_ns())
+
+    # --- out ------------------------------------------------------------------------------------------------
 
     def _publish(self, stream: bytes, message: Message) -> int:
         seq = self.publisher.publish(stream, message)
@@ -218,6 +241,9 @@ class ReceiverProcess(ChildProcess):
             with self._lock:
                 core.say_again()
                 core.history.tidy()
+                lacks_days = core.lacks_days
+            if lacks_days and self.feed is not None:
+                self._day_asking.ask_again(self.feed)
         if self.recorder is not None:
             self.recorder.tick(now_s, self._lock)
 
@@ -254,6 +280,7 @@ class ReceiverProcess(ChildProcess):
 
     def close(self) -> None:
         self._bar_history.close()
+        self._day_asking.close()
         if self.feed is not None:
             self.feed.close()
         if self.recorder is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from domain.instruments import Instrument, Market
 from domain.messages import GapMark
 from domain.process_config import ProcessConfig
-from domain.records import EVENT_DTYPE, PREV_CLOSE, TRADE, row_schema
+from domain.records import DAY, EVENT_DTYPE, PREV_CLOSE, TRADE, row_schema
 from storage.segments import GAP_DTYPE
 from storage.ticks import ROW_KINDS, TickStore, day_of
 from utility.build import build
@@ -110,7 +110,7 @@ class TickRecorder:
     def _write(self, events: list[np.ndarray], rows: list[np.ndarray], gaps: list[GapMark]) -> None:
         if events:
             joined = np.concatenate(events)
-            is_trade = (joined["kind"] == TRADE) | (joined["kind"] == PREV_CLOSE)
+            is_trade = np.isin(joined["kind"], (TRADE, PREV_CLOSE, DAY))
             self._trade.append(joined[is_trade])
             self._depth.append(joined[~is_trade])
         if rows:

@@ -122,7 +122,8 @@ def rehash(old, new, state):  # type: ignore[no-untyped-def]
 
 
 @_njit
-def _day_value(s, cfg, flt):  # type: ignore[no-untyped-def]
+def day_value(s, cfg, flt):  # type: ignore[no-untyped-def]
+    """Return 당일거래대금 as a row says it."""
     if cfg[rs.C_STOCK]:
         return np.trunc(s.amount / flt[1])
     return round4(s.amount)
@@ -144,7 +145,7 @@ def venue_time(state, cfg, flt, ns):  # type: ignore[no-untyped-def]
         values = np.zeros(count)
         who = np.zeros(count, np.int64)
         for k in range(count):
-            values[state[k].code_rank] = -_day_value(state[k], cfg, flt) if state[k].day == day else 0.0
+            values[state[k].code_rank] = -day_value(state[k], cfg, flt) if state[k].day == day else 0.0
             who[state[k].code_rank] = k
             state[k].in_universe = 0
         order = np.argsort(values, kind="mergesort")
@@ -254,8 +255,8 @@ def emit(s, i, label, exchange_ns, clocks, has_book, keys, qtys, work, n):  # ty
     v[rs.S_LOW] = s.day_low
     if s.reference > 0.0:
         v[rs.S_CHANGE] = round2((s.last_price / s.reference - 1) * 100)
-    day_value = _day_value(s, cfg, flt)
-    v[rs.S_DAY_VALUE] = day_value
+    value = day_value(s, cfg, flt)
+    v[rs.S_DAY_VALUE] = value
     cap = flt[0]
     strength = cap
     if s.sell_qty > 0:
@@ -267,9 +268,9 @@ def emit(s, i, label, exchange_ns, clocks, has_book, keys, qtys, work, n):  # ty
     v[rs.S_BAR_HIGH] = s.bar_high if s.bar_traded else s.last_price
     v[rs.S_BAR_LOW] = s.bar_low if s.bar_traded else s.last_price
     if s.row_value >= 0.0:
-        v[rs.S_VALUE] = round4(day_value - s.row_value)
-    elif cfg[rs.C_INTERVAL] != 1:
-        v[rs.S_VALUE] = day_value
+        v[rs.S_VALUE] = round4(value - s.row_value)
+    elif cfg[rs.C_INTERVAL] != 1:  # what was received, never a whole day that the venue told (6)
+        v[rs.S_VALUE] = value if s.seeded == 0.0 else round4(value - s.seeded)
     v[rs.S_MID_RANGE] = round2((s.last_price / ((s.day_high + s.day_low) / 2) - 1) * 100)
     v[rs.S_RANGE] = round2((s.day_high / s.day_low - 1) * 100)
     v[rs.S_UNIVERSE] = s.in_universe
@@ -287,7 +288,7 @@ def emit(s, i, label, exchange_ns, clocks, has_book, keys, qtys, work, n):  # ty
     ints[n, 5] = i | (flags << 32)
     for k in range(colmap.shape[0]):
         floats[n, HEAD + k] = v[colmap[k]]
-    s.row_value = day_value
+    s.row_value = value
     s.bar_traded = 0
     s.bar_buy_qty = 0
     s.bar_sell_qty = 0

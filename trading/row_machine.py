@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from domain.records import AGGREGATE, FIRST, INVALID, LAST, LEVEL, NO_BOOK, NO_ROW, PREV_CLOSE, SNAPSHOT, TOTAL, TRADE
+from domain.records import AGGREGATE, DAY, FIRST, INVALID, LAST, LEVEL, NO_BOOK, NO_ROW, PREV_CLOSE, SNAPSHOT, TOTAL, TRADE
 from trading import row_state as rs
 from trading.book import settle
 from trading.book_messages import (
@@ -30,6 +30,7 @@ from trading.book_messages import (
 )
 from trading.ladder import is_on_step
 from trading.row_columns import DAY_S, NS, day_label, emit, minute_label, peak_add, second_label, venue_time
+from trading.row_day import add_amount, apply_day, take_day, widen
 
 _njit = njit(cache=True, nogil=True)
 
@@ -38,6 +39,8 @@ _njit = njit(cache=True, nogil=True)
 def start_session(s, i, day, ns, clocks, has_book, keys, qtys, work, n):  # type: ignore[no-untyped-def]
     """Begin a day (4); the open minute of the day before is emitted first, with its last book (3)."""
     curves, cfg = work[2], work[3]
+    # Whole is a day whose beginning was received: there was a day before it, and the connection stood.
+    s.day_known = 1 if cfg[rs.C_AWAIT_DAY] == 0 or (s.day >= 0 and s.valid) else 0
     if s.day >= 0:
         if cfg[rs.C_INTERVAL] == 60 and s.minute >= 0 and s.traded and (s.valid or not has_book):
             label = minute_label(s.minute)
@@ -73,6 +76,9 @@ def start_session(s, i, day, ns, clocks, has_book, keys, qtys, work, n):  # type
     s.peak_buy_price = 0.0
     s.peak_sell = 0.0
     s.peak_sell_price = 0.0
+    s.seeded = 0.0
+    if s.told_day == day:  # the answer was here before the first event
+        apply_day(s, cfg, work[4])
     return n
 
 
@@ -83,6 +89,8 @@ def _row_event(s, i, ns, clocks, has_book, keys, qtys, work, n):  # type: ignore
     second = ns // NS + cfg[rs.C_OFFSET_S]
     if second // DAY_S != s.day:
         return n  # an earlier day's book: it changes the book and has no row
+    if not s.day_known:
+        return n  # what the venue's day was before us is still being asked
     if cfg[rs.C_INTERVAL] == 1:
         if s.traded and second > s.row_second:
             # Korean stocks need the fifth bid of the published book.
@@ -155,6 +163,7 @@ def _add_trade(s, i, e, peaks, curves, cfg):  # type: ignore[no-untyped-def]
         s.day_low = price
         if s.reference == 0.0:
             s.reference = price
+        widen(s)
     else:
         s.day_high = max(s.day_high, price)
         s.day_low = min(s.day_low, price)
@@ -167,7 +176,7 @@ def _add_trade(s, i, e, peaks, curves, cfg):  # type: ignore[no-untyped-def]
         s.bar_high = max(s.bar_high, price)
         s.bar_low = min(s.bar_low, price)
     amount = price * (e.qty / 1e8)
-    s.amount += amount
+    add_amount(s, e, amount)
     if side > 0:
         s.buy_qty += e.qty
         s.bar_buy_qty += e.qty
@@ -342,7 +351,12 @@ def run(events, start, read_ns, verdicts, state, keys, qtys, pending, peaks, col
                 s.coming_day = day
                 s.coming_close = e.price
             elif day == s.day:
+                s.coming_day = day
+                s.coming_close = e.price
                 s.reference = e.price
+        elif kind == DAY:
+            number(e, cfg)
+            take_day(s, e, cfg, flt)
         elif kind == INVALID:
             s.mode = IDLE
             lose_book(s, cfg)

@@ -74,6 +74,16 @@ STATE_DTYPE = np.dtype(
         ("peak_sell_price", "<f8"),
         ("ask_total", "<f8"),
         ("bid_total", "<f8"),
+        # the venue's own day, where a run began in the middle of it (trading/row_day.py)
+        ("day_known", "<i8"),  # rows may leave: the session is whole, or the venue told what came before
+        ("told_day", "<i8"),  # of the figures below; −1 none
+        ("told_ns", "<i8"),  # clock and id (0 = not told) of the last trade in them
+        ("told_id", "<i8"),
+        ("told_open", "<f8"),  # 0 = nothing traded
+        ("told_high", "<f8"),
+        ("told_low", "<f8"),
+        ("told_value", "<f8"),
+        ("seeded", "<f8"),  # of `amount`: what came from the venue's figures and not from trades
         # facts of a stock; 0 = not known
         ("listed_shares", "<f8"),
         ("prev_day_volume", "<f8"),
@@ -201,8 +211,9 @@ assert (len(SLOTS), SLOTS[S_ASK], SLOTS[S_UNIVERSE]) == (S_NET_BUY + 1, "ask1", 
     C_LIST_NS,
     C_LIST_DAY,
     C_SEQ,
+    C_AWAIT_DAY,
     C_COUNTERS,
-) = range(11)
+) = range(12)
 
 COUNTERS = (
     "events",
@@ -256,7 +267,7 @@ def column_map(schema: RowSchema) -> np.ndarray:
 def empty_state(count: int) -> np.ndarray:
     """Return fresh records for `count` instruments."""
     state = np.zeros(count, STATE_DTYPE)
-    for name in ("day", "minute", "row_second", "coming_day"):
+    for name in ("day", "minute", "row_second", "coming_day", "told_day"):
         state[name] = -1
     state["in_universe"] = 1
     return state

@@ -152,6 +152,21 @@ class RowBuilder:
             return np.empty(0, self.dtype)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def await_days(self, is_on: bool) -> None:
+        """Let a session that begins from now on have no row until the venue told its day (DAY events).
+
+        One that is received from its start needs nobody's word.
+        """
+        self._cfg[rs.C_AWAIT_DAY] = is_on
+
+    def days(self) -> np.ndarray:
+        """Return the running day of each instrument, int64 days since 1970 on the market's clock; −1 before its first event."""
+        return self._state["day"].copy()
+
+    def lacks_day(self) -> bool:
+        """Tell whether an instrument has no row because what the venue's day was before us is not known."""
+        return bool(((self._state["day"] >= 0) & (self._state["day_known"] == 0)).any())
+
     def number_from(self, seq: int) -> None:
         """Let the next event without `seq` be number `seq` (what is stored already came before)."""
         self._cfg[rs.C_SEQ] = seq - 1

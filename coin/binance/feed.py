@@ -23,7 +23,7 @@ from coin.binance import rest as reads
 from coin.binance.frames import FrameDecoder, snapshot_events
 from domain.errors import DataError, VenueError
 from domain.instruments import DAY_S, NS, Instrument
-from domain.ports import Clock, Endpoint, EventBatch, FeedNotice
+from domain.ports import Clock, DayBar, Endpoint, EventBatch, FeedNotice
 from domain.records import LEVEL, PREV_CLOSE, TRADE
 from utility.event_block import EventBlock
 from utility.feed_desk import FeedDesk, invalid_events
@@ -90,6 +90,9 @@ class BinanceFeed:
 
     def day_values(self) -> dict[str, float]:
         return reads.day_values(self._rest)
+
+    def day_bars(self, codes: Sequence[str]) -> list[DayBar]:
+        return reads.day_bars(self._rest, codes)
 
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None:
         self._desk.start(sink)

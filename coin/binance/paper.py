@@ -31,6 +31,7 @@ from coin.binance.paper_views import (
     symbol_row,
     ticker_row,
     trade_row,
+    trading_day_row,
 )
 from coin.binance.paper_ws_api import ApiSession
 from domain.exchange import Candle, ExchangeCore, HouseRules, Liveness, PaperBalance, PaperOrder, Refusal, Session, WireAnswer, WireRequest
@@ -96,6 +97,7 @@ class BinanceDialect:
             ("GET", f"{v3}/uiKlines"): (2, PUBLIC, self._klines),
             ("GET", f"{v3}/avgPrice"): (2, PUBLIC, self._average),
             ("GET", f"{v3}/ticker/24hr"): (2, PUBLIC, self._ticker_24h),
+            ("GET", f"{v3}/ticker/tradingDay"): (4, PUBLIC, self._trading_day),
             ("GET", f"{v3}/ticker/price"): (2, PUBLIC, self._ticker_price),
             ("GET", f"{v3}/ticker/bookTicker"): (2, PUBLIC, self._ticker_book),
             ("GET", f"{v3}/account"): (20, SIGNED, self._account),
@@ -234,6 +236,12 @@ class BinanceDialect:
     def _ticker_24h(self, params: dict[str, str], now: int) -> WireAnswer:
         is_mini = params.get("type") == "MINI"
         return self._chosen(params, lambda i: ticker_row(self.core, i, is_mini))
+
+    def _trading_day(self, params: dict[str, str], now: int) -> WireAnswer:
+        if not params.get("symbol") and not params.get("symbols"):
+            raise orders.missing("symbol")
+        is_mini = params.get("type") == "MINI"
+        return self._chosen(params, lambda i: trading_day_row(self.core, i, is_mini))
 
     def _ticker_price(self, params: dict[str, str], now: int) -> WireAnswer:
         return self._chosen(params, lambda i: {"symbol": self.code(i), "price": eight(self.core.last_24h(i).last)})

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.exchange import Candle, DayStatistics, ExchangeCore, Level, PaperBalance, PaperFill, PaperOrder, PaperUpdate, PublicTrade
-from domain.instruments import Instrument
+from domain.instruments import DAY_S, NS, Instrument
 from domain.orders import OrderKind, OrderStatus, TimeInForce
 
 MS = 1_000_000
@@ -382,8 +382,20 @@ def best_row(core: ExchangeCore, index: int) -> dict[str, str]:
 
 def ticker_row(core: ExchangeCore, index: int, is_mini: bool) -> dict[str, Any]:
     """Return the 24 h ticker of REST."""
-    stats = core.last_24h(index)
     now = core.market_ns // MS
+    return _ticker(core, index, core.last_24h(index), (now - 86_400_000, now), is_mini)
+
+
+def trading_day_row(core: ExchangeCore, index: int, is_mini: bool) -> dict[str, Any]:
+    """Return the ticker of the running UTC day; without its best quotes and previous close, which that one does not state."""
+    start = core.market_ns // (DAY_S * NS) * DAY_S * 1_000  # ms
+    row = _ticker(core, index, core.day(index), (start, start + DAY_S * 1_000 - 1), is_mini)
+    for name in ("prevClosePrice", "lastQty", "bidPrice", "bidQty", "askPrice", "askQty"):
+        row.pop(name, None)
+    return row
+
+
+def _ticker(core: ExchangeCore, index: int, stats: DayStatistics, times: tuple[int, int], is_mini: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"symbol": core.instruments[index].code}
     change = _change(stats)
     if not is_mini:
@@ -406,10 +418,10 @@ def ticker_row(core: ExchangeCore, index: int, is_mini: bool) -> dict[str, Any]:
         "lowPrice": eight(stats.low),
         "volume": eight(stats.volume),
         "quoteVolume": eight(stats.value),
-        "openTime": now - 86_400_000,
-        "closeTime": now,
-        "firstId": stats.first_id,
-        "lastId": stats.last_id,
+        "openTime": times[0],
+        "closeTime": times[1],
+        "firstId": stats.first_id if stats.trades else -1,
+        "lastId": stats.last_id if stats.trades else -1,
         "count": stats.trades,
     }
 

@@ -15,7 +15,7 @@ import numpy as np
 from coin.upbit import rest as reads
 from coin.upbit.frames import FrameDecoder
 from domain.instruments import Instrument
-from domain.ports import Clock, Endpoint, EventBatch, FeedNotice
+from domain.ports import Clock, DayBar, Endpoint, EventBatch, FeedNotice
 from utility.feed_desk import FeedDesk
 from utility.hosts import HostGuard
 from utility.public_rest import PublicRest
@@ -47,6 +47,9 @@ class UpbitFeed:
 
     def day_values(self) -> dict[str, float]:
         return reads.day_values(self._rest)
+
+    def day_bars(self, codes: Sequence[str]) -> list[DayBar]:
+        return reads.day_bars(self._rest, codes)
 
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None:
         self._desk.start(sink)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -12,8 +13,8 @@ from coin.markets import UPBIT
 from coin.upbit import wire
 from coin.upbit.frames import Identifier, Milliseconds
 from domain.errors import DataError, VenueError
-from domain.instruments import NS, Instrument
-from domain.ports import Endpoint
+from domain.instruments import DAY_S, NS, Instrument
+from domain.ports import DayBar, Endpoint
 from domain.records import TRADE
 from utility.event_block import NO_EVENTS, EventBlock
 from utility.hosts import HostGuard
@@ -51,9 +52,19 @@ class DayValue(msgspec.Struct):
     acc_trade_price_24h: float
 
 
+class Ticker(msgspec.Struct):
+    market: str
+    trade_timestamp: Milliseconds
+    opening_price: float | None
+    high_price: float | None
+    low_price: float | None
+    acc_trade_price: float
+
+
 _candles = msgspec.json.Decoder(list[Candle])
 _trades = msgspec.json.Decoder(list[PastTrade])
 _day_values = msgspec.json.Decoder(list[DayValue])
+_tickers = msgspec.json.Decoder(list[Ticker])
 
 
 def load_instruments(endpoint: Endpoint, guard: HostGuard) -> list[Instrument]:
@@ -82,6 +93,20 @@ def day_values(rest: PublicRest) -> dict[str, float]:
     """Return the won traded in the last 24 hours by code; raise VenueError or DataError."""
     rows = rest.get("/ticker/all", {"quote_currencies": "KRW"}, _day_values.decode, "ticker")
     return {row.market: row.acc_trade_price_24h for row in rows}
+
+
+def day_bars(rest: PublicRest, codes: Sequence[str]) -> list[DayBar]:
+    """Return the UTC day of each code's last trade: its ticker counts from 00:00 UTC; raise VenueError or DataError.
+
+    A market that has not traded today still states the day on which it last did.
+    """
+    out = []
+    for start in range(0, len(codes), MARKETS_PAGE):
+        for row in rest.get("/ticker", {"markets": ",".join(codes[start : start + MARKETS_PAGE])}, _tickers.decode, "ticker"):
+            last_ns = row.trade_timestamp * 1_000_000
+            prices = (row.opening_price or 0.0, row.high_price or 0.0, row.low_price or 0.0)
+            out.append(DayBar(row.market, last_ns // (DAY_S * NS), *prices, row.acc_trade_price, last_ns=last_ns))
+    return out
 
 
 def history(rest: PublicRest, code: str, interval_s: int, start_ns: int, end_ns: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.test_day_bars import test_the_venue_tells_its_own_day  # noqa: F401 - pytest collects what is imported
 from tests.contract.test_venue_contract import (  # noqa: F401 - pytest collects what is imported
     desk,
     stream,

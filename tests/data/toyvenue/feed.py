@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from domain.instruments import Instrument, instrument_id
-from domain.ports import Clock, Endpoint, EventBatch, FeedNotice
+from domain.ports import Clock, DayBar, Endpoint, EventBatch, FeedNotice
 from tests.data.toyvenue import LIMITS, LIVE, wire
 from utility.event_block import NO_EVENTS, EventBlock
 from utility.feed_desk import FeedDesk
@@ -45,6 +45,9 @@ class ToyFeed:
 
     def day_values(self) -> dict[str, float]:
         return {}  # the venue does not tell: the market's own order of codes decides
+
+    def day_bars(self, codes: Sequence[str]) -> list[DayBar]:
+        return [DayBar(*row) for row in self._rest.get("/days", {"codes": ",".join(codes)}, wire.days_decoder.decode, "all")]
 
     def start(self, sink: Callable[[EventBatch | FeedNotice], None]) -> None:
         self._desk.start(sink)

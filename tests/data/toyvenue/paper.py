@@ -25,6 +25,7 @@ from domain.exchange import (
     WireAnswer,
     WireRequest,
 )
+from domain.instruments import DAY_S, NS
 from domain.orders import OrderKind, TimeInForce, qty_text, qty_units
 from domain.records import TRADE
 from tests.data.toyvenue import wire
@@ -74,7 +75,7 @@ class ToyDialect:
     def rest(self, request: WireRequest) -> WireAnswer:
         params = dict(parse_qsl(request.query))
         try:
-            if request.path in ("/symbols", "/trades", "/bars"):
+            if request.path in ("/symbols", "/trades", "/bars", "/days"):
                 return self._public(request.path, params)
             if not self._is_signed(request):
                 return _answer({"no": "signature"}, 401)
@@ -140,6 +141,8 @@ class ToyDialect:
                     for i in rows
                 ]
             )
+        if path == "/days":
+            return _answer([self._day(code) for code in params["codes"].split(",")])
         index = core.index(params["code"])
         if index is None:
             return _refused("not_found")
@@ -150,6 +153,14 @@ class ToyDialect:
         start, end, seconds = int(params["from"]), int(params["to"]), int(params["s"])
         bars = [c for c in core.candles(index, seconds, end, 1000) if c.start_ns >= start and c.start_ns + seconds * 10**9 <= end]
         return _answer([(c.start_ns, c.open, c.high, c.low, c.close, c.volume, c.value) for c in bars])
+
+    def _day(self, code: str) -> tuple[Any, ...]:
+        index = self.core.index(code)
+        if index is None:
+            raise ValueError(code)
+        day = self.core.day(index)
+        prices = (day.open, day.high, day.low) if day.trades else (0.0, 0.0, 0.0)
+        return code, self.core.market_ns // (DAY_S * NS), *prices, day.value, day.last_ns, day.last_id
 
     def _order(self, request: WireRequest, params: dict[str, str]) -> WireAnswer:
         if request.method == "POST":

@@ -101,6 +101,7 @@ account_decoder = msgspec.json.Decoder(ToyAccount)
 symbols_decoder = msgspec.json.Decoder(list[ToySymbol])
 trades_decoder = msgspec.json.Decoder(list[ToyTrade])
 bars_decoder = msgspec.json.Decoder(list[tuple[float, float, float, float, float, float, float]])
+days_decoder = msgspec.json.Decoder(list[tuple[str, int, float, float, float, float, int, int]])
 _error = msgspec.json.Decoder(ToyError)
 
 
