@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from backtester import kernel
 from backtester.engine import Prepared
 from backtester.executors import LocalExecutor
+from backtester.figures import METRIC_KEYS, NO_TRADES, OBJECTIVES, OUT_OF_LIMITS
 from domain.errors import InputError
 from trading.numbers import clock_seconds, round_to
 
-METRIC_KEYS = ("tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount")
 KOREAN = {
     "tc": "거래횟수",
     "atc": "일평균거래횟수",
@@ -40,8 +40,6 @@ KOREAN = {
 }
 TC, ATC, PC, MC, WR, AH, AP, TG, MH, SEED, TP, CAGR, TPI, MDD, MDD_AMOUNT = range(len(METRIC_KEYS))
 
-OBJECTIVES = ("TG", "TP", "TPI", "CAGR", "GM", "PM", "G2M", "P2M", "GAM", "PAM", "GWM", "PWM", "GTM", "PTM")
-
 LIMIT_KEYS = {"mdd": MDD, "mh": MH, "wr": WR, "ap": AP, "atc": ATC, "cagr": CAGR, "tpi": TPI}
 LIMIT_BOUNDS = {
     "mdd": (0.0, 1000.0),
@@ -53,8 +51,6 @@ LIMIT_BOUNDS = {
     "tpi": (0.0, 10.0),
 }
 """The seven pairs of workstation 9.3 with the bounds of their fields."""
-OUT_OF_LIMITS = -2_222_222_222.0
-NO_TRADES = -2_000_000_000.0
 
 HOLD_BITS, RANK_BITS = 17, 13
 """A sort key holds exit place, distance from entry and code rank: 2^17 rows a day, 2^13 codes."""

@@ -117,7 +117,8 @@ class ProcessRunner(QObject):
         if result is not None and "error" not in result:
             self.finished.emit(result)
         elif result is not None:
-            self.failed.emit("ui.research.refused", {"reason": result["error"].get("message", "")})
+            error = result["error"]
+            self.failed.emit("ui.research.refused", {"reason": error.get("message", ""), "code": error.get("code", "")})
         elif self.stopping:
             self.failed.emit("ui.research.stopped", {})
         else:

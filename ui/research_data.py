@@ -48,14 +48,16 @@ def read_study(data_dir: Path, study: str) -> list[TrialRecord]:
     from utility.paths import DataDir
 
     store = Studies(DataDir(data_dir).library)
-    names = [str(name) for name in store.study(study).passport["plan"]["metrics"]]
+    kept = store.study(study)
+    names = [str(name) for name in kept.passport["plan"]["metrics"]]
+    front = {one["number"] for one in kept.result.get("front") or ()}
     trials = store.trials(study)
     best = int(np.argmax(trials.scores)) if len(trials) else -1
     out = []
     for number in range(len(trials)):
         metrics = dict(zip(names, trials.metrics[number].tolist(), strict=True))
         variables = "  ".join(f"[{index}]={value:g}" for index, value in enumerate(trials.vectors[number].tolist()))
-        out.append(TrialRecord(number + 1, float(trials.scores[number]), variables, metrics, number == best))
+        out.append(TrialRecord(number + 1, float(trials.scores[number]), variables, metrics, number == best, number in front))
     return out
 
 

@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.metrics import NO_TRADES
+from backtester.figures import NO_TRADES
 from backtester.optimisers import Goals, Space, options
 
 MANY, SHARE = 5, 4.0

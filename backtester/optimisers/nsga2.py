@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.metrics import METRIC_KEYS
+from backtester.figures import METRIC_KEYS
 from backtester.optimisers import Goals, Space, options
 from domain.errors import InputError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.metrics import NO_TRADES
+from backtester.figures import NO_TRADES
 from backtester.optimisers import Goals, Space, options
 
 STAGES_MAX = 100

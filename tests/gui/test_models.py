@@ -15,6 +15,7 @@ from PyQt5.QtCore import QPersistentModelIndex, Qt
 
 from coin.markets import UPBIT
 from domain import messages as m
+from domain.errors import InputError
 from domain.instruments import NS
 from domain.records import row_schema
 from tests.gui.made_feed import MadeFeed
@@ -23,7 +24,7 @@ from ui.bridge import Conflated
 from ui.models.bars import BarSeries, Forming
 from ui.models.market_state import MarketState
 from ui.models.records import Records
-from ui.models.research_request import ResearchRequest, as_lists, grid_size, propose_ranges
+from ui.models.research_request import ResearchRequest, grid_size, propose_ranges, split_lines
 from ui.models.series import RowSeries
 from ui.models.table import RAW, Column, TableModel
 from ui.widgets.data_table import DataTable
@@ -364,14 +365,25 @@ def test_formats(text: str, wanted: str) -> None:
 
 def test_ranges() -> None:
     text = propose_ranges((30.0, 1.5), (0, 1))
-    assert grid_size(text) == 25
-    assert as_lists("self.vars[0] = [[10, 30, 10], 20]") == "self.vars[0] = [[10, 20, 30], 20]"
+    assert grid_size(text, "grid") == 25
+    assert grid_size("self.vars[0] = [[10, 30, 20, 5], 20]", "list") == 4
+
+
+def test_condition_lists_are_told_apart_by_their_headings() -> None:
+    assert split_lines("# 매수\n# LONG\na > 1\n# 매도\nb > 2\n") == ("# LONG\na > 1\n", "b > 2\n")
+    assert split_lines("# buy\na\n# sell\nb") == ("a\n", "b\n")
+    with pytest.raises(InputError, match=r"no_lists"):
+        split_lines("# 매수\na > 1")
 
 
 def test_request_becomes_the_command_line() -> None:
+    options = (("population", 8), ("crossover", 0.9), ("free_step", True), ("stom_stop", False), ("prune", "none"))
     request = ResearchRequest(
-        "ga", "upbit", "1s", "데모_돌파", symbols="KRW-BTC KRW-ETH", betting=5e6, ranges_file="r.txt", population=8, generations=2
+        "ga", "upbit", "1s", "데모_돌파", symbols="KRW-BTC KRW-ETH", betting=5e6, ranges_file="r.txt", ranges_form="list", options=options
     )
+    assert request.arguments("data", "ko")[-16:-7] == [
+        *("--ranges-form", "list", "--population", "8", "--crossover", "0.9", "--free-step", "--prune", "none"),
+    ]
     words = request.arguments("data", "ko")
     assert words[:3] == ["optimise", "--method", "ga"]
     assert words[words.index("--symbols") + 1] == "KRW-BTC,KRW-ETH"

@@ -117,9 +117,10 @@ def test_every_tab(qtbot: Any, window: MainWindow, shoot: Callable[[str], None])
     qtbot.waitUntil(lambda: research.form.strategy.count() >= 4, timeout=20_000)
     research.form.set_choice(research.form.strategy, "데모_돌파")
     research.form.ranges.setPlainText(RANGES)
-    research.form.population.setValue(8)
-    research.form.generations.setValue(3)
-    for kind in ("ga", "backtest"):
+    research.form.set_choice(research.form.range_form, "grid")
+    research.form.search.set_value("population", 8)
+    research.form.search.set_value("generations", 3)
+    for kind in ("search", "backtest"):
         research.run(kind)
         qtbot.waitUntil(lambda: not research.runner.is_running(), timeout=400_000)
         assert research.current is not None

@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
-OBJECTIVES = ("TG", "TP", "TPI", "CAGR", "GM", "PM", "G2M", "P2M", "GAM", "PAM", "GWM", "PWM", "GTM", "PTM")
+from domain.errors import InputError
+
+BACKTEST = "backtest"
 FILLS = ("sweep", "last")
 FORMS = ("grid", "list")
 """How a range text is written: [start, stop, step], or a list of values (GA)."""
+LINES = "lines"
+"""What a method searches that takes condition lists instead of a range text."""
+_HEADS = {"매수": "buy", "buy": "buy", "매도": "sell", "sell": "sell"}
 
 
 @dataclass(frozen=True)
 class ResearchRequest:
     """One run; empty fields take the command's defaults."""
 
-    kind: str  # backtest, grid, ga
+    kind: str  # BACKTEST, or a method of `backtester.optimisers`
     market: str
     interval: str
     strategy: str
@@ -30,15 +36,19 @@ class ResearchRequest:
     latency: int = 0
     objective: str = "TG"
     ranges_file: str = ""
-    population: int = 0
-    generations: int = 0
-    seed: int = 1
+    ranges_form: str = "grid"
+    lines_files: tuple[str, str] | None = None
+    options: tuple[tuple[str, Any], ...] = ()
     extra: tuple[str, ...] = field(default=())
 
     def arguments(self, data_dir: str, language: str) -> list[str]:
         """Return the words after ``stom.py``."""
-        out = ["backtest"] if self.kind == "backtest" else ["optimise", "--method", self.kind]
-        out += ["--market", self.market, "--interval", self.interval, "--strategy", self.strategy]
+        out = ["backtest"] if self.kind == BACKTEST else ["optimise", "--method", self.kind]
+        out += ["--market", self.market, "--interval", self.interval]
+        if self.lines_files is None:
+            out += ["--strategy", self.strategy]
+        else:
+            out += ["--buy", self.lines_files[0], "--sell", self.lines_files[1]]
         for name, value in (("--from", self.from_day), ("--to", self.to_day), ("--source", self.source), ("--fees", self.fees)):
             if value:
                 out += [name, value]
@@ -47,10 +57,16 @@ class ResearchRequest:
         if self.betting > 0:
             out += ["--betting", f"{self.betting:.10g}"]
         out += ["--fill", self.fill, "--latency", str(self.latency)]
-        if self.kind != "backtest":
-            out += ["--objective", self.objective, "--ranges", self.ranges_file, "--seed", str(self.seed)]
-        if self.kind == "ga":
-            out += ["--population", str(self.population), "--generations", str(self.generations)]
+        if self.kind != BACKTEST:
+            out += ["--objective", self.objective]
+            if self.lines_files is None:
+                out += ["--ranges", self.ranges_file, "--ranges-form", self.ranges_form]
+            for name, value in self.options:
+                word = "--" + name.replace("_", "-")
+                if isinstance(value, bool):
+                    out += [word] if value else []
+                else:
+                    out += [word, f"{value:.10g}" if isinstance(value, float) else str(value)]
         return [*out, *self.extra, "--data-dir", data_dir, "--lang", language, "--json", "--progress", "json"]
 
 
@@ -69,19 +85,30 @@ def propose_ranges(variables: tuple[float, ...], used: tuple[int, ...]) -> str:
     return "\n".join(lines)
 
 
-def as_lists(text: str) -> str:
-    """Return a [start, stop, step] range text as the value lists a GA takes; InputError names the bad line."""
+def grid_size(text: str, form: str) -> int:
+    """Return how many sets a range text has; InputError names the bad line."""
     from backtester.ranges import parse_ranges
 
-    lines = []
-    for one in parse_ranges(text, "grid").values():
-        values = ", ".join(f"{value:g}" for value in one.values)
-        lines.append(f"self.vars[{one.index}] = [[{values}], {one.best:g}]")
-    return "\n".join(lines)
+    return math.prod(len(one.values) for one in parse_ranges(text, form).values())
 
 
-def grid_size(text: str) -> int:
-    """Return how many sets a grid over a range text has; InputError names the bad line."""
-    from backtester.ranges import parse_ranges
+def split_lines(text: str) -> tuple[str, str]:
+    """Return the buy and the sell list of a text with the headings ``# 매수`` and ``# 매도`` (``# buy``, ``# sell``).
 
-    return math.prod(len(one.values) for one in parse_ranges(text, "grid").values())
+    Raises
+    ------
+    InputError
+        ``ui.research.no_lists`` when a heading is missing.
+    """
+    lists: dict[str, list[str]] = {}
+    now = ""
+    for line in text.splitlines():
+        found = _HEADS.get(line.strip().lstrip("# ").lower()) if line.strip().startswith("#") else None
+        if found is not None:
+            now = found
+            lists.setdefault(now, [])
+        elif now:
+            lists[now].append(line)
+    if len(lists) < 2:
+        raise InputError("ui.research.no_lists")
+    return "\n".join(lists["buy"]) + "\n", "\n".join(lists["sell"]) + "\n"

@@ -9,6 +9,7 @@ from PyQt5.QtCore import QObject
 
 from ui import format as fmt
 from ui.models.records import Records
+from ui.models.research_request import BACKTEST
 from ui.models.table import CENTRE, LEFT, Column
 from ui.text import word
 
@@ -20,7 +21,7 @@ class RunRecord:
     """One backtest or study of this window, with what it printed."""
 
     number: int
-    kind: str  # backtest, grid, ga
+    kind: str  # backtest, or a method of search
     strategy: str
     market: str
     currency: str
@@ -46,6 +47,8 @@ class TrialRecord:
     variables: str
     metrics: dict[str, float] = field(default_factory=dict)
     best: bool = False
+    front: bool = False
+    """Whether it is on the front of a search with several goals."""
 
     def __getattr__(self, name: str) -> Any:
         if name in METRICS:
@@ -112,7 +115,7 @@ def _state_tone(record: RunRecord) -> str:
 
 RUN_COLUMNS = (
     Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=4),
-    Column("kind", "ui.col.kind", CENTRE, lambda v, r: word("ui.run", v), width=8),
+    Column("kind", "ui.col.kind", CENTRE, lambda v, r: word("ui.run" if v == BACKTEST else "method", v), width=8),
     Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
     Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=_state_tone, width=7),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
@@ -126,6 +129,7 @@ RUN_COLUMNS = (
 
 TRIAL_COLUMNS = (
     Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=6),
+    Column("front", "ui.col.front", CENTRE, lambda v, r: "●" if v else "", tone=lambda r: "accent", width=4),
     Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),
     Column("variables", "ui.col.variables", LEFT, lambda v, r: v, tip=lambda r: r.variables, width=0),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),

@@ -1,4 +1,4 @@
-"""The Research tab: backtest, grid and GA as processes; progress, best so far, trials, metrics, equity, trades on the chart."""
+"""The Research tab: backtest and search as processes; progress, best so far, trials, metrics, equity, trades on the chart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ui.actions import Actions
 from ui.charts.result_charts import BestChart, EquityChart
 from ui.jobs import Jobs
 from ui.library import Library, StrategyDoc
-from ui.models.research_request import as_lists, grid_size, propose_ranges
+from ui.models.research_request import BACKTEST, LINES, ResearchRequest, grid_size, propose_ranges, split_lines
 from ui.models.runs import RunModel, RunRecord, TradeRow, TradeRowModel, TrialModel, TrialRecord
 from ui.process_runner import ProcessRunner
 from ui.research_data import read_study, read_trade_rows, read_trades
@@ -45,9 +45,9 @@ from ui.widgets.trade_chart import TradeChart
 
 LEFT_WIDTH = 366
 """Of the form in its panel: the least at which nothing of it is cut."""
-GRID_ASK = 100_000
-"""Sets past which a grid asks first, as the command does."""
-TOOLS = ("run_backtest", "run_grid", "run_ga")
+TOO_MANY = "optimise.too_many"
+"""Code of the command's question whether so many evaluations are meant."""
+TOOLS = ("run_backtest", "run_search")
 
 
 class ResearchPage(QWidget):
@@ -224,39 +224,43 @@ class ResearchPage(QWidget):
             self.form.ranges.setPlainText(propose_ranges(doc.variables, used))
 
     def run(self, kind: str) -> None:
-        """Start a backtest ("backtest") or a search ("grid", "ga")."""
+        """Start a backtest ("backtest"), or a search by the chosen method ("search")."""
         if self.runner.is_running():
             self.told.emit("ui.research.busy", {})
             return
-        if not self.form.strategy.currentData():
+        kind = kind if kind == BACKTEST else self.form.search.name()
+        file, lists = "", None
+        needs_strategy = kind == BACKTEST or self.form.search.form() != LINES
+        if needs_strategy and not self.form.strategy.currentData():
             self.told.emit("ui.research.no_strategy", {})
             return
-        file = ""
-        if kind != "backtest":
-            text, size = self.form.ranges.toPlainText(), 0
+        if kind != BACKTEST:
+            text = self.form.ranges.toPlainText()
             try:
-                form = self.form.range_form.currentData()
-                if kind == "grid":
-                    size = grid_size(text)
+                if self.form.search.form() == LINES:
+                    files = self._write(dict(zip(("lines_buy.txt", "lines_sell.txt"), split_lines(text), strict=True)))
+                    lists = (files[0], files[1])
                 else:
-                    text = as_lists(text) if form == "grid" else text
+                    grid_size(text, self.form.range_form.currentData())  # a bad line is said before anything is started
+                    file = self._write({"ranges.txt": text + "\n"})[0]
             except InputError as error:
                 self._fail(error)
                 return
-            if size > GRID_ASK and not self._sure_grid(size):
-                return
-            extra = ("--yes",) if size > GRID_ASK else ()
-            place = self.data_dir / "cache" / "ranges.txt"
-            try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(text + "\n", "utf-8")
             except OSError as error:
                 self.told.emit("ui.settings.not_saved", {"reason": str(error)})
                 return
-            file = str(place)
-        request = self.form.request(kind, file)
-        if kind != "backtest":
-            request = replace(request, extra=extra)
+        self._start(self.form.request(kind, file, lists))
+
+    def _write(self, texts: dict[str, str]) -> list[str]:
+        """Write texts into the cache for the command to read; return their paths."""
+        folder = self.data_dir / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, "utf-8")
+        return [str(folder / name) for name in texts]
+
+    def _start(self, request: ResearchRequest) -> None:
+        kind = request.kind
         self._number += 1
         record = RunRecord(
             self._number, kind, request.strategy, request.market, self.form.currency(), self.form.period_text(), "running", request=request
@@ -267,18 +271,16 @@ class ResearchPage(QWidget):
         self.bar.setRange(0, 0)
         self.stop_button.setEnabled(True)
         self._say("ui.research.starting")
-        if kind != "backtest":
+        if kind != BACKTEST:
             self.trials.clear()
             self.best.begin()
             self.pictures.setCurrentWidget(self.best)
             self.tabs.setCurrentWidget(self.trial_table)
         self.runner.start(request.arguments(str(self.data_dir), language()))
 
-    def _sure_grid(self, count: int) -> bool:
-        box = QMessageBox(
-            QMessageBox.Question, tr("ui.action.run_grid"), tr("ui.research.sure_grid", count=f"{count:,}"), parent=self.window()
-        )
-        yes = box.addButton(tr("ui.research.yes_grid"), QMessageBox.AcceptRole)
+    def _sure(self, reason: str) -> bool:
+        box = QMessageBox(QMessageBox.Question, tr("ui.action.run_search"), reason, parent=self.window())
+        yes = box.addButton(tr("ui.research.yes_many"), QMessageBox.AcceptRole)
         box.addButton(tr("ui.kill.no"), QMessageBox.RejectRole)
         box.exec_()
         return box.clickedButton() is yes
@@ -334,14 +336,14 @@ class ResearchPage(QWidget):
             record.score = float(best["score"])
         record.state = "stopped" if self.runner.stopping or result.get("stopped") else "done"
         self._end()
-        if record.kind != "backtest":
+        if record.kind != BACKTEST:
             self._take_best(best, float(result.get("evaluations") or 0))
             study = result.get("study")
             if study:
                 self.jobs.run(lambda: read_study(self.data_dir, str(study)), self._show_trials, self._fail)
         self.show_run(record)
         seconds = time.monotonic() - self._began
-        if record.kind == "backtest":
+        if record.kind == BACKTEST:
             self._say(
                 "ui.research.done_backtest",
                 rows=f"{result.get('rows', 0):,}",
@@ -356,6 +358,11 @@ class ResearchPage(QWidget):
             self.current.state = "stopped" if code == "ui.research.stopped" else "failed"
         self._end()
         self._say(code, **fields)
+        if fields.get("code") == TOO_MANY and self.current is not None:
+            # The command counted the evaluations and asks, as it does on a terminal.
+            if self._sure(fields["reason"]):
+                self._start(replace(self.current.request, extra=("--yes",)))
+            return
         if code != "ui.research.stopped":
             self.told.emit(code, fields)
 
@@ -386,7 +393,7 @@ class ResearchPage(QWidget):
             self.trades.replace([(row.number, row) for row in rows])
             self.equity.show_trades(np.array([row.pnl for row in rows]))
             self._relabel()
-            if record.kind == "backtest":
+            if record.kind == BACKTEST:
                 self.pictures.setCurrentWidget(self.equity)
                 self.tabs.setCurrentWidget(self.trade_table)
 

@@ -12,7 +12,6 @@ from PyQt5.QtWidgets import (
     QDateEdit,
     QDoubleSpinBox,
     QFormLayout,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
@@ -21,11 +20,13 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from backtester.figures import OBJECTIVES
 from domain.instruments import Market
 from domain.settings import Settings
-from ui.models.research_request import FILLS, FORMS, OBJECTIVES, ResearchRequest
+from ui.models.research_request import BACKTEST, FILLS, FORMS, LINES, ResearchRequest
 from ui.text import bind, has, on_language, tr, word
 from ui.theme import fonts
+from ui.widgets.method_options import MethodOptions
 from ui.widgets.panel import muted
 
 LABEL_WIDTH = 104
@@ -65,22 +66,31 @@ class ResearchForm(QWidget):
         self.fill = self._combo("researchFill", list(FILLS))
         self.latency = self._spin("researchLatency", 0, 100, 0)
         self.objective = self._combo("researchObjective", list(OBJECTIVES))
-        self.population = self._spin("researchPopulation", 4, 100_000, settings.research.population)
-        self.generations = self._spin("researchGenerations", 1, 100_000, settings.research.generations)
-        self.seed = self._spin("researchSeed", 0, 2_000_000_000, settings.research.seed)
+        research = settings.research
+        usual = {"population": research.population, "generations": research.generations, "seed": research.seed}
+        self.search = MethodOptions(usual)
         self.range_form = self._combo("researchRangeForm", list(FORMS))
         self.ranges = QPlainTextEdit()
         self.ranges.setObjectName("researchRanges")
         self.ranges.setFont(fonts.code_font(settings.general.font_px))
         self.ranges.setLineWrapMode(QPlainTextEdit.NoWrap)
         self.ranges.setMinimumHeight(90)
-        bind(self.ranges, "setPlaceholderText", "ui.research.ranges_hint")
         self.whole.toggled.connect(lambda on: (self.from_day.setDisabled(on), self.to_day.setDisabled(on)))
         self.from_day.setDisabled(True)
         self.to_day.setDisabled(True)
         self._lay_out()
+        self.search.chosen.connect(lambda _: self._suit())
+        self._suit()
         on_language(self, self._words)
         self._words()
+
+    def _suit(self) -> None:
+        """Fit the range text's form and hint to the chosen method."""
+        form = self.search.form()
+        self.range_form.setDisabled(form == LINES)
+        if form != LINES and not self.ranges.toPlainText().strip():
+            self.set_choice(self.range_form, form)
+        bind(self.ranges, "setPlaceholderText", "ui.research.lines_hint" if form == LINES else "ui.research.ranges_hint")
 
     def _combo(self, name: str, values: list[str]) -> QComboBox:
         combo = QComboBox()
@@ -147,21 +157,15 @@ class ResearchForm(QWidget):
         add("ui.research.latency", self.latency)
         column.addLayout(form)
         column.addWidget(muted("ui.research.search_head"))
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(6)
-        grid.setVerticalSpacing(4)
-        for place, (code, widget) in enumerate(
-            (
-                ("ui.research.objective", self.objective),
-                ("ui.research.population", self.population),
-                ("ui.research.generations", self.generations),
-                ("ui.research.seed", self.seed),
-            )
-        ):
-            bind(widget, "setAccessibleName", code)
-            grid.addWidget(muted(code), place // 2 * 2, place % 2)
-            grid.addWidget(widget, place // 2 * 2 + 1, place % 2)
-        column.addLayout(grid)
+        objective = QHBoxLayout()
+        objective.setSpacing(4)
+        bind(self.objective, "setAccessibleName", "ui.research.objective")
+        label = muted("ui.research.objective")
+        label.setFixedWidth(LABEL_WIDTH)
+        objective.addWidget(label)
+        objective.addWidget(self.objective, 1)
+        column.addLayout(objective)
+        column.addWidget(self.search)
         head = QHBoxLayout()
         head.addWidget(muted("ui.research.ranges"), 1)
         bind(self.range_form, "setAccessibleName", "ui.research.range_form")
@@ -197,7 +201,7 @@ class ResearchForm(QWidget):
         """Return the currency of the chosen market."""
         return self.markets[self.market.currentData()].currency
 
-    def request(self, kind: str, ranges_file: str = "") -> ResearchRequest:
+    def request(self, kind: str, ranges_file: str = "", lines_files: tuple[str, str] | None = None) -> ResearchRequest:
         """Return what the form asks for."""
         whole = self.whole.isChecked()
         return ResearchRequest(
@@ -215,9 +219,9 @@ class ResearchForm(QWidget):
             latency=self.latency.value(),
             objective=self.objective.currentData(),
             ranges_file=ranges_file,
-            population=self.population.value(),
-            generations=self.generations.value(),
-            seed=self.seed.value(),
+            ranges_form=self.range_form.currentData(),
+            lines_files=lines_files,
+            options=() if kind == BACKTEST else self.search.values(),
         )
 
     def period_text(self) -> str:

@@ -1,0 +1,66 @@
+"""The research form's choice of method: made from METHODS and each method's typed fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PyQt5.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
+
+from backtester.optimisers import METHODS, entries, optimiser
+from cli.main import build_parser
+from domain.settings import Settings
+from trading.venues import market
+from ui.models.research_request import LINES
+from ui.text import has, set_language
+from ui.widgets.method_options import MethodOptions
+from ui.widgets.research_form import ResearchForm
+
+KINDS = {int: QSpinBox, float: QDoubleSpinBox, bool: QCheckBox}
+
+
+@pytest.fixture
+def options(qtbot: Any) -> MethodOptions:
+    widget = MethodOptions({"seed": 9})
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_option_of_every_method_has_its_field_and_its_words(options: MethodOptions, method: str) -> None:
+    options.method.setCurrentIndex(options.method.findData(method))
+    expected = {one.name: one for one in entries(optimiser(method).Options)}
+    assert list(options.fields) == list(expected)
+    for name, value in options.values():
+        one = expected[name]
+        assert isinstance(options.fields[name], KINDS.get(one.kind, QComboBox if one.choices else QLineEdit))
+        assert one.read(value) == (9 if name == "seed" else one.default)
+        for code in (f"option.{name}", f"option.{name}.tip", f"method.{method}", f"method.{method}.tip"):
+            assert has(code), code
+
+
+def test_what_was_typed_stays_when_the_method_changes(options: MethodOptions) -> None:
+    options.method.setCurrentIndex(options.method.findData("ga"))
+    options.set_value("population", 77)
+    options.method.setCurrentIndex(options.method.findData("grid"))
+    assert "population" not in options.fields
+    options.method.setCurrentIndex(options.method.findData("nsga2"))
+    assert dict(options.values())["population"] == 77
+    set_language("en")
+    assert options.method.itemText(options.method.findData("grid")) == "Grid"
+    set_language("ko")
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_what_the_form_says_is_what_the_command_understands(qtbot: Any, method: str) -> None:
+    form = ResearchForm((market("upbit"),), Settings())
+    qtbot.addWidget(form)
+    form.show_strategies(["x"])
+    form.search.method.setCurrentIndex(form.search.method.findData(method))
+    lists = ("a", "b") if form.search.form() == LINES else None
+    words = form.request(method, "r.txt", lists).arguments("data", "ko")
+    args = build_parser("optimise").parse_args(words)
+    assert args.method == method
+    for name, value in form.search.values():
+        assert getattr(args, name) == (value or None if isinstance(value, bool) else value)
+    assert (args.ranges_form is None) == (lists is not None)
