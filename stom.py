@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
     from tools import environment
 
     environment.prepare()
+    environment.speak_plainly()
     if arguments[:1] == ["worker"] and len(arguments) == 2:
         return worker(arguments[1])
     options = window_options(arguments)

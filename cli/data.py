@@ -126,7 +126,7 @@ def run_import(args: argparse.Namespace) -> dict[str, Any] | int:
     report = import_files(store, sources, args.market, args.symbol, _mapping(args.map), args.dry_run, progress)
     reporter.close()
     result = report.as_dict()
-    if result["rows_in"] and not result["rows_stored"] and "already_imported" not in result["reasons"]:
+    if not result["rows_stored"] and "already_imported" not in result["reasons"]:
         emit(args, result)
         names = ", ".join(Path(one["file"]).name for one in result["files"])
         sys.stderr.write(
@@ -138,16 +138,17 @@ def run_import(args: argparse.Namespace) -> dict[str, Any] | int:
 
 def _reasons(reasons: dict[str, int], tongue: str) -> str:
     largest = sorted(reasons.items(), key=lambda item: -item[1])[:_SHOWN_REASONS]
-    return ", ".join(f"{sentence('import.reason.' + name, tongue)} {count:,}" for name, count in largest)
+    words = [(sentence("import.reason." + name, tongue), count) for name, count in largest or [("no_rows", 0)]]
+    return ", ".join(f"{word} {count:,}" if count else word for word, count in words)
 
 
 def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Print a line a file and the sums."""
     tongue = language(args)
     for one in result["files"]:
-        line = sentence("data.import.file", tongue, **{**one, "file": Path(one["file"]).name})
-        reasons = _reasons(one["reasons"], tongue)
-        print(line + (f" ({reasons})" if reasons else ""))
+        fields = one | {"file": Path(one["file"]).name, "family": sentence("import.family." + (one["family"] or "unknown"), tongue)}
+        reasons = f" ({_reasons(one['reasons'], tongue)})" if one["reasons"] or not one["rows_in"] else ""
+        print(sentence("data.import.file", tongue, **fields) + reasons)
     for one in result["gap_list"][:20]:
         print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
     fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_rejected", "gaps", "events")}
@@ -250,6 +251,8 @@ def _show_table(result: dict[str, Any], tongue: str) -> None:
 
 
 def _moment(value: int, interval: str) -> str:
+    if value == 0:
+        return "–"
     if interval not in INTERVALS:
         return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(value // 1_000_000_000))
     text = str(value).ljust(14, "0")

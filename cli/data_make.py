@@ -115,8 +115,9 @@ def make_data(
             writer.seal()
         _swap(aside, store, market)
     finally:
+        # Sealed by now, or not wanted: on a full disk nothing more could be written, and the next line must be reached.
         for writer in writers.values():
-            writer.close()
+            writer.discard()
         aside.unlock()
         shutil.rmtree(aside.root, ignore_errors=True)
         store.unlock()

@@ -104,7 +104,11 @@ class SegmentWriter:
 
     def _seal(self, day: int) -> None:
         part = self._parts.pop(day)
-        part.finish()
+        try:
+            part.finish()
+        except OSError:
+            part.release()
+            raise
         manifest = seal_part(part.path)
         if manifest is not None:
             self.manifests.append(manifest)
@@ -130,4 +134,10 @@ class SegmentWriter:
         """End quickly: whole, synced `.part` files that `TickStore.recover` seals without a gap."""
         for part in self._parts.values():
             part.finish()
+        self._parts.clear()
+
+    def discard(self) -> None:
+        """Delete what is not sealed yet, also when the disk takes no further byte."""
+        for part in self._parts.values():
+            part.discard()
         self._parts.clear()

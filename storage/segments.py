@@ -87,7 +87,7 @@ class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CodeSpan(msgspec.Struct, frozen=True):
-    """Rows of one code in a segment; times as `row_time` for rows, venue clock in ns for events."""
+    """Rows of one code in a segment; times as `row_time` for rows, venue clock in ns for events; 0 = none is known."""
 
     rows: int
     first: int
@@ -149,8 +149,13 @@ class PartWriter:
 
     def _put(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            # The system names a file only when it opens one; whoever is told of a full disk must know which.
+            error.filename = str(self.path)
+            raise
         self._dirty = True
 
     def set_instruments(self, instruments: list[Instrument]) -> None:
@@ -197,6 +202,16 @@ class PartWriter:
         self._put(_block(_END, b"", 0, 0, 0, self._schema))
         self.sync()
         self._file.close()
+
+    def release(self) -> None:
+        """Let the file go as it is, without a further byte: recovery takes what is whole in it."""
+        self._buffer, self._buffered = [], 0
+        self._file.close()
+
+    def discard(self) -> None:
+        """Delete the file: what it held is not wanted."""
+        self.release()
+        self.path.unlink(missing_ok=True)
 
 
 class Part:
@@ -342,8 +357,13 @@ class _Spans:
         times, who = rows[self._field], rows["instrument"]
         for i in np.unique(who).tolist():
             mine = times[who == i]
-            count, first, last = self._found.get(i, (0, int(mine.min()), 0))
-            self._found[i] = (count + len(mine), min(first, int(mine.min())), max(last, int(mine.max())))
+            count, first, last = self._found.get(i, (0, 0, 0))
+            # A snapshot that the venue did not date has time 0: it is counted, and is no moment of 1970.
+            dated = mine[mine > 0]
+            if len(dated):
+                low = int(dated.min())
+                first, last = low if first == 0 else min(first, low), max(last, int(dated.max()))
+            self._found[i] = (count + len(mine), first, last)
 
     def by_code(self, codes: list[str]) -> dict[str, CodeSpan]:
         return {codes[i] if i >= 0 else "": CodeSpan(*span) for i, span in sorted(self._found.items())}

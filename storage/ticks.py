@@ -194,7 +194,9 @@ class TickStore:
                                 "qty_step": 0.0,
                             },
                         )
-                        entry["from"], entry["to"] = min(entry["from"], span.first), max(entry["to"], span.last)
+                        # 0 is no time: a segment of undated snapshots says nothing about when.
+                        entry["from"] = min(filter(None, (entry["from"], span.first)), default=0)
+                        entry["to"] = max(entry["to"], span.last)
                         entry["rows"] += span.rows
                         entry["price_step"] = steps[code].price_step
                         entry["qty_step"] = steps[code].qty_step / 1e8

@@ -3,6 +3,7 @@
 Every entry point calls `prepare` (or `prepare_tests`) before it imports anything that is not in the standard library.
 """
 
+import codecs
 import hashlib
 import os
 import sys
@@ -64,6 +65,31 @@ def prepare(environ=None, root=ROOT):
     # Files and standard streams hold Hangul; the code page of Windows does not decide how they are read.
     environ.setdefault("PYTHONUTF8", "1")
     return environ
+
+
+def speak_plainly(streams=None):
+    """Let standard output and error take every sentence of ours, whatever the locale says.
+
+    A stream that says ASCII is one whose locale says nothing (cron, services, containers): it gets UTF-8. Another
+    encoding is kept, and what it cannot hold is replaced; a command must not end because its answer has Hangul in it.
+
+    Parameters
+    ----------
+    streams : iterable of text streams, optional
+        `sys.stdout` and `sys.stderr` when None; what cannot be set is left alone.
+    """
+    for stream in (sys.stdout, sys.stderr) if streams is None else streams:
+        if not hasattr(stream, "reconfigure"):
+            continue
+        try:
+            name = codecs.lookup(stream.encoding).name
+        except (LookupError, TypeError):
+            name = "ascii"
+        # A file name that is no text reaches us as lone surrogates: UTF-8 cannot hold those, so they are written as escapes.
+        if name in ("ascii", "utf-8"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        else:
+            stream.reconfigure(errors="replace")
 
 
 def _keep_bytecode(environ, root):

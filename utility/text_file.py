@@ -34,12 +34,12 @@ def read_text(path: str | Path, limit: int = MAX_BYTES) -> str:
         return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        encoding = _looks_like(raw)
+        encoding = looks_like(raw)
         code = "file.not_utf8" if encoding else "file.damaged"
         raise InputError(code, path=str(path), line=line, encoding=encoding) from error
 
 
-def _looks_like(raw: bytes) -> str:
+def looks_like(raw: bytes) -> str:
     """Return the name of the encoding that Korean Windows programs save in when they do not save UTF-8, "" for none."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "UTF-16"

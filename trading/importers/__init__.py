@@ -15,7 +15,7 @@ from trading.importers.archives import columns_by_shape
 from trading.importers.bar_files import STEP_NAMES, BarFile, columns_of, interval_of, market_of_symbol, symbol_from_name
 from trading.importers.events import SOURCE, EventFile, import_events
 from trading.importers.exported import ExportedRows, market_for, read_exported, schema_of
-from trading.importers.files import open_text, sha256_of
+from trading.importers.files import check_text, open_text, sha256_of
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
 from trading.importers.report import FileTally, ImportReport
 from trading.importers.rows_in import import_bars, import_exported
@@ -116,8 +116,8 @@ def import_files(
                 raise
             # One file of a folder that cannot be used is told, and the others are imported.
             tally.reasons.clear()
-            tally.rows_in, tally.rows_stored, tally.note = _count_rows(path), 0, error.code
-            tally.reasons[error.code.removeprefix("import.")] = tally.rows_in
+            tally.rows_in, tally.rows_stored, tally.note = 0 if error.code == "import.empty" else _count_rows(path), 0, error.code
+            tally.reasons[error.code.rpartition(".")[2]] = tally.rows_in
     try:
         _run(store, job, symbols, report, hashes, on_progress)
     finally:
@@ -223,6 +223,8 @@ def _plan_events(
 
 def _sort_in(path: Path, tally: FileTally, job: _Job, market: str | None, symbols: Sequence[str] | None, mapping: dict[str, str]) -> None:
     """Recognise a file by its content and put it where it is handled; else refuse it with a reason."""
+    if not is_parquet(path):
+        check_text(path)
     names = heading_of(path)
     unnamed = [] if is_parquet(path) else columns_by_shape(path)
     names = unnamed or names
@@ -289,6 +291,8 @@ def _sort_bars(
 ) -> None:
     tally.family = "bars"
     table = read_table(path, names)
+    if not table.num_rows:
+        return
     symbol = ""
     if "symbol" not in columns:
         symbol = _symbol_of_table(path, symbols)

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from domain.errors import InputError
+from utility.text_file import looks_like
 
+HEAD_BYTES = 1 << 16
+"""As much of a text is looked at to tell its encoding."""
 GZIP, ZIP, PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
 
 
@@ -53,6 +56,30 @@ def open_text(path: Path) -> Iterator[bytes]:
                     yield line
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError("import.damaged", file=str(path), line=number + 1, reason=str(error)) from error
+
+
+def check_text(path: Path) -> None:
+    """Refuse a file that holds nothing, and text in the encoding of another age.
+
+    Raises
+    ------
+    InputError
+        ``import.empty``; ``file.not_utf8`` with the line and the encoding it looks like; ``import.damaged``.
+    """
+    head = bytearray()
+    for line in open_text(path):
+        head += line + b"\n"
+        if len(head) > HEAD_BYTES:
+            break
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+        raise InputError("import.empty", file=str(path))
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        encoding = looks_like(bytes(head))
+        # Anything else that is no UTF-8 is a damaged line, and whoever reads the lines counts it as one.
+        if encoding:
+            raise InputError("file.not_utf8", path=str(path), line=head.count(b"\n", 0, error.start) + 1, encoding=encoding) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ import pytest
 
 from cli.main import run_command
 from coin.markets import UPBIT
-from domain.records import row_schema
+from domain.instruments import NS, Instrument
+from domain.records import EVENT_DTYPE, FIRST, LAST, SNAPSHOT, row_schema
 from storage.columns import open_rows
+from storage.segments import PartWriter
 from storage.ticks import TickStore
 
 
@@ -83,6 +87,86 @@ def test_an_interrupt_leaves_what_was_made_before(
     after = {path: path.read_bytes() for path in (tmp_path / "ticks").rglob("*") if path.is_file() and path.name != "lock"}
     assert calls >= 3
     assert after == before
+
+
+def test_a_full_disk_leaves_no_half_made_data_and_names_the_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, written = PartWriter.finish, []
+
+    class Full:
+        """A file on a disk that takes no further byte."""
+
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def write(self, _data: Any) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+    def finish(part: PartWriter) -> None:
+        written.append(part.path)
+        part._file = Full(part._file)  # type: ignore[assignment]
+        real(part)
+
+    monkeypatch.setattr(PartWriter, "finish", finish)
+    words = ("make", "--market", "upbit", "--symbols", "2", "--hours", "0.01", "--events", *where(tmp_path), "--lang", "en")
+    error = run(capsys, *words, status=4)["error"]
+    assert (error["code"], error["path"]) == ("cli.system", str(written[0]))
+    left = [path.name for path in (tmp_path / "ticks").rglob("*") if path.is_file()]
+    assert left == ["lock"]
+
+
+def test_a_snapshot_without_a_time_is_not_of_1970(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    events = np.zeros(3, EVENT_DTYPE)
+    events["seq"], events["kind"] = (1, 2, 3), SNAPSHOT
+    events["flags"] = FIRST | LAST
+    events["exchange_ns"] = (0, 1_767_571_200 * NS, 1_767_571_201 * NS)
+    instrument = Instrument(instrument_id="upbit:KRW-A", code="KRW-A", name="KRW-A", price_step=1.0)
+    writer = TickStore(tmp_path).writer(UPBIT, "recorded", "depth", EVENT_DTYPE, [instrument], {"what": "test"})
+    writer.append(events)
+    writer.seal()
+    assert run_command(["data", "list", *where(tmp_path), "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "1970" not in shown
+    assert "2026-01-05 00:00:00Z" in shown
+    (entry,) = run(capsys, "list", *where(tmp_path))["events"]
+    assert (entry["from"], entry["rows"]) == (1_767_571_200 * NS, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"", "import.empty", "empty"),
+        (b"\xef\xbb\xbf\r\n\r\n", "import.empty", "empty"),
+        ("시간,시가,고가,저가,종가,거래량\n20260105090000,1,1,1,1,1\n".encode("cp949"), "file.not_utf8", "CP949"),
+    ],
+)
+def test_an_empty_file_and_one_of_another_encoding_are_refused_by_what_they_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes, code: str, words: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    error = run(capsys, "import", str(path), *where(tmp_path / "s"), "--lang", "en", status=2)["error"]
+    assert error["code"] == code
+    assert words in error["message"]
+    # In a folder the others are imported, and this one is told by name, in words.
+    (tmp_path / "KRW-A.csv").write_text("open_time,open,high,low,close,volume\n1767571200000,1,1,1,1,1\n1767571260000,1,1,1,1,1\n")
+    report = run(capsys, "import", str(tmp_path / "rows.csv"), str(tmp_path / "KRW-A.csv"), *where(tmp_path / "s"))
+    assert (report["rows_stored"], report["files"][0]["note"]) == (2, code)
+    assert run_command(["data", "import", str(tmp_path), *where(tmp_path / "s"), "--quiet", "--lang", "en"]) == 0
+    told = capsys.readouterr().out
+    assert "import." not in told
+    assert "not UTF-8" in told if code == "file.not_utf8" else "(no content)" in told
+
+
+def test_a_heading_without_rows_is_nothing_imported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "KRW-A.csv"
+    path.write_text("open_time,open,high,low,close,volume\n")
+    assert run_command(["data", "import", str(path), *where(tmp_path / "s"), "--lang", "en", "--quiet"]) == 2
+    assert "KRW-A.csv could be imported: no rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("ending", "names"), [("rows.parquet", "en"), ("rows.csv", "en"), ("rows.csv", "ko"), ("folder", "ko")])

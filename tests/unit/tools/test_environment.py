@@ -1,5 +1,6 @@
 """Variables, display libraries, warming, structure rules and the doctor's list."""
 
+import io
 import os
 import subprocess
 import sys
@@ -20,6 +21,31 @@ def test_prepare_keeps_what_the_user_set() -> None:
 def test_kernel_cache_lies_in_the_work_tree() -> None:
     environ = environment.prepare({}, root="/tree")
     assert os.path.dirname(environ["NUMBA_CACHE_DIR"]) == os.path.join("/tree", "_database", "cache", "kernels")
+
+
+@pytest.mark.parametrize(("declared", "written"), [("ascii", "utf-8"), ("cp949", "cp949"), ("utf-8", "utf-8")])
+def test_a_stream_of_any_encoding_takes_every_sentence(declared: str, written: str) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=declared)
+    environment.speak_plainly([stream, None])
+    stream.write("현금 ₩1 – \udcff")
+    stream.flush()
+    told = raw.getvalue().decode(written)
+    assert told.startswith("현금 ")
+    assert ("–" in told) is (written == "utf-8")
+
+
+def test_a_command_without_a_locale_answers_in_its_language(tmp_path: Path) -> None:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    told = subprocess.run(
+        [sys.executable, "stom.py", "settings", "get", "general.language", "--data-dir", str(tmp_path / "nowhere"), "--lang", "ko"],
+        env=bare | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        timeout=60,
+    )
+    assert told.returncode == 2
+    assert "폴더가 없습니다" in told.stderr.decode()
 
 
 def test_byte_code_is_kept_where_the_machine_forbids_it_beside_the_sources() -> None:
