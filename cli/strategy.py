@@ -12,7 +12,7 @@ from typing import Any
 from cli.output import emit, language
 from cli.parser import add_common
 from cli.values import whole
-from domain.errors import InputError, StrategyError
+from domain.errors import StrategyError
 from domain.market_codes import FIRST_MARKET, MARKET_CODES
 from utility.text import has, sentence
 from utility.text_file import read_text
@@ -52,8 +52,9 @@ def add_parsers(subparsers: Any) -> None:
     save.add_argument("--note", default="")
     save.add_argument("--unchecked", action="store_true")
 
-    bring = _action(actions, "import", _import, _show_imported)
+    bring = _action(actions, "import", _import, show_imported)
     bring.add_argument("source", nargs="+")
+    bring.add_argument("--texts", metavar="DIR")
     export = _action(actions, "export", _export, _show_exported)
     export.add_argument("name", nargs="*")
     export.add_argument("--out", required=True, metavar="PATH")
@@ -252,25 +253,28 @@ def _show_saved(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
-    from storage.bundles import Bundle, read_file
+    from cli.strategy_import import bring
 
-    bundles: list[Bundle] = []
-    for source in args.source:
-        path = Path(source)
-        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-        if not files:
-            raise InputError("strategy.import_nothing", path=source)
-        for file in files:
-            bundles += read_file(file)
-    library = _library(args)
-    saved = [library.save(bundle) for bundle in bundles]
-    entries = [{**_entry(version), "new": new} for version, new in saved]
-    return {"strategies": entries, "imported": sum(new for _, new in saved)}
+    brought = bring(args, _library(args))
+    return {"strategies": [{**_entry(version), "new": new} for version, new in brought.saved], **brought.report}
 
 
-def _show_imported(args: argparse.Namespace, result: dict[str, Any]) -> None:
+def show_imported(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print the strategies, then what cannot run and why."""
     _show_list(args, result)
-    sys.stdout.write(sentence("strategy.imported", language(args), count=result["imported"]) + "\n")
+    code = language(args)
+    for one in result["texts"]:
+        if one["path"]:
+            sys.stdout.write(sentence("strategy.exported", code, path=one["path"]) + "\n")
+    for one in result["refused"]:
+        sys.stdout.write(f"{one['source']} {one['name']}: {one['message']}\n")
+        if one["hint"]:
+            sys.stdout.write(f"    → {one['hint']}\n")
+    sys.stdout.write(sentence("strategy.imported", code, count=result["imported"]) + "\n")
+    if result["refused"]:
+        sys.stdout.write(
+            sentence("strategy.import_refused", code, count=len({(one["source"], one["name"]) for one in result["refused"]})) + "\n"
+        )
 
 
 def _export(args: argparse.Namespace) -> dict[str, Any]:

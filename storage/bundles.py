@@ -1,27 +1,23 @@
 """A strategy as one readable text file: what `strategy export` writes and `strategy import` reads.
 
 A heading of ``# key: value`` lines (strategy, markets, interval, vars, note), then the two documents
-after ``# --- buy`` and ``# --- sell``. STOM's own ``strategy.db`` is read too.
+after ``# --- buy`` and ``# --- sell``. Files are opened by strategy_files.py, which reads STOM's ``strategy.db`` too.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import sqlite3
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from domain.errors import InputError
-from domain.market_codes import COIN_MARKETS, FUTURES_MARKETS, MARKET_CODES, STOCK_MARKETS
-from utility.text_file import read_text
+from domain.market_codes import MARKET_CODES
 
 MARKETS = MARKET_CODES
 _HEADING = re.compile(r"#\s*(strategy|markets|interval|vars|note)\s*:\s*(.*)$")
 _PART = re.compile(r"#\s*---\s*(buy|sell)\s*$")
 _NAME = re.compile(r"\w{1,64}")
-_STOM_TABLES = ("buy", "sell", "optibuy", "optisell")
 INTERVALS = {"1s": 1, "1m": 60}
 
 
@@ -131,76 +127,4 @@ def parse_variables(text: str, source: str) -> dict[int, float]:
         if not equals or at < 0 or not math.isfinite(number) or at in out:
             raise InputError("strategy.import_bundle", path=source, field=f"vars: {part.strip()}")
         out[at] = number
-    return out
-
-
-def read_file(path: Path) -> list[Bundle]:
-    """Return what a file holds: a bundle text, or the strategies of a STOM ``strategy.db``.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, is no bundle, or holds nothing.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-        if start == b"SQLite format 3\0":
-            found = read_stom(path)
-            if not found:
-                raise InputError("strategy.import_nothing", path=str(path))
-            return found
-    except OSError as error:
-        raise InputError("file.unreadable", path=str(path), cause=error.strerror or str(error)) from error
-    return [read_bundle(read_text(path), str(path))]
-
-
-def read_stom(path: Path) -> list[Bundle]:
-    """Return the strategies of a STOM ``strategy.db``: each document its own bundle, named after it.
-
-    A name that cannot be a name of ours has its other characters replaced by underscores. Texts that
-    read a per-minute factor are taken as minute strategies.
-    """
-    out: list[Bundle] = []
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
-        for prefix, markets in (("stock", STOCK_MARKETS), ("coin", COIN_MARKETS)):
-            for kind in _STOM_TABLES:
-                if prefix + kind in tables:
-                    out += _stom_table(connection, prefix + kind, markets, kind.endswith("buy"))
-    except sqlite3.DatabaseError as error:
-        raise InputError("strategy.import_file", path=str(path), cause=str(error)) from error
-    finally:
-        connection.close()
-    return out
-
-
-def _stom_table(connection: sqlite3.Connection, table: str, markets: tuple[str, ...], is_buy: bool) -> list[Bundle]:
-    cursor = connection.execute(f'select * from "{table}"')
-    names = [column[0] for column in cursor.description]
-    if "전략코드" not in names or "index" not in names:
-        return []
-    out = []
-    for row in cursor:
-        values = dict(zip(names, row, strict=True))
-        text = str(values["전략코드"] or "").replace("\r\n", "\n").strip("\n") + "\n"
-        name = re.sub(r"\W", "_", unicodedata.normalize("NFC", str(values["index"])))[:64]
-        best = [part for part in str(values.get("변수값") or "").split(";") if part]
-        try:
-            variables = {k: float(part) for k, part in enumerate(best)}
-        except ValueError:
-            variables = {}
-        futures = "BUY_LONG" in text or "SELL_LONG" in text
-        out.append(
-            Bundle(
-                name=plain_name(name),
-                buy=text if is_buy else "",
-                sell="" if is_buy else text,
-                markets=FUTURES_MARKETS if futures else markets,
-                interval_s=60 if "분당" in text or "분봉" in text else 1,
-                variables=variables,
-                note=table,
-            )
-        )
     return out

@@ -19,8 +19,9 @@ from domain.instruments import NS, Instrument, Market
 from domain.process_config import ExchangeOptions
 from domain.records import row_schema
 from paper.assembly import PREROLL_NS, made_market
-from storage.bundles import Bundle, read_file
+from storage.bundles import Bundle
 from storage.columns import BLOCK_DTYPE, RowSet
+from storage.strategy_files import read_file
 from strategy import cache as step_cache
 from strategy.program import build
 from trading.rows import RowBuilder
@@ -35,7 +36,7 @@ STEP_NS = 60 * NS
 
 def text_of(name: str) -> Bundle:
     """Return a strategy as the library ships it."""
-    (bundle,) = read_file(LIBRARY / f"{name}.txt")
+    (bundle,) = read_file(LIBRARY / f"{name}.txt").bundles
     return bundle
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,72 @@ def test_a_text_that_the_checker_refuses_is_not_saved(tmp_path: Path, capsys: py
     bad, sell = write(tmp_path / "b.txt", "import os\n"), write(tmp_path / "s.txt", "매도 = 수익률 > 1\n")
     assert call(capsys, "save", "가나", "--buy", bad, "--sell", sell, *here)[0] == 2
     assert call(capsys, "show", "가나", *here)[0] == 2
+
+
+def stom_database(path: Path, tables: dict[str, list[tuple[str, ...]]]) -> str:
+    connection = sqlite3.connect(path)
+    for table, rows in tables.items():
+        more = ', "변수값" text' if len(rows[0]) == 3 else ""
+        connection.execute(f'create table {table} ("index" text, "전략코드" text{more})')
+        connection.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+    connection.commit()
+    connection.close()
+    return str(path)
+
+
+V1_BUY = """
+if not (3 <= 등락율 <= 25):
+    매수 = False
+elif not (체결강도 >= 체결강도평균(30) + 5):
+    매수 = False
+elif not (현재가 > 이동평균(60)):
+    매수 = False
+if 매수:
+    self.Buy(종목코드, 현재가, 매도호가1, 매수호가1, 매수수량, 데이터길이)
+"""
+V3_BUY = (
+    "if not 이평지지후이평돌파(60):\n    매수 = False\nelif 변동성(30, 1, calc=True) > 1:\n    매수 = False\nif 매수:\n    self.Buy()\n"
+)
+FUTURES_SELL = """
+if 수익률 <= -2:
+    SELL_LONG = True
+    BUY_SHORT = True
+if (포지션 == 'LONG' and SELL_LONG) or (포지션 == 'SHORT' and BUY_SHORT):
+    self.Sell(종목코드, 현재가, 매도호가1, 매수호가1, 매도수량, 강제청산)
+"""
+
+
+def test_a_stom_database_comes_in_unchanged_and_what_cannot_run_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = stom_database(
+        tmp_path / "strategy.db",
+        {
+            "coinbuy": [
+                ("추세", V1_BUY),
+                ("찾기", "x = 1\nself.tickcols = ['a']\n"),
+                ("오타", "매수 = True\nif 현재까 > 1:\n    매수 = False\n"),
+            ],
+            "coinsell": [("추세", "매도 = 수익률 > 1\nif 매도:\n    self.Sell()\n"), ("선물", FUTURES_SELL)],
+            "coinoptibuy": [("추세", "매수 = 등락율 > self.vars[1]\n", "30;1.5")],
+            "coinoptivars": [("범위", "self.vars[1] = [[1, 5, 1], 2]\n"), ("깨짐", "self.vars[1] = [[1, 5], 2, 3]\n")],
+            "coinbuyconds": [("조건", "not (등락율 > 3)\nnot (체결강도 >= 100)\n")],
+            "stock_etf_buy": [("V3", V3_BUY)],
+        },
+    )
+    here = ("--data-dir", str(tmp_path / "data"))
+    status, out, _ = call(capsys, "import", file, "--texts", str(tmp_path / "texts"), *here)
+    assert status == 0
+    kept = {one["name"]: one for one in out["strategies"]}
+    assert set(kept) == {"추세", "추세_coinoptibuy", "오타", "선물", "V3"}
+    assert kept["추세_coinoptibuy"]["vars"] == {"0": 30, "1": 1.5}
+    assert (kept["선물"]["markets"], kept["V3"]["markets"]) == (["binance-futures"], ["krx"])
+    whole = call(capsys, "show", "추세", *here)[1]["strategies"][0]
+    assert (whole["buy"], whole["sell"]) == (V1_BUY.strip("\n") + "\n", "매도 = 수익률 > 1\nif 매도:\n    self.Sell()\n")
+    refused = {(one["source"], one["name"]): (one["line"], one["code"]) for one in out["refused"]}
+    assert refused == {
+        ("coinbuy", "찾기"): (2, "strategy.import_finder"),
+        ("coinbuy", "오타"): (2, "strategy.unknown_name"),
+        ("coinoptivars", "깨짐"): (1, refused["coinoptivars", "깨짐"][1]),
+    }
+    assert {Path(one["path"]).name for one in out["texts"] if one["path"]} == {
+        "coinbuy_찾기.txt", "coinoptivars_범위.txt", "coinoptivars_깨짐.txt", "coinbuyconds_조건.txt"
+    }  # fmt: skip

@@ -12,8 +12,9 @@ import pytest
 from coin.markets import BINANCE, UPBIT
 from domain.errors import DataError, InputError
 from stock.markets import KRX
-from storage.bundles import Bundle, read_bundle, read_file, write_bundle
+from storage.bundles import Bundle, read_bundle, write_bundle
 from storage.strategies import DEFAULT_ORDER, Strategies
+from storage.strategy_files import read_file
 from strategy.program import build
 
 MINE = Bundle("나의_전략", "매수 = 현재가 > 시가\n", "매도 = 수익률 > 1\n", ("upbit",), 1, {0: 30.0, 3: 0.1}, "메모")
@@ -125,7 +126,7 @@ def test_the_strategies_of_a_stom_database_come_in(tmp_path: Path, library: Stra
     connection.execute("insert into stocksell values ('손절', '매도 = 수익률 < -2')")
     connection.commit()
     connection.close()
-    found = {one.name: one for one in read_file(path)}
+    found = {one.name: one for one in read_file(path).bundles}
     assert set(found) == {"돌파_1", "최적", "손절"}
     assert found["최적"].variables == {0: 30.0, 1: 1.5}
     assert found["손절"].markets == ("krx",)
