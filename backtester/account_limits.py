@@ -1,20 +1,24 @@
 """What the account's limits would have said to a backtest's entries: the same checks as live, in time order, afterwards.
 
-A backtest runs each symbol by itself and has no account, so nothing is refused in it. Here its trades are led
-past `trading/risk.py` once more, with one account's cash, exposure, counts, rates and loss. Live counts every
-refused *intent* (a signal that stays is refused on each row), this counts refused *entries*, whose trades are then left
-out of the account: both are nought together, which is what equality of hashes wants; other numbers differ.
+A backtest runs each symbol by itself and has no account, so nothing is refused in it. Here its trades are led past
+`trading/risk.py` once more, with one account's cash, exposure, counts, rates and loss. What is refused stays flat, as
+in live: the rest of that symbol's day is run again without that row, and the next row with a signal asks anew. So a signal that
+stays counts once a row, on both sides. Which symbol asks first within a second is the only thing that live may do otherwise.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import heapq
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.engine import Prepared
+from backtester import kernel
+from backtester.engine import Prepared, round_trips
 from domain.instruments import NS, QTY_UNIT, Instrument
 from domain.settings import Risk
 from trading.counters import Counters, Window
@@ -25,26 +29,35 @@ from trading.risk import ENTRY, FACT, READY, REDUCING, decide, limits, new_facts
 
 TRADES_MAX = 50_000
 """More trades are not led past: the checks are those of live, one order at a time."""
+AGAIN_MAX = 5_000
+"""So many times a day of a symbol is run again after a refusal; beyond that the number is not known."""
 STRATEGY = "backtest"
 _DAY = {1: 1_000_000, 60: 10_000}
 
 
+Run = Callable[[Prepared], NDArray[np.float64]]
+
+
 def refusals(
     prepared: Prepared,
-    trades: NDArray[np.void],
+    raw: NDArray[np.float64],
+    run: Run,
     instruments: tuple[Instrument, ...],
     depth: NDArray[np.float64] | None,
     risk: Risk,
     max_positions: int,
     cash: float,
 ) -> dict[str, int] | None:
-    """Return how many entries each limit would have refused or made smaller; None when there are too many trades to tell.
+    """Return how many intents each limit would have refused or made smaller; None when there are too many to tell.
 
     Parameters
     ----------
     prepared : Prepared
         The run's rows.
-    trades : ndarray of ROUND_TRIP_DTYPE
+    raw : ndarray of float64, shape (trades, kernel.OUT_FIELDS)
+        Its trades as the engine gave them.
+    run : callable
+        Gives the raw trades of other rows with the same texts and variables.
     instruments : tuple of Instrument
         Of the symbols, by position.
     depth : ndarray of float64, optional
@@ -54,9 +67,41 @@ def refusals(
     cash : float
         Of the account at the start.
     """
-    if len(trades) > TRADES_MAX:
+    if len(raw) > TRADES_MAX:
         return None
-    return dict(_Account(prepared, instruments, depth, risk, max_positions, cash).lead(trades))
+    found = _Account(prepared, instruments, depth, risk, max_positions, cash).lead(raw, run)
+    return None if found is None else dict(found)
+
+
+class _Days:
+    """The trades still to come of each symbol and day."""
+
+    def __init__(self, prepared: Prepared, raw: NDArray[np.float64], run: Run) -> None:
+        self.prepared = prepared
+        self.run = run
+        self.universe = prepared.universe  # copied when the first row is taken out of it
+        self.again = 0
+        self.coming = {block: self._of(raw[raw[:, kernel.OUT_BLOCK] == block]) for block in range(len(prepared.blocks))}
+
+    @staticmethod
+    def _of(raw: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        return list(raw[np.argsort(raw[:, kernel.OUT_ENTRY], kind="stable")][::-1])
+
+    def next(self, block: int) -> NDArray[np.float64] | None:
+        """Take the next trade of a symbol's day."""
+        return self.coming[block].pop() if self.coming[block] else None
+
+    def refuse(self, block: int, entry: int) -> None:
+        """Stay flat on the row of the signal that was priced on row `entry`, and find what comes after it."""
+        if not self.again:
+            self.universe = self.universe.copy()
+        self.again += 1
+        self.universe[entry - self.prepared.options.latency] = 0.0
+        one = slice(block, block + 1)
+        rows = replace(self.prepared, universe=self.universe, blocks=self.prepared.blocks[one], symbols=self.prepared.symbols[one])
+        raw = self.run(rows)
+        raw[:, kernel.OUT_BLOCK] = block
+        self.coming[block] = self._of(raw[raw[:, kernel.OUT_ENTRY] > entry])
 
 
 class _Account:
@@ -78,7 +123,7 @@ class _Account:
         self.limits = limits(risk, prepared.market, max_positions, staleness=False)
         self.collar = (risk.collar_pct or prepared.market.collar_pct) / 100.0
         self.cash = cash
-        self.held: dict[int, tuple[int, float, float]] = {}  # trade → symbol, quantity, amount paid
+        self.held: dict[int, tuple[int, float, float]] = {}  # block → symbol, quantity, amount paid
         self.counters = Counters()
         self.day = 0
         self.day_base = cash
@@ -94,20 +139,41 @@ class _Account:
             spans[symbol] = (min(low, block[0]), max(high, block[1]))
         return spans
 
-    def lead(self, trades: NDArray[np.void]) -> Counter[str]:
+    def lead(self, raw: NDArray[np.float64], run: Run) -> Counter[str] | None:
         """Lead trades past the limits: of one moment the entries first, which is the account's worst case."""
-        events = [(int(trade["entry_time"]), 0, int(trade["symbol"]), k) for k, trade in enumerate(trades)]
-        events += [(int(trade["exit_time"]), 1, int(trade["symbol"]), k) for k, trade in enumerate(trades)]
+        days = _Days(self.prepared, raw, run)
         found: Counter[str] = Counter()
-        for time, is_exit, symbol, k in sorted(events):
+        events: list[tuple[int, int, int, int]] = []  # time, is an exit, symbol, block
+        under_way: dict[int, tuple[NDArray[np.float64], NDArray[np.void]]] = {}
+
+        def follow(block: int) -> None:
+            one = days.next(block)
+            if one is not None:
+                trade = round_trips(self.prepared, one[None, :])[0]
+                under_way[block] = (one, trade)
+                heapq.heappush(events, (int(trade["entry_time"]), 0, int(trade["symbol"]), block))
+
+        for block in days.coming:
+            follow(block)
+        while events:
+            time, is_exit, symbol, block = heapq.heappop(events)
+            one, trade = under_way[block]
             self._enter_day(time // _DAY[self.prepared.interval_s])
             at_ns = int(row_seconds(time, self.prepared.interval_s)) * NS
             if is_exit:
-                self._leave(k, trades[k], at_ns)
+                self._leave(block, trade, at_ns)
+                follow(block)
                 continue
-            rule = self._enter(k, trades[k], symbol, time, at_ns)
+            rule = self._enter(block, trade, symbol, time, at_ns)
             if rule:
                 found[rule] += 1
+            if block in self.held:
+                heapq.heappush(events, (int(trade["exit_time"]), 1, symbol, block))
+            elif days.again == AGAIN_MAX:
+                return None
+            else:
+                days.refuse(block, int(one[kernel.OUT_ENTRY]))
+                follow(block)
         return found
 
     def _enter_day(self, day: int) -> None:
@@ -168,8 +234,8 @@ class _Account:
         for name, value in values.items():
             self.facts[FACT[name]] = value
         decision = decide(wanted, self.facts, self.limits)
-        intents.add(at_ns)
         if decision.approved:
+            intents.add(at_ns)  # as in live, a refused one takes nothing from the cap
             share = decision.qty / wanted
             paid = float(trade["entry_amount"]) * share
             self.held[k] = (symbol, float(trade["qty"]) * share * side, paid)
@@ -180,9 +246,7 @@ class _Account:
         return decision.rule
 
     def _leave(self, k: int, trade: np.void, at_ns: int) -> None:
-        held = self.held.pop(k, None)
-        if held is None:
-            return  # its entry was refused
+        held = self.held.pop(k)
         share = held[2] / float(trade["entry_amount"]) if trade["entry_amount"] else 0.0
         self.cash += held[2] + float(trade["pnl"]) * share
         self.counters.orders.add(at_ns)

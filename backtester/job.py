@@ -118,8 +118,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Run:
-    """One finished backtest."""
+    """One finished backtest; `raw` holds its trades as the engine gave them."""
 
+    raw: NDArray[np.float64]
     trades: NDArray[np.void]
     metrics: dict[str, float]
     sha256: str
@@ -222,6 +223,7 @@ def run_one(loaded: Loaded, values: NDArray[np.float64]) -> Run:
     result: Result = loaded.engine.run(loaded.prepared, values[None, :])
     trades = round_trips(loaded.prepared, result.raw)
     return Run(
+        raw=result.raw,
         trades=trades,
         metrics=named(loaded.metrics.of(result.raw, 1)[0]),
         sha256=trades_sha256(loaded.prepared.codes, trades),

@@ -8,7 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backtester.account_limits import TRADES_MAX, refusals
+from backtester.engine import Prepared
 from backtester.executors import LocalExecutor
 from backtester.job import (
     Job,
@@ -60,7 +64,9 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         loaded = load_job(job_of(args, data), data, executor)
         reporter.note("run", rows=loaded.prepared.rows)
         warn(args, loaded.program, parse_sets(args.sets))
-        done = run_one(loaded, vector(loaded.program, loaded.job.variables))
+        values = vector(loaded.program, loaded.job.variables)
+        done = run_one(loaded, values)
+        refused = _refusals(data, settings, loaded, done, values)
     finally:
         executor.close()
     number, path = keep(data, loaded, done, "backtest")
@@ -81,9 +87,8 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "errors": done.errors,
         "past_levels": done.past_levels,
         "quarantined": _quarantined(data, loaded.job, loaded.rows.source),
-        # Entries that the account's limits would have refused; `live` counts refused intents. Nought is nought on both sides.
-        "refusals": _refusals(data, settings, loaded, done),
-        "refusals_of": "entries",
+        "refusals": refused,
+        "refusals_of": "intents",
         "latency": loaded.job.options.latency,
         "slippage": loaded.job.options.slippage,
         "fill": loaded.job.options.fill,
@@ -130,15 +135,19 @@ def _quarantined(data: DataDir, job: Job, source: str) -> list[str]:
     return found
 
 
-def _refusals(data: DataDir, settings: Settings, loaded: Loaded, done: Finished) -> dict[str, int] | None:
-    """Return the entries that the limits of the paper account would have refused, by limit; None when too many to tell."""
+def _refusals(data: DataDir, settings: Settings, loaded: Loaded, done: Finished, values: NDArray[np.float64]) -> dict[str, int] | None:
+    """Return the intents that the limits of the paper account would have refused, by limit; None when too many to tell."""
     rules, rows = loaded.job.market, loaded.rows
     depth = None
     if rows.has_book and len(done.trades):
         shown = open_rows(TickStore(data.root), rules.code, loaded.job.interval_s, rows.source, rows.codes, keys=("ask_total_size",))
         depth = shown.columns["ask_total_size"]
     count = settings.market(rules.code).strategy.max_positions
-    return refusals(loaded.prepared, done.trades, rows.instruments, depth, settings.risk, count, rules.paper_cash)
+
+    def run(prepared: Prepared) -> NDArray[np.float64]:
+        return loaded.engine.run(prepared, values[None, :]).raw
+
+    return refusals(loaded.prepared, done.raw, run, rows.instruments, depth, settings.risk, count, rules.paper_cash)
 
 
 def show_metrics(args: argparse.Namespace, metrics: dict[str, float]) -> None:

@@ -238,12 +238,24 @@ def _hoist(blocks: Iterable[np.ndarray], snapshots: np.ndarray) -> Iterator[np.n
                 is_gap = last > local[i] and first > local[i] + 1
                 local[i] = max(local[i], last)
         if is_gap or (not waiting and (found or len(held) >= _BLOCK)):
-            yield np.concatenate([*found, *held])
+            yield _joined(found, held)
             found, held = [], []
         if is_gap and ahead[i] > 0:
             waiting.add(i)
     if found or held:
-        yield np.concatenate([*found, *held])
+        yield _joined(found, held)
+
+
+def _joined(found: list[np.ndarray], held: list[np.ndarray]) -> np.ndarray:
+    """Put snapshots before what waited for them, at a time no later: one of a later file would stop the market's clock until then."""
+    events = np.concatenate([*found, *held])
+    count = sum(len(message) for message in found)
+    known = events["exchange_ns"][count:]
+    known = known[known > 0]
+    if len(known):
+        moments = events["exchange_ns"][:count]
+        np.minimum(moments, known[0], out=moments)
+    return events
 
 
 def _without_totals(message: np.ndarray) -> np.ndarray:

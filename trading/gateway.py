@@ -314,14 +314,13 @@ class Gateway:
 
     def _count(self, intent: Intent, decision: Decision) -> None:
         desk, clock = self.desk, self.desk.limit_ns()
-        entry = decision.rule != "decode" and self.purpose(intent) == ENTRY
-        if entry:
-            desk.counters.strategy(intent.strategy).add(clock)
         if decision.rule:
             desk.counters.refusals[decision.rule] += 1
         if decision.approved:
             desk.counters.orders.add(clock)
-            if entry:
+            if self.purpose(intent) == ENTRY:
+                # A refused intent takes nothing from the cap: a signal that stays would keep the window full for ever (P24).
+                desk.counters.strategy(intent.strategy).add(clock)
                 desk.counters.repeats(_repeat_key(intent)).add(clock)
                 desk.counters.entries_day += 1
             return

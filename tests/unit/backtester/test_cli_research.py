@@ -168,11 +168,28 @@ def test_what_the_accounts_limits_would_have_refused_is_counted(
     monkeypatch.setattr("cli.research.load_settings", lambda _: Settings(risk=Risk(**{**wide, **risk}), upbit=group))
     status, found = call(capsys, *words(data, "backtest", *SETS, "--betting", "100000"))
     assert status == 0
-    assert found["refusals_of"] == "entries"
+    assert found["refusals_of"] == "intents"
     refused = found["refusals"]
     assert isinstance(refused, dict)
     assert set(refused) == ({rule} if rule else set())
     assert all(count > 0 for count in refused.values())
+
+
+def test_a_signal_that_stays_is_refused_on_each_row_as_in_live(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "always.txt").write_text("매수 = True", "utf-8")
+    (tmp_path / "late.txt").write_text("if 보유시간 >= 100000:\n    매도 = True", "utf-8")
+    monkeypatch.setattr("cli.research.load_settings", lambda _: Settings(risk=Risk(max_order_krw=1_000.0)))
+    texts = ("--buy", str(tmp_path / "always.txt"), "--sell", str(tmp_path / "late.txt"), "--betting", "100000")
+    _, found = call(capsys, *words(data, "backtest", *texts))
+    # Nothing was ever bought, so every row behind the warm-up whose book could have filled it asked once.
+    assert found["trades"] == found["symbols"] * found["days"]
+    assert set(found["refusals"]) == {"max_order"}
+    assert 100 * found["trades"] < found["refusals"]["max_order"] <= found["rows"] - 29 * found["trades"]
+    monkeypatch.setattr("backtester.account_limits.AGAIN_MAX", 10)
+    _, found = call(capsys, *words(data, "backtest", *texts))
+    assert found["refusals"] is None
 
 
 def test_too_many_trades_are_not_counted_as_none_refused(

@@ -57,6 +57,14 @@ def test_a_snapshot_after_a_gap_comes_right_behind_the_gap() -> None:
     ]
 
 
+def test_a_snapshot_of_a_later_file_does_not_bring_its_time_along() -> None:
+    """Limits a second and a minute count in the market's time: it would stand still until the later file begins."""
+    later = 86_400_000
+    events = [snapshot(ASKS, BIDS, 9, 1), delta([(1, 99.0, 2.0)], 10, 11, 2), snapshot(ASKS, BIDS, 9, later, index=1)]
+    source = ArraySource(BINANCE, [PAIR, PAIR], np.concatenate(events))
+    assert [int(m["exchange_ns"][0] - START_NS) // MS for m in messages(source)] == [1, 2, 2]
+
+
 def test_a_recording_is_the_same_each_time() -> None:
     source = ArraySource(UPBIT, [COIN], np.concatenate([picture(ASKS, BIDS, 1), trade(100.0, 1.0, 0, 2), trade(101.0, 1.0, 0, 3)]))
     first, second = messages(source), messages(source)

@@ -333,6 +333,19 @@ def test_flood_of_one_strategy_is_capped_and_counted(tmp_path: Path) -> None:
     assert recorded <= 105
 
 
+def test_refused_signals_leave_the_cap_free(tmp_path: Path) -> None:
+    """Signals every second far above the cap: a third minute trades as much as the first (P24)."""
+    rig = Rig(tmp_path, risk=Risk(intents_per_min=6)).ready()
+    accepted = [0, 0, 0]
+    for second in range(180):
+        rig.advance(1.0)
+        rig.tick()
+        for i in range(3):
+            accepted[second // 60] += rig.enter(INSTRUMENTS[i].code, qty=100 + second + i).accepted
+    assert accepted == [6, 6, 6]
+    assert rig.trader.desk.counters.refusals["rate_intents"] == 540 - 18
+
+
 # --- lock-step --------------------------------------------------------------------------------------------------
 
 
