@@ -7,8 +7,11 @@ libraries, seed and variables. What was left open at the time (all symbols, the 
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,8 @@ from storage.ticks import TickStore
 from trading.trades import write_trades
 from utility.build import RESEARCH, build, lock_digest
 from utility.paths import DataDir
+
+_ticket: ContextVar[str] = ContextVar("ticket", default="")
 
 COMPARED = ("data_days", "build", "lock", "program", "python", "machine")
 """Parts of a passport that can differ when a run is repeated; everything else is taken from it."""
@@ -68,14 +73,24 @@ def _days(data: DataDir, job: Job, source: str, first: int, last: int) -> str:
 
 
 def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | None = None, study: str = "") -> tuple[int, Path]:
-    """Give a run a number, write passport and trades into its folder, and put it on the list; return number and trades' path."""
+    """Give a run a number, write passport and trades into its folder, and put it on the list; return number and trades' path.
+
+    Under a ticket (`ticketed`) a run that was stored under it before is found again instead: work that is done
+    once more after a kill is on record once.
+    """
+    facts = passport(data, loaded, seed, study)
+    store = Studies(data.library)
+    if _ticket.get():
+        facts["ticket"] = _ticket.get()
+        for known in store.runs_of_ticket(facts["ticket"]):
+            if (known.kind, known.trades_sha256, known.passport["vars"]) == (kind, done.sha256, facts["vars"]):
+                return known.run, Path(known.trades_path)
     number = data.new_run()
     folder = data.run_dir(number)
     path = folder / "trades.parquet"
     write_trades(path, loaded.prepared.codes, done.trades, loaded.engine.steps.labels)
-    facts = passport(data, loaded, seed, study)
     (folder / "passport.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
-    Studies(data.library).add_run(
+    store.add_run(
         Run(
             run=number,
             kind=kind,
@@ -88,6 +103,16 @@ def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | N
         )
     )
     return number, path
+
+
+@contextlib.contextmanager
+def ticketed(ticket: str) -> Iterator[None]:
+    """Store runs under a ticket: the name of the work that is to be on record once, however often it is begun."""
+    token = _ticket.set(ticket)
+    try:
+        yield
+    finally:
+        _ticket.reset(token)
 
 
 @dataclass(frozen=True)

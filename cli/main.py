@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.optimise": ("optimise",),
     "cli.runs": ("runs", "rerun", "report", "compare"),
     "cli.verdict": ("verdict",),
+    "cli.batch": ("batch",),
     "cli.data": ("data",),
     "cli.strategy": ("strategy",),
     "cli.exchange": ("exchange",),
@@ -41,6 +42,7 @@ ONLY_READ = frozenset(
         *("orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify", "data export"),
         *("strategy list", "strategy show", "strategy history", "strategy diff", "strategy export", "exchange truth"),
         *("settings get", "settings list", "settings export", "keys list"),
+        *("batch list", "batch results", "batch edit", "batch remove", "batch run"),
         *("runs", "rerun", "report", "compare", "verdict"),
     )
 )

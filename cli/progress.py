@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,11 +26,14 @@ class Reporter:
     def __init__(self, args: argparse.Namespace) -> None:
         self._json = args.progress == "json"
         self._bar = args.progress == "bar" and sys.stderr.isatty() and not args.quiet
+        self._watch: Callable[[dict[str, Any]], None] | None = getattr(args, "watch", None)  # whoever runs the command from within
         self._last = 0.0
         self._width = 0
 
     def note(self, text: str, **fields: Any) -> None:
         """Say what begins."""
+        if self._watch is not None:
+            self._watch({"note": text, **fields})
         if self._json:
             sys.stderr.write(msgspec.json.encode({"note": text, **fields}).decode() + "\n")
             sys.stderr.flush()
@@ -40,8 +44,10 @@ class Reporter:
         if now - self._last < EVERY_S and done < total:
             return
         self._last = now
+        body = {"done": done, "total": total, "rate": rate, "left_s": left_s, "best": best, "note": note}
+        if self._watch is not None:
+            self._watch(body)
         if self._json:
-            body = {"done": done, "total": total, "rate": rate, "left_s": left_s, "best": best, "note": note}
             sys.stderr.write(msgspec.json.encode(body).decode() + "\n")
         elif self._bar:
             filled = int(24 * done / total) if total else 0

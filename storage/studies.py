@@ -226,6 +226,12 @@ class Studies:
             raise InputError("studies.no_run", run=number)
         return _run(dict(row))
 
+    def runs_of_ticket(self, ticket: str) -> list[Run]:
+        """Return the runs stored under a ticket (`backtester.record.ticketed`)."""
+        query = select(runs).where(func.json_extract(runs.c.passport, "$.ticket") == ticket).order_by(runs.c.run)
+        with self._engine.connect() as connection:
+            return [_run(dict(row)) for row in connection.execute(query).mappings()]
+
     def runs(self, limit: int = 100) -> list[Run]:
         """Return the newest runs, newest first."""
         with self._open() as connection:
