@@ -22,7 +22,7 @@ from backtester.record import keep
 from backtester.study import Outcome, Progress
 from backtester.verdict.parts import Part, run_days
 from backtester.verdict.splits import Division
-from backtester.verdict.subjects import division_of, of_study, windows_of
+from backtester.verdict.subjects import division_of, of_study, trials_of, windows_of
 from backtester.verdict.walk import searched, walk
 from cli.advice import warn
 from cli.interrupt import stopping
@@ -287,7 +287,8 @@ def _answer(
         result |= {"run": run, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
     lines = _lines(plan)
     if lines is not None:
-        trials = Studies(data.library).trials(study)
+        store = Studies(data.library)
+        trials = trials_of(store, store.study(study))
         result["conditions"] = lines.report(trials.vectors, trials.scores)
     return result
 

@@ -57,6 +57,10 @@ class Subject:
         How many studies have looked at the same unseen days, this one included.
     pair : (int, int), optional
         Variables of the map; the two with the most influence where it is not given.
+    rule : str
+        Digest of what would be traded, where it is not the text that was searched (condition lines); else empty.
+    drawn : bool
+        Whether random neighbours mean something: a switch has no band.
     """
 
     kind: str
@@ -72,6 +76,8 @@ class Subject:
     walk: Mapping[str, Any] | None = None
     looks: int = 0
     pair: tuple[int, int] | None = None
+    rule: str = ""
+    drawn: bool = True
 
 
 def _plain(metrics: NDArray[np.float64]) -> dict[str, float]:
@@ -129,7 +135,7 @@ def review(
 
     beyond = _beyond(loaded, executor, subject, result.raw, daily, days, own_days)
     figures: dict[str, Any] = {
-        "rule": rule_digest(loaded.program, subject.vector.tolist()),
+        "rule": subject.rule or rule_digest(loaded.program, subject.vector.tolist()),
         "subject": f"{subject.kind}:{subject.name}",
         "market": market.code,
         "currency": market.currency,
@@ -262,7 +268,12 @@ def _around(
         first, second = sorted(free, key=lambda index: (-weight[index], index))[:2]
         pair = (min(first, second), max(first, second))
     points = points_around(
-        subject.vector, {index: subject.ranges[index] for index in free}, pair, limits.random_sets, limits.band_pct, seed
+        subject.vector,
+        {index: subject.ranges[index] for index in free},
+        pair,
+        limits.random_sets if subject.drawn else 0,
+        limits.band_pct,
+        seed,
     )
     found = evaluate(loaded.engine, search.prepared, search.whole, points.vectors, each)
     gained = scores(subject.objective, found.metrics, betting, subject.limits)

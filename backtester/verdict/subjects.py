@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backtester.condition_lines import Lines
 from backtester.job import DEFAULT_WINDOW, Job, Loaded, side_variables, used_variables, vector
 from backtester.metrics import Limits
 from backtester.optimisers import Space
@@ -18,7 +19,8 @@ from backtester.verdict.review import Subject
 from backtester.verdict.splits import Division, divide, walk_forward
 from domain.errors import InputError
 from storage.studies import Studies, Study, Trials
-from strategy.program import Program
+from strategy.program import Program, build
+from strategy.rule_digest import rule_digest
 
 
 def study_space(job: Job, plan: Mapping[str, Any], program: Program) -> Space:
@@ -54,16 +56,15 @@ def of_study(store: Studies, loaded: Loaded, study: Study, pair: tuple[int, int]
     walked = study.result.get("walk_forward") if plan.get("walk_forward") else None
     if plan.get("walk_forward") and (walked is None or study.state != "done"):
         raise InputError("verdict.unfinished", study=study.study)
-    trials = _trials(store, study)
+    trials = trials_of(store, study)
     if not len(trials):
         raise InputError("verdict.no_trials", study=study.study)
     division = division_of(plan, days) if walked is None else windows_of(plan, days)[-1]
     best = trials.vectors[int(trials.scores.argmax())] if walked is None else np.array(walked["windows"][-1]["vars"])
     sets = np.unique(trials.vectors, axis=0)
-    ranges: dict[int, tuple[float, ...] | None] = {}
-    if plan.get("ranges"):
-        values = study_space(loaded.job, plan, loaded.program).values
-        ranges = {index: one for index, one in enumerate(values) if len(one) > 1}
+    lines = _lines(plan)
+    values = lines.space(float(best[0])).values if lines is not None else study_space(loaded.job, plan, loaded.program).values
+    ranges: dict[int, tuple[float, ...] | None] = {index: one for index, one in enumerate(values) if len(one) > 1}
     return Subject(
         kind="study",
         name=study.study,
@@ -78,10 +79,24 @@ def of_study(store: Studies, loaded: Loaded, study: Study, pair: tuple[int, int]
         walk=walked,
         looks=_looks(store, loaded, study),
         pair=pair,
+        rule="" if lines is None else _plain_rule(loaded, lines, best),
+        drawn=lines is None,
     )
 
 
-def _trials(store: Studies, study: Study) -> Trials:
+def _lines(plan: Mapping[str, Any]) -> Lines | None:
+    kept = plan.get("lines")
+    return None if kept is None else Lines(tuple(kept["buy"]), tuple(kept["sell"]), kept["side"])
+
+
+def _plain_rule(loaded: Loaded, lines: Lines, vector: NDArray[np.float64]) -> str:
+    """Return the digest of the chosen lines as a text of their own: what would be traded has no switches."""
+    buy, sell = lines.plain(vector)
+    job = loaded.job
+    return rule_digest(build(buy, sell, job.market, job.interval_s, job.rows_since), vector[:1].tolist())
+
+
+def trials_of(store: Studies, study: Study) -> Trials:
     """Return every trial of a study, of all its windows where it walks forward."""
     if not study.passport["plan"].get("walk_forward"):
         return store.trials(study.study)
@@ -138,7 +153,7 @@ def _tried(store: Studies, loaded: Loaded, width: int) -> Tried:
     runs, studies = store.of_program(loaded.program.digest, loaded.job.market.code)
     rows = {_vector(loaded, run.passport["vars"]).tobytes() for run in runs}
     for study in studies:
-        rows |= {row.tobytes() for row in np.ascontiguousarray(_trials(store, study).vectors, dtype=np.float64)}
+        rows |= {row.tobytes() for row in np.ascontiguousarray(trials_of(store, study).vectors, dtype=np.float64)}
     rows = {row for row in rows if len(row) == width * 8}
     return Tried(np.frombuffer(b"".join(sorted(rows)), dtype=np.float64).reshape(len(rows), width))
 

@@ -213,3 +213,18 @@ def test_metrics_of_a_study_with_unseen_days_are_of_those_it_searched(data: Path
     _, whole = call(capsys, *words(data, "backtest", *sets))
     assert whole["trades_sha256"] == got["trades_sha256"]
     assert whole["trades"] == alone["trades"] + got["out_of_sample"]["trades"]
+
+
+def test_a_study_of_conditions_is_judged_as_the_text_that_would_be_traded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_data(tmp_path, days=6)
+    (root / "buy.txt").write_text("체결강도 < 100\n등락율 < 0\n초당거래대금 < 100000\n", "utf-8")
+    (root / "sell.txt").write_text("수익률 >= 1\n보유시간 >= 60\n", "utf-8")
+    more = ("--method", "conditions", "--buy-lines", "1", "--sell-lines", "1", *WALK[:1], "--train-weeks", "3d", "--test-weeks", "2d")
+    status, got = call(capsys, *words(root, "optimise", *more))
+    assert status == 0
+    _, alone = call(capsys, "verdict", str(got["run"]), "--data-dir", str(root), "--json")
+    kept = Studies(root / "library.db").verdict_of(subject=f"study:{got['study']}")
+    assert kept is not None
+    assert kept.rule == alone["rule"]
+    assert kept.body["sensitivity"]["random"]["count"] == 0
+    assert {one["index"] for one in kept.body["sensitivity"]["variables"]} == {1, 2, 3, 4, 5}
