@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.engine import Options, Prepared, prepare
+from backtester.engine import Prepared, prepare
 from backtester.job import Loaded
+from backtester.kernel import LATENCY
 from backtester.metrics import Metrics
 from trading.positions import FEE
 
@@ -28,44 +29,35 @@ def delay_rows(interval_s: int) -> int:
     return math.ceil(DELAY_MS / 1000.0 / interval_s)
 
 
-@dataclass(frozen=True)
-class Stress:
-    """A kind of stress and the run as it is under it."""
-
-    kind: str
-    options: Options
-    prepared: Prepared
-
-
-def stressed(loaded: Loaded) -> Iterator[Stress]:
-    """Yield the run plain and under each stress; one at a time, because a worse book is a copy of its prices."""
-    options = loaded.prepared.options
-    late = options.latency + delay_rows(loaded.prepared.interval_s)
-    changed = {
-        "plain": options,
-        "fees": options,
-        "latency": replace(options, latency=late),
-        "tick": replace(options, slippage=options.slippage + TICKS),
-        "all": replace(options, latency=late, slippage=options.slippage + TICKS),
-    }
-    for kind in KINDS:
-        chosen = changed[kind]
-        made = loaded.prepared if chosen is options else prepare(loaded.rows, loaded.engine.steps.columns, loaded.job.market, chosen)
-        if kind in ("fees", "all"):
-            made = replace(made, params=_dearer(made.params))
-        yield Stress(kind, chosen, made)
+def stressed(loaded: Loaded) -> Iterator[tuple[str, Prepared]]:
+    """Yield the run plain and under each stress; the worse book, a copy of the prices, is made once."""
+    plain = loaded.prepared
+    late = plain.options.latency + delay_rows(plain.interval_s)
+    yield "plain", plain
+    yield "fees", _dearer(plain)
+    yield "latency", _later(plain, late)
+    options = replace(plain.options, slippage=plain.options.slippage + TICKS)
+    worse = prepare(loaded.rows, loaded.engine.steps.columns, loaded.job.market, options)
+    yield "tick", worse
+    yield "all", _later(_dearer(worse), late)
 
 
-def _dearer(params: NDArray[np.float64]) -> NDArray[np.float64]:
-    out = params.copy()
-    out[:, FEE] *= FEE_FACTOR  # parts per million stay whole, because the factor is
-    return out
+def _dearer(prepared: Prepared) -> Prepared:
+    params = prepared.params.copy()
+    params[:, FEE] *= FEE_FACTOR  # parts per million stay whole, because the factor is
+    return replace(prepared, params=params)
+
+
+def _later(prepared: Prepared, rows: int) -> Prepared:
+    vector = prepared.vector.copy()
+    vector[LATENCY] = rows
+    return replace(prepared, vector=vector, options=replace(prepared.options, latency=rows))
 
 
 def stress_metrics(loaded: Loaded, vector: NDArray[np.float64], metrics: Metrics) -> dict[str, NDArray[np.float64]]:
     """Return the metrics of one set, plain and under each stress; `metrics` is of the same rows."""
     out = {}
-    for one in stressed(loaded):
-        raw = loaded.engine.run(one.prepared, vector[None, :]).raw
-        out[one.kind] = metrics.of(raw, 1)[0]
+    for kind, prepared in stressed(loaded):
+        raw = loaded.engine.run(prepared, vector[None, :]).raw
+        out[kind] = metrics.of(raw, 1)[0]
     return out
