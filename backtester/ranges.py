@@ -27,6 +27,8 @@ class Range:
     values: tuple[float, ...]
     best: float
     line: int
+    repeated: bool = False
+    """A list named a value twice, which hardly anybody means: [10, 60, 10] looks like start, stop, step."""
 
 
 def parse_ranges(text: str, form: str) -> dict[int, Range]:
@@ -76,7 +78,7 @@ def _range(statement: ast.stmt, form: str) -> Range:
         if not numbers:
             raise InputError("optimise.range_form", line=line)
         values = list(dict.fromkeys(float(number) for number in numbers))
-    return Range(index, tuple(values), float(best), line)
+    return Range(index, tuple(values), float(best), line, repeated=form == "list" and len(values) < len(numbers))
 
 
 def _index(statement: ast.stmt) -> int | None:

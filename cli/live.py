@@ -140,7 +140,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
     program = build(buy, sell, market, INTERVALS[args.interval], rows_since)
-    warn(args, program, parse_sets(args.sets))
+    warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     return StrategyText(
         name=name,

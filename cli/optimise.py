@@ -156,7 +156,7 @@ def _space(args: argparse.Namespace, job: Job, loaded: Loaded, plan: Mapping[str
         searched = None if only == "all" else side_variables(loaded.program, only)
         used = used_variables(loaded.program)
         space = space_of(plan["ranges"], plan["form"], fixed, loaded.program.n_vars, used, DEFAULT_WINDOW, searched)
-    warn(args, loaded.program, given, ranges)
+    warn(args, loaded.program, given, ranges, fixed)
     return space
 
 

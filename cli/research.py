@@ -63,7 +63,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         reporter.note("load")
         loaded = load_job(job_of(args, data), data, executor)
         reporter.note("run", rows=loaded.prepared.rows)
-        warn(args, loaded.program, parse_sets(args.sets))
+        warn(args, loaded.program, parse_sets(args.sets), values=loaded.job.variables)
         values = vector(loaded.program, loaded.job.variables)
         done = run_one(loaded, values)
         refused = _refusals(data, settings, loaded, done, values)

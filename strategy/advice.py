@@ -1,11 +1,15 @@
-"""What is allowed and yet hardly meant: texts that decide nothing, and flags of the other side."""
+"""What is allowed and yet hardly meant: texts that decide nothing, flags of the other side, look-backs that are always 0."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from strategy.arithmetic import Arithmetic, Stop, constant_value
 from strategy.catalogue import FUTURES_FLAGS, SPOT_FLAGS
-from strategy.nodes import SetFlag, Tree
+from strategy.cost import DAY_S, reach_of
+from strategy.nodes import Expr, SetFlag, Tree, Variable, Window, is_fixed, walk
 from strategy.program import Program
 
 _DECIDES = frozenset(key for flags in (SPOT_FLAGS, FUTURES_FLAGS) for words in flags.values() for key in words.values())
@@ -13,11 +17,18 @@ _DECIDES = frozenset(key for flags in (SPOT_FLAGS, FUTURES_FLAGS) for words in f
 
 @dataclass(frozen=True)
 class Advice:
-    """A warning: its code (``strategy.warn_*``), the text it is about, the name it is about or empty."""
+    """A warning: its code (``strategy.warn_*``), the text and the name it is about or empty; line and column where it has a place.
+
+    `rows` is what a look-back would need, and `limit` what a day has.
+    """
 
     code: str
     side: str
     name: str = ""
+    line: int = 0
+    column: int = 0
+    rows: float = 0.0
+    limit: int = 0
 
 
 def advice_on(tree: Tree) -> list[Advice]:
@@ -29,7 +40,37 @@ def advice_on(tree: Tree) -> list[Advice]:
     other = "sell" if tree.side == "buy" else "buy"
     # A flag of the other side is a name like any other here: it is kept, and nobody asks for it.
     theirs = SPOT_FLAGS[other].keys() | FUTURES_FLAGS[other].keys()
-    return found + [Advice("strategy.warn_other_side", tree.side, name) for name in tree.locals if name in theirs]
+    found += [Advice("strategy.warn_other_side", tree.side, name) for name in tree.locals if name in theirs]
+    return found + _look_backs(tree, constant_value)
+
+
+def advice_on_values(program: Program, variables: Mapping[int, float]) -> list[Advice]:
+    """Return the warnings about what ``self.vars`` of these values makes of the texts: look-backs that are 0 on every row."""
+    arithmetic = Arithmetic([variables.get(index, math.nan) for index in range(program.n_vars)])
+
+    def value(expr: Expr) -> float | None:
+        if not is_fixed(expr) or not any(isinstance(node, Variable) for node in walk(expr)):
+            return None  # moves with the row, or was judged with the text
+        try:
+            return arithmetic.value(expr)
+        except Stop:
+            return None
+
+    return _look_backs(program.buy, value) + _look_backs(program.sell, value)
+
+
+def _look_backs(tree: Tree, value: Callable[[Expr], float | None]) -> list[Advice]:
+    """Return the first look-back of a text that has less than one row, and the first that needs more rows than a day has."""
+    day = DAY_S // tree.interval_s
+    short, far = [], []
+    for node in tree.nodes():
+        length = value(node.n) if isinstance(node, Window) else None
+        if length is not None and length < 1:
+            short.append(Advice("strategy.warn_no_rows", tree.side, line=node.line, column=node.column))
+        rows = reach_of(node, value)
+        if rows > day:
+            far.append(Advice("strategy.warn_past_day", tree.side, line=node.line, column=node.column, rows=rows, limit=day))
+    return short[:1] + far[:1]
 
 
 def advice_on_program(program: Program) -> list[Advice]:

@@ -39,6 +39,7 @@ class CallChecker:
         def expr(self, node: ast.expr) -> Expr | None: ...
         def forbid(self, node: ast.AST, part: object | None = None) -> None: ...
         def unknown(self, name: str, node: ast.AST) -> None: ...
+        def is_textual(self, node: ast.expr) -> bool: ...
         def binary(self, operator: str, left: Expr, right: Expr, node: ast.AST) -> Expr: ...
 
     @staticmethod
@@ -231,7 +232,8 @@ class CallChecker:
     def _sum_len(self, name: str, node: ast.Call) -> Expr | None:
         items = self._items(node)
         if items is None:
-            self.error("strategy.list_argument", node, name=name)
+            is_text = name == "len" and len(node.args) == 1 and self.is_textual(node.args[0])
+            self.error("strategy.text_length" if is_text else "strategy.list_argument", node, name=name)
             return None
         checked = [self.expr(item) for item in items]
         if any(one is None for one in checked):

@@ -7,7 +7,7 @@ the row cannot be known yet: loops have their fuel for it, and look-backs past t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from domain.errors import StrategyError
 from strategy.arithmetic import constant_value
@@ -132,7 +132,7 @@ def _turns(loop: For) -> float | None:
 
 def _check_node(node: Node, day: int, nesting: int) -> Iterator[StrategyError]:
     """Yield look-backs that reach past the longest day, and expressions whose generated code would nest too deep."""
-    reach = _reach(node)
+    reach = reach_of(node, constant_value)
     if reach > day:
         yield _error("strategy.too_many_rows", node, rows=f"{reach:.10g}", limit=day)
         return
@@ -144,15 +144,15 @@ def _check_node(node: Node, day: int, nesting: int) -> Iterator[StrategyError]:
         yield from _check_node(child, day, nesting)
 
 
-def _reach(node: Node) -> float:
-    """Return how many rows a look-back needs at least, 0 when that hangs on variables or the row."""
+def reach_of(node: Node, value: Callable[[Expr], float | None]) -> float:
+    """Return how many rows a look-back needs at least; a part whose `value` is None (unknown) counts as 0."""
     if isinstance(node, Window):
         parts, rows = [node.n, node.pre], 0.0
     elif isinstance(node, Column | Derived | Series) and node.ago is not None:
         parts, rows = [node.ago], 1.0
     else:
         return 0.0
-    known = [constant_value(part) or 0.0 for part in parts]
+    known = [value(part) or 0.0 for part in parts]
     return rows + sum(value for value in known if value > 0.0)
 
 

@@ -375,7 +375,7 @@ class ExpressionChecker(CallChecker):
     # --- comparisons -----------------------------------------------------------------------------------
 
     def _compare(self, node: ast.Compare) -> Expr | None:
-        if any(self._is_textual(one) for one in (node.left, *node.comparators)):
+        if any(self.is_textual(one) for one in (node.left, *node.comparators)):
             return self._compare_text(node)
         first = self.expr(node.left)
         rest: list[tuple[str, Expr]] = []
@@ -401,7 +401,8 @@ class ExpressionChecker(CallChecker):
         if Kind.TIME in kinds and len(kinds) > 1 and Kind.ANY not in kinds:
             self.error("strategy.time_compare", node, hint="strategy.hint_time_compare")
 
-    def _is_textual(self, node: ast.expr) -> bool:
+    def is_textual(self, node: ast.expr) -> bool:
+        """Tell whether an operand is text: a literal, 종목코드, 종목명 or 포지션."""
         if isinstance(node, ast.Constant):
             return isinstance(node.value, str) or node.value is None
         word = self.vocabulary.words.get(node.id) if isinstance(node, ast.Name) else None

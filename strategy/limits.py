@@ -34,6 +34,8 @@ MAX_WINDOWS = 64
 MAX_COST = 5_000
 """Compile cost of both texts together (strategy/cost.py), about 30 s of a slow core."""
 
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the direction of writing: what a person reads is then not what is run, also in a comment."""
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 _TOKEN = re.compile(
     r"""(?P<string>(?:'''(?:\\.|[^\\])*?(?:'''|\Z))|(?:\"\"\"(?:\\.|[^\\])*?(?:\"\"\"|\Z))|(?:'(?:\\.|[^\\'\n])*(?:'|\n|\Z))|(?:"(?:\\.|[^\\"\n])*(?:"|\n|\Z)))"""
@@ -64,6 +66,9 @@ def check_text(text: str) -> Iterator[StrategyError]:
     for number, content in enumerate(lines_of(text), 1):
         if number <= 2 and _COOKIE.match(content):
             yield StrategyError("strategy.cookie", number, 1)
+        hidden = _BIDI.search(content)
+        if hidden is not None:
+            yield StrategyError("strategy.bidi", number, hidden.start() + 1, character=f"U+{ord(hidden[0]):04X}")
         if len(content) > MAX_LINE:
             yield StrategyError("strategy.long_line", number, MAX_LINE + 1, length=len(content), limit=MAX_LINE)
     depth = 0

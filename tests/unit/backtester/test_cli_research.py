@@ -210,6 +210,24 @@ def test_what_is_hardly_meant_is_warned_of_once(data: Path, tmp_path: Path, caps
     assert "self.vars[999] a value, but no text uses it" in err
 
 
+def test_values_that_make_a_look_back_nothing_are_warned_of(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "buy.txt").write_text("매수 = False\nif 체결강도평균(self.vars[3]) > 100 and 현재가N(3) > 0:\n    매수 = True\n", "utf-8")
+    more = (*SETS, "--quiet", "--buy", str(tmp_path / "buy.txt"), "--set")
+    far = "line 2, column 4 of the buy text looks back on 1,000,000,000 rows"
+    for value, wanted in (("1e9", far), ("0", "less than one row"), ("30", "")):
+        status, _, err = told(capsys, *words(data, "backtest", *more, f"3={value}"))
+        assert (status, "always 0" in err, wanted in err) == (0, bool(wanted), True)
+
+
+def test_a_value_that_a_list_names_twice_is_warned_of(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "buy.txt").write_text("매수 = 등락율 > self.vars[3]\n", "utf-8")
+    (tmp_path / "ranges.txt").write_text("self.vars[3] = [[1, 2, 1], 1]\n", "utf-8")
+    more = ("--buy", str(tmp_path / "buy.txt"), "--method", "grid", "--ranges", str(tmp_path / "ranges.txt"), *SETS, "--quiet")
+    for form in ("list", "grid"):
+        status, _, err = told(capsys, *words(data, "optimise", *more, "--ranges-form", form))
+        assert (status, "--ranges-form grid" in err) == (0, form == "list")
+
+
 def test_a_search_of_nothing_says_so(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "never.txt").write_text("매수 = False\n", "utf-8")
     (tmp_path / "ranges.txt").write_text("self.vars[77] = [[1, 2], 1]\n", "utf-8")

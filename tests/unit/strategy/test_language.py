@@ -167,6 +167,14 @@ def test_a_slip_of_the_pen_is_answered_with_what_to_write(text: str, hint: str, 
         assert (suggestion or "") in sentence(f"strategy.{hint}", language, **error.fields)
 
 
+def test_a_mark_that_turns_the_writing_is_refused_at_its_place() -> None:
+    errors = refuse("매수 = True\nx = 1  # a\u202eb\n# \u200f\n").errors
+    assert [(one.code, one.line, one.column, one.fields["character"]) for one in errors] == [
+        ("strategy.bidi", 2, 11, "U+202E"),
+        ("strategy.bidi", 3, 3, "U+200F"),
+    ]
+
+
 @pytest.mark.parametrize("text", ['매수 = "\\ud800" == 종목코드', '매수 = True\nif 종목코드 in ("A", "\\udfff"):\n    매수 = False'])
 def test_half_a_character_is_no_text(text: str) -> None:
     found = refuse(text)
