@@ -50,7 +50,7 @@ class Genetic:
         from pymoo.algorithms.soo.nonconvex.ga import GA
         from pymoo.core.termination import NoTermination
 
-        from backtester.optimisers.positions import Cross, Mutate, first_population, problem
+        from backtester.optimisers.positions import MATINGS, Cross, Mutate, first_population, problem
 
         seed = (self.options.seed + self._begun * 7_919) % 2**32
         self._algorithm = GA(
@@ -60,6 +60,7 @@ class Genetic:
             mutation=Mutate(self.space, self.options.mutation),
             eliminate_duplicates=True,
         )
+        self._algorithm.mating.n_max_iterations = MATINGS
         self._algorithm.setup(problem(self.space, 1), termination=NoTermination(), seed=seed, verbose=False)
         self._waited = 0
 

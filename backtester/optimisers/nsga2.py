@@ -47,7 +47,7 @@ class Nsga2:
         from pymoo.algorithms.moo.nsga2 import NSGA2
         from pymoo.core.termination import NoTermination
 
-        from backtester.optimisers.positions import Cross, Mutate, first_population, problem
+        from backtester.optimisers.positions import MATINGS, Cross, Mutate, first_population, problem
 
         self.space, self.generations = space, options.generations
         self.goals: Goals = parse_goals(options.goals)
@@ -62,6 +62,7 @@ class Nsga2:
             mutation=Mutate(space, options.mutation),
             eliminate_duplicates=True,
         )
+        self._algorithm.mating.n_max_iterations = MATINGS
         self._algorithm.setup(problem(space, len(self.goals)), termination=NoTermination(), seed=options.seed, verbose=False)
 
     def ask(self, n: int) -> NDArray[np.float64]:

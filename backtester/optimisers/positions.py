@@ -22,6 +22,8 @@ from backtester.optimisers import Space
 ETA = 3.0
 """Small: children may land several places away, the lists are short."""
 SWAP = 0.5
+MATINGS = 20
+"""Times that parents are mated for children that are new; where a population has converged most are not."""
 
 
 def problem(space: Space, goals: int) -> Problem:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from PyQt5.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
 
 from backtester.optimisers import METHODS, entries, optimiser
+from backtester.optimisers import options as options_of_methods
 from cli.main import build_parser
 from domain.settings import Settings
 from trading.venues import market
@@ -64,3 +66,23 @@ def test_what_the_form_says_is_what_the_command_understands(qtbot: Any, method: 
     for name, value in form.search.values():
         assert getattr(args, name) == (value or None if isinstance(value, bool) else value)
     assert (args.ranges_form is None) == (lists is not None)
+
+
+@dataclass(frozen=True)
+class ToyOptions(options_of_methods.Options):
+    steps: int = options_of_methods.option(20, 1, 100)
+
+
+class Toy:
+    Options = ToyOptions
+    form = "list"
+
+
+def test_a_method_that_is_added_is_offered_by_its_name(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "toy", (__name__, "Toy"))
+    form = MethodOptions({})
+    qtbot.addWidget(form)
+    form.method.setCurrentIndex(form.method.findData("toy"))
+    assert form.method.currentText() == "toy"
+    assert dict(form.values())["steps"] == 20
+    assert form.form() == "list"

@@ -12,6 +12,7 @@ import pytest
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QAbstractButton, QComboBox, QLabel, QMessageBox, QWidget
 
+from backtester.optimisers import METHODS
 from domain.orders import Action, OrderKind
 from tests.gui.made_feed import ScriptedSupervisor
 from ui.actions import ACTIONS
@@ -285,4 +286,6 @@ def test_the_research_form_is_no_wider_than_its_panel(make_window: Callable[...,
     window.show_page("research")
     form = window.research_page.form
     view = form.parentWidget()  # of the scroll area, which scrolls up and down only
-    qtbot.waitUntil(lambda: form.minimumSizeHint().width() <= view.width(), timeout=10_000)  # a page is laid out when it is shown
+    for method in METHODS:
+        form.set_choice(form.search.method, method)
+        qtbot.waitUntil(lambda: form.minimumSizeHint().width() <= view.width(), timeout=10_000)  # a page is laid out when it is shown
