@@ -18,6 +18,7 @@ from backtester import kernel
 from backtester.engine import Prepared
 from backtester.executors import LocalExecutor
 from backtester.figures import METRIC_KEYS, NO_TRADES, OBJECTIVES, OUT_OF_LIMITS
+from backtester.formula import Formula
 from domain.errors import InputError
 from trading.numbers import clock_seconds, round_to
 
@@ -39,6 +40,10 @@ KOREAN = {
     "mdd_amount": "최대낙폭금액",
 }
 TC, ATC, PC, MC, WR, AH, AP, TG, MH, SEED, TP, CAGR, TPI, MDD, MDD_AMOUNT = range(len(METRIC_KEYS))
+
+_METRIC = {key: key for key in METRIC_KEYS} | {name.lower(): key for key, name in KOREAN.items()}
+_NAMES = set(_METRIC) | {code.lower() for code in OBJECTIVES}
+"""What a user's objective may name: metrics in both languages, and the objectives."""
 
 LIMIT_KEYS = {"mdd": MDD, "mh": MH, "wr": WR, "ap": AP, "atc": ATC, "cagr": CAGR, "tpi": TPI}
 LIMIT_BOUNDS = {
@@ -278,12 +283,13 @@ def keep_sign(*factors: NDArray[np.float64]) -> NDArray[np.float64]:
 def objective(name: str, metrics: NDArray[np.float64], betting: float) -> NDArray[np.float64]:
     """Return the score of each row of `metrics` (workstation 9.2).
 
-    Divisors: MDD falls back to abs(TP), mdd_ to abs(TG), and both to 1 where those are 0 too.
+    Divisors: MDD falls back to abs(TP), mdd_ to abs(TG), and both to 1 where those are 0 too. What is no code is a
+    formula of the user's (formula.py); a set for which it has no value is given OUT_OF_LIMITS.
 
     Raises
     ------
     InputError
-        ``optimise.objective`` for an unknown name.
+        ``optimise.objective`` for an unknown name; what `formula.Formula` raises.
     """
     column = metrics.T
     tg, tp, ap, wr, tpi, cagr = (column[k] for k in (TG, TP, AP, WR, TPI, CAGR))
@@ -306,9 +312,14 @@ def objective(name: str, metrics: NDArray[np.float64], betting: float) -> NDArra
         "GTM": lambda: keep_sign(tg, ap, wr, tpi, cagr) / amount / 10_000.0,
         "PTM": lambda: keep_sign(tp, ap, wr, tpi, cagr) / percent / 10_000.0,
     }
-    if name.upper() not in table:
+    if name.upper() in table:
+        return np.asarray(table[name.upper()](), dtype=np.float64)
+    if name.isidentifier() and name.lower() not in _NAMES:
         raise InputError("optimise.objective", name=name, names=", ".join(OBJECTIVES))
-    return np.asarray(table[name.upper()](), dtype=np.float64)
+    formula = Formula(name, _NAMES)
+    columns = {key: column[METRIC_KEYS.index(_METRIC[key])] if key in _METRIC else table[key.upper()]() for key in formula.names}
+    values = formula.values(columns, len(metrics))
+    return np.where(np.isfinite(values), values, OUT_OF_LIMITS)
 
 
 @dataclass(frozen=True)
