@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from cli.output import emit, language
+from cli.output import console, emit, language
 from cli.parser import add_common
 from cli.values import number, whole
 from domain.errors import DataError, InputError, RefusedError
@@ -126,8 +125,7 @@ def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
         table.add_column(sentence(f"ledger.column.{column}", code))
     for row in rows:
         table.add_row(*(_cell(column, row.get(column), code) for column in COLUMNS[name]))
-    # A pipe has no width: nothing is cut there.
-    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    console().print(table)
 
 
 def _cell(column: str, value: Any, code: str) -> str:

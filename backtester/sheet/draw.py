@@ -156,6 +156,8 @@ class Painter:
         marker = "o" if len(self.equity) == 1 else ""
         lower.plot(numbers, self.equity, color=self.theme.equity, linewidth=2.4, marker=marker, label=self.say("equity"))
         lower.axhline(0.0, color=self.theme.muted, linewidth=0.7)
+        self._mark(upper, lambda moment: moment)
+        self._mark(lower, lambda moment: float(np.searchsorted(self.trades.exit, moment)) + 0.5)
         self.money_axis(lower)
         lower.set_xlabel(self.say("trade_number"))
         lower.set_ylabel(self._money("profit"))
@@ -163,6 +165,16 @@ class Painter:
         lower.xaxis.get_major_locator().set_params(integer=True)
         lower.legend(loc=self._corner(), ncols=4)
         return page
+
+    def _mark(self, axis: Any, place: Callable[[Any], Any]) -> None:
+        """Mark where validation parts and the test part of the study's days begin."""
+        parts = self.sheet.parts
+        for k, moment in enumerate(parts.validation):
+            label = self.say("validation_from") if k == 0 else None
+            axis.axvline(place(moment), color=self.theme.accents[0], linestyle="--", linewidth=1.2, label=label)
+        if parts.test is not None:
+            axis.axvspan(place(parts.test[0]), place(parts.test[1]), color=self.theme.zone, zorder=0)
+            axis.axvline(place(parts.test[0]), color=self.theme.win, linestyle="--", linewidth=1.2, label=self.say("test_from"))
 
     def drawdown(self) -> Any:
         """Equity over time, and how far it was below its highest point."""

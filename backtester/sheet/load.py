@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backtester.sheet.figures import DAY_S, Floats, Times, Trades, equal_weight, moments
+from backtester.verdict.subjects import division_of
 from domain.errors import DataError, InputError
 from domain.instruments import Market
-from storage.columns import open_rows
+from storage.columns import RowSet, open_rows
 from storage.studies import Run, Studies
 from storage.ticks import TickStore
 from trading.venues import market
@@ -31,6 +32,22 @@ class Price:
     name: str
     times: Times
     gain_pct: Floats
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the parts of the study's days begin (workstation 9.4, 12).
+
+    Parameters
+    ----------
+    validation : tuple of datetime64
+        First moment of each validation part.
+    test : tuple of datetime64, optional
+        First moment of the part that the search never saw, and the end of its last day.
+    """
+
+    validation: tuple[np.datetime64, ...] = ()
+    test: tuple[np.datetime64, np.datetime64] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,7 @@ class Sheet:
     days: int
     session_s: float
     verdict: dict[str, Any] | None
+    parts: Parts = Parts()
 
     @property
     def period(self) -> tuple[Any, Any]:
@@ -105,6 +123,7 @@ def load_sheet(data: DataDir, number: int) -> Sheet:
         days=days,
         session_s=_seconds(int(facts["end"])) - _seconds(int(facts["start"])) + 1.0,
         verdict=_verdict(store, run),
+        parts=_parts(data, store, facts),
     )
 
 
@@ -145,6 +164,7 @@ def _prices(data: DataDir, run: Run, rules: Market) -> tuple[Price, ...]:
         return ()
     codes = tuple(facts["codes"])[:SYMBOLS_MAX]
     wanted = [("", codes), *((code, (code,)) for code in rules.benchmarks)]
+    wanted = [one for one in wanted if one != ("", rules.benchmarks[:1])]  # the only symbol has a name of its own
     out = []
     for name, chosen in wanted:
         try:
@@ -158,16 +178,7 @@ def _prices(data: DataDir, run: Run, rules: Market) -> tuple[Price, ...]:
 
 def _gain(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> tuple[Times, Floats]:
     interval_s = int(facts["interval_s"])
-    rows = open_rows(
-        TickStore(data.root),
-        facts["market"],
-        interval_s,
-        source=facts["source"],
-        codes=codes,
-        from_time=facts["first_row"],
-        to_time=facts["last_row"],
-        keys=("last_price",),
-    )
+    rows = _rows(data, facts, codes)
     # Points among the rows' own times, so that nights do not stand as straight lines of many points.
     spans = rows.blocks
     every = max(1, int((spans["hi"] - spans["lo"]).sum()) // PRICE_POINTS)
@@ -184,6 +195,40 @@ def _gain(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> tuple
             price = np.where(place >= 0, rows.columns["last_price"][lo:hi][np.maximum(place, 0)], price)
         prices.append(price)
     return moments(grid, interval_s), equal_weight(prices)
+
+
+def _rows(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> RowSet:
+    return open_rows(
+        TickStore(data.root),
+        facts["market"],
+        int(facts["interval_s"]),
+        source=facts["source"],
+        codes=codes,
+        from_time=facts["first_row"],
+        to_time=facts["last_row"],
+        keys=("last_price",),
+    )
+
+
+def _parts(data: DataDir, store: Studies, facts: dict[str, Any]) -> Parts:
+    """Return the parts of the days of the study that found the run; none where it used them all, walked, or they are gone."""
+    if not facts.get("study") or "first_row" not in facts:
+        return Parts()
+    plan = store.study(facts["study"]).passport.get("plan", {})
+    if plan.get("walk_forward") or (plan.get("split", "none") == "none" and not plan.get("test_days")):
+        return Parts()
+    try:
+        days = np.unique(_rows(data, facts, tuple(facts["codes"])).blocks["day"]).tolist()
+        division = division_of(plan, days)
+    except (InputError, DataError):
+        return Parts()
+    first = [fold.test[0] for fold in division.folds if fold.test]
+    test = (_midnight(division.test[0]), _midnight(division.test[-1]) + np.timedelta64(DAY_S, "s")) if division.test else None
+    return Parts(tuple(_midnight(day) for day in sorted(first)), test)
+
+
+def _midnight(day: int) -> np.datetime64:
+    return moments(np.array([day * 1_000_000]), 1)[0]
 
 
 def _verdict(store: Studies, run: Run) -> dict[str, Any] | None:

@@ -196,6 +196,21 @@ def test_what_is_drawn_are_the_numbers(data: Path, capsys: pytest.CaptureFixture
         assert [bar.get_height() for bar in week] == fig.by_weekday(sheet.trades).pnl.tolist()
 
 
+def test_validation_and_test_parts_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = make_data(tmp_path, days=21)
+    more = ("--ranges", str(data / "ranges.txt"), "--population", "4", "--generations", "1", "--no-verdict", "--seed", "3")
+    _, found = call(capsys, *words(data, "optimise", *more, "--split", "v", "--valid-weeks", "1", "--test-weeks", "1"))
+    sheet = load_sheet(DataDir(data), found["run"])
+    assert sheet.parts.validation == (np.datetime64("2024-01-12T00:00:00"),)
+    assert sheet.parts.test == (np.datetime64("2024-01-19T00:00:00"), np.datetime64("2024-01-26T00:00:00"))
+    with drawing(THEMES["print"]):
+        lower = Painter(sheet, "en", THEMES["print"]).result().axes[1]
+    lines = {line.get_label(): line.get_xdata()[0] for line in lower.lines}
+    before = int((sheet.trades.exit < np.datetime64("2024-01-19")).sum())
+    assert lines["the test part begins"] == before + 0.5
+    assert lines["a validation part begins"] < before
+
+
 def test_a_stored_verdict_is_shown(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, found = call(capsys, *words(data, "backtest", *SETS))
     status, heard = call(capsys, "verdict", str(found["run"]), "--data-dir", str(data), "--json")
