@@ -125,8 +125,7 @@ def window(markets: tuple[str, ...], data_dir: str | None, language: str | None)
     from domain.market_codes import FIRST_MARKET
     from utility.text import sentence
 
-    korean = language == "ko" or (language is None and not (os.environ.get("LC_ALL") or os.environ.get("LANG") or "ko").startswith("en"))
-    print(sentence("stom.no_display", "ko" if korean else "en"), file=sys.stderr, flush=True)
+    print(sentence("stom.no_display", language or environment.language()), file=sys.stderr, flush=True)
     words = ["live"]
     for market in markets or (FIRST_MARKET,):
         words += ["--market", market]

@@ -14,7 +14,7 @@ import msgspec
 from cli.arming import check_person, confirm
 from cli.interrupt import stopping
 from cli.live_report import Collector
-from cli.output import emit, language, naming_file
+from cli.output import emit, language, naming_file, refusals_said
 from cli.parser import add_common
 from cli.values import SEED_MAX, amount, duration, number, speed, whole
 from domain.errors import DataError, InputError, RefusedError, StomError
@@ -332,7 +332,6 @@ def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
         f"{sentence('live.latency', lang):<24} p50 {latency['p50']:,.0f}  p99 {latency['p99']:,.0f}  max {latency['max']:,.0f} µs\n"
     )
     if result["refusals"]:
-        words = "  ".join(f"{rule} {count}" for rule, count in sorted(result["refusals"].items()))
-        sys.stdout.write(f"{sentence('live.refusals', lang):<24} {words}\n")
+        sys.stdout.write(f"{sentence('live.refusals', lang):<24} {refusals_said(result['refusals'], lang)}\n")
     sys.stdout.write(f"{sentence('live.trades_sha256', lang):<24} {result['trades_sha256']}\n")
     sys.stdout.write(sentence("live.saved", lang, source=result["source"], ledger=result["ledger_path"]) + "\n")

@@ -12,7 +12,7 @@ import msgspec
 
 from cli.words import chosen
 from domain.errors import InputError, StomError, StrategyError
-from utility.text import sentence
+from utility.text import has, sentence
 
 
 @contextlib.contextmanager
@@ -46,6 +46,14 @@ def emit(args: argparse.Namespace, result: dict[str, Any] | None) -> None:
     for key, value in result.items():
         sys.stdout.write(f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}\n")
     sys.stdout.flush()
+
+
+def refusals_said(refusals: dict[str, int], code: str) -> str:
+    """Return refusals by limit as words, the most frequent first; what has no word (a venue's own code) stays as it is."""
+    return ", ".join(
+        f"{sentence(f'ui.rule.{rule}', code) if has(f'ui.rule.{rule}', code) else rule} {count:,}"
+        for rule, count in sorted(refusals.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def report_error(args: argparse.Namespace, error: StomError) -> int:

@@ -29,7 +29,7 @@ from backtester.sheet.load import load_sheet
 from backtester.sheet.page import metric_name, write
 from cli.advice import warn
 from cli.job_args import add_job, executor_of, job_of
-from cli.output import language
+from cli.output import language, refusals_said
 from cli.progress import Reporter
 from domain.errors import InputError
 from domain.settings import Settings
@@ -170,8 +170,7 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if result["refusals"] is None:
         sys.stdout.write(sentence("research.refusals_unknown", code, most=TRADES_MAX) + "\n")
     elif result["refusals"]:
-        words = ", ".join(f"{rule} {count:,}" for rule, count in sorted(result["refusals"].items()))
-        sys.stdout.write(sentence("research.refusals", code, refusals=words) + "\n")
+        sys.stdout.write(sentence("research.refusals", code, refusals=refusals_said(result["refusals"], code)) + "\n")
     if result["quarantined"]:
         sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")

@@ -20,11 +20,6 @@ if sys.path and os.path.abspath(sys.path[0]) == _HERE:
     sys.path[0] = os.path.dirname(_HERE)  # started as a script: imports are spelled from the work tree's root
 
 WANTED = (3, 11)
-GET_PYTHON = {
-    "win32": "winget install Python.Python.3.11, then start with: py -3.11 stom.py",
-    "darwin": "brew install python@3.11, then start with: python3.11 stom.py",
-    "linux": "sudo apt-get install python3.11 (or your system's package of that name), then start with: python3.11 stom.py",
-}
 CLEANED = (".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", os.path.join("_database", "cache"))
 
 
@@ -35,6 +30,13 @@ class SetupError(Exception):
 def say(line):
     """Print one line of progress on standard error; standard output belongs to the command that is being started."""
     print("stom: " + line, file=sys.stderr, flush=True)
+
+
+def word(code, **fields):
+    """Return a sentence in the language of the environment; tools may be imported only once the path is set above."""
+    from tools import environment
+
+    return environment.word(code, **fields)
 
 
 def check_python(version=None, bits64=None, implementation=None, platform=None, machine=None):
@@ -54,15 +56,15 @@ def check_python(version=None, bits64=None, implementation=None, platform=None, 
     bits64 = sys.maxsize > 2**32 if bits64 is None else bits64
     implementation = sys.implementation.name if implementation is None else implementation
     platform = sys.platform if platform is None else platform
-    way = GET_PYTHON.get(platform, GET_PYTHON["linux"])
+    way = word("setup.get_python." + (platform if platform in ("win32", "darwin") else "linux"))
     if tuple(version) != WANTED or implementation != "cpython":
-        raise SetupError("STOM needs CPython 3.11, this is %s %d.%d. %s" % ((implementation,) + tuple(version[:2]) + (way,)))
+        raise SetupError(word("setup.python", found="%s %d.%d" % ((implementation,) + tuple(version[:2])), way=way))
     if not bits64:
-        raise SetupError("STOM needs a 64-bit Python 3.11, this one has 32 bits. " + way)
+        raise SetupError(word("setup.python_32", way=way))
     if platform == "linux":
         machine = os.uname().machine if machine is None else machine
         if machine != "x86_64":
-            raise SetupError("PyQt5 has no ready-made package for Linux on %s; use a machine with an x86_64 processor." % machine)
+            raise SetupError(word("setup.machine", machine=machine))
 
 
 def lock_digest(root):
@@ -144,7 +146,7 @@ def _install(root):
 
     started = time.monotonic()
     venv, python, unfinished = os.path.join(root, ".venv"), environment.venv_python(root), _unfinished(root)
-    say("Preparing the environment in .venv (once, about a minute)")
+    say(word("setup.preparing"))
     if os.path.exists(unfinished) or not os.path.exists(python):
         # Killed in the middle of a package, an installer may leave it half written and yet listed as present.
         shutil.rmtree(venv, ignore_errors=True)
@@ -156,7 +158,7 @@ def _install(root):
         file.write(lock_digest(root))
     os.replace(_stamp(root) + ".new", _stamp(root))
     os.remove(unfinished)
-    say("Environment ready after %.0f s" % (time.monotonic() - started))
+    say(word("setup.ready", seconds=time.monotonic() - started))
 
 
 def _install_with_uv(venv, python, lock, unfinished):
@@ -166,7 +168,7 @@ def _install_with_uv(venv, python, lock, unfinished):
     _touch(unfinished)
     command = ["uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "--only-binary", ":all:", "-r", lock]
     if _call(command):
-        say("uv could not install; trying pip")
+        say(word("setup.uv_failed"))
         return False
     return True
 
@@ -177,19 +179,19 @@ def _install_with_pip(venv, python, lock, unfinished):
         # Debian keeps ensurepip in a package of its own; without it the system's pip serves the new environment.
         own_pip = importlib.util.find_spec("ensurepip") is not None
         if _call([sys.executable, "-m", "venv", venv] + ([] if own_pip else ["--without-pip"])):
-            raise SetupError("Could not make .venv. On Debian or Ubuntu: sudo apt-get install python3-venv")
+            raise SetupError(word("setup.no_venv"))
     _touch(unfinished)
     if own_pip:
         pip = [python, "-m", "pip"]
     elif importlib.util.find_spec("pip") is not None:
         pip = [sys.executable, "-m", "pip", "--python", python]
     else:
-        raise SetupError("This Python has neither venv nor pip. On Debian or Ubuntu: sudo apt-get install python3-venv")
+        raise SetupError(word("setup.no_pip"))
     # Byte code is left to the first import: most modules of the set are never imported, and this saves a third of the time.
     flags = ["-qq", "--no-input", "--disable-pip-version-check", "--no-compile", "--require-hashes", "--only-binary=:all:"]
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if _call(pip + ["install"] + flags + ["-r", lock], environ):
-        raise SetupError("The libraries could not be installed; the lines above say why. Mend that and call the same command again.")
+        raise SetupError(word("setup.not_installed"))
 
 
 def _call(words, environ=None):
@@ -203,12 +205,12 @@ def _warm(root):
 
     os.makedirs(environment.kernel_cache(root), exist_ok=True)
     if WARM_MODULES:
-        say("Compiling the numeric kernels (once)")
+        say(word("setup.compiling"))
     environ = environment.prepare(dict(os.environ), root)
     # Taken first: a file that changes while it is being compiled makes the next call warm again.
     digest = _kernel_digest(root)
     if WARM_MODULES and subprocess.call([environment.venv_python(root), "-m", "tools.warm"], cwd=root, env=environ, stdout=sys.stderr):
-        say("Some kernels did not compile now; they are tried again when first used")
+        say(word("setup.not_compiled"))
         return
     with open(_warm_stamp(root), "w", encoding="ascii") as file:
         file.write(digest)
@@ -240,7 +242,7 @@ def _exclusive(root):
         waiting = False
         while not _try_lock(file):
             if not waiting:
-                say("Another call is preparing the environment; waiting for it")
+                say(word("setup.waiting"))
                 waiting = True
             time.sleep(0.2)
         if os.name != "nt":
@@ -301,7 +303,7 @@ def _run(arguments, root):
     if environment.has_display():
         packages = display.ensure(window=True, say=say)
         if packages:
-            raise SetupError("Qt needs system libraries that are not here. Run: " + display.fix(packages))
+            raise SetupError(word("setup.qt_missing", command=display.fix(packages)))
     enter([os.path.join(root, "stom.py")] + arguments, root)
 
 
@@ -310,7 +312,7 @@ def _test(arguments, root):
 
     packages = display.ensure(window=False, say=say)
     if packages:
-        raise SetupError("The window's tests need system libraries that are not here. Run: " + display.fix(packages))
+        raise SetupError(word("setup.qt_missing", command=display.fix(packages)))
     environment.prepare_tests(root=root)
     python = ensure(root)
     try:
@@ -336,7 +338,7 @@ def _bench(arguments, root):
 
 def _lock(arguments, root):
     if not shutil.which("uv"):
-        raise SetupError("make lock needs uv: pip install uv in an environment of your own, and put it on PATH")
+        raise SetupError(word("setup.lock_needs_uv"))
     # Index addresses are left out: the file says what, each machine's own configuration says from where.
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.11", "--no-emit-index-url"]
     command += ["--no-emit-find-links", "--custom-compile-command", "make lock", "-o", "requirements/lock.txt"]
@@ -361,20 +363,21 @@ COMMANDS = {"install": _only_install, "run": _run, "test": _test, "bench": _benc
 
 def main(arguments):
     """Run one of `COMMANDS`; return the exit status (2 when the machine must be mended by a person first)."""
+    from tools import environment
+
+    environment.speak_plainly()
     if not arguments or arguments[0] not in COMMANDS:
-        say("usage: python tools/bootstrap.py " + "|".join(COMMANDS))
+        say(word("setup.usage", commands="|".join(COMMANDS)))
         return 2
     try:
         check_python()
-        from tools import environment
-
         os.chdir(environment.ROOT)
         COMMANDS[arguments[0]](arguments[1:], environment.ROOT)
     except SetupError as error:
         say(str(error))
         return 2
     except KeyboardInterrupt:
-        say("Interrupted; the next call goes on from here")
+        say(word("setup.interrupted"))
         return 130
     return 0
 

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+from tools import environment
+
 # From the NEEDED entries of the wheels' libraries and plugins (PyQt5-Qt5 5.15.19): file name -> Debian package.
 OFFSCREEN = {
     "libGL.so.1": "libgl1",
@@ -93,7 +95,7 @@ def ensure(window, say=print):
     packages = missing(window)
     if not packages or not shutil.which("apt-get") or os.geteuid() != 0:
         return packages
-    say("Installing system libraries for Qt: " + " ".join(packages))
+    say(environment.word("setup.qt_installing", packages=" ".join(packages)))
     environ = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     # A fresh machine has no package lists yet; one that has fresh ones loses a few seconds here, once.
     for command in (["apt-get", "update", "-qq"], install_command(packages)):

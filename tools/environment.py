@@ -5,6 +5,8 @@ Every entry point calls `prepare` (or `prepare_tests`) before it imports anythin
 
 import codecs
 import hashlib
+import json
+import locale
 import os
 import sys
 import tempfile
@@ -65,6 +67,23 @@ def prepare(environ=None, root=ROOT):
     # Files and standard streams hold Hangul; the code page of Windows does not decide how they are read.
     environ.setdefault("PYTHONUTF8", "1")
     return environ
+
+
+def language(environ=None):
+    """Return the language of the environment, "en" where it says so, else "ko", before any command could ask `cli.words`."""
+    environ = os.environ if environ is None else environ
+    name = environ.get("LC_ALL") or environ.get("LANG") or locale.getlocale()[0] or ""
+    return "en" if name.startswith("en") else "ko"
+
+
+def word(code, **fields):
+    """Return a sentence of setting up, in the environment's language.
+
+    `utility.text` is for Python 3.11; what tells an old interpreter's user what to do has to be readable to that one.
+    """
+    path = os.path.join(ROOT, "utility", "locale", language(), "setup.json")
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)[code].format(**fields)
 
 
 def speak_plainly(streams=None):

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from cli.output import refusals_said
 from domain.settings import MarketSettings, Risk, Settings, Strategy
 from storage.studies import Studies
 from tests.research_cli import SETS, call, make_data, told, words
@@ -217,6 +218,13 @@ def test_values_that_make_a_look_back_nothing_are_warned_of(data: Path, tmp_path
     for value, wanted in (("1e9", far), ("0", "less than one row"), ("30", "")):
         status, _, err = told(capsys, *words(data, "backtest", *more, f"3={value}"))
         assert (status, "always 0" in err, wanted in err) == (0, bool(wanted), True)
+
+
+@pytest.mark.parametrize(("code", "said"), [("ko", "신호 횟수 118, 주문 한도 16, venue.busy 1"), ("en", "118, ")])
+def test_refusals_are_said_in_words(code: str, said: str) -> None:
+    told = refusals_said({"max_order": 16, "rate_intents": 118, "venue.busy": 1}, code)
+    assert said in told
+    assert "max_order" not in told
 
 
 def test_a_value_that_a_list_names_twice_is_warned_of(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,7 +150,13 @@ def test_pip_of_system_serves_where_venv_has_none(tree: Path, monkeypatch: pytes
 
 def test_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["fly"]) == 2
-    assert "usage" in capsys.readouterr().err
+    assert "tools/bootstrap.py install|run" in capsys.readouterr().err
+
+
+def test_setting_up_speaks_the_environments_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, said in (("ko_KR.UTF-8", "컴파일"), ("C", "컴파일"), ("en_US.UTF-8", "Compiling")):
+        monkeypatch.setenv("LC_ALL", name)
+        assert said in bootstrap.word("setup.compiling")
 
 
 def test_lock_covers_both_systems_and_names_no_address() -> None:
@@ -172,6 +178,6 @@ def test_old_python_can_read_the_refusal() -> None:
 
 def test_script_starts_from_any_folder(tmp_path: Path) -> None:
     script = Path(environment.ROOT, "tools", "bootstrap.py")
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=30, check=False)
     assert done.returncode == 2
-    assert "usage" in done.stderr
+    assert "tools/bootstrap.py install|run" in done.stderr
