@@ -14,12 +14,20 @@ from hypothesis import strategies as st
 
 from domain.instruments import Market
 from domain.records import POSITION_INDEX, POSITION_SIZE, row_schema
-from strategy.catalogue import POSITION_NAMES, WINDOWS, has_column
+from strategy.catalogue import POSITION_NAMES, WINDOWS, has_column, is_futures
 from strategy.factor import derived_for, recorded
 from strategy.series import INDICATORS
 from strategy.v3 import FUNCTIONS
 
 N_VARS = 6
+
+
+FLAGS = {
+    ("buy", False): ("⟦매수|buy⟧",),
+    ("sell", False): ("⟦매도|sell⟧",),
+    ("buy", True): ("⟦BUY_LONG|open_long⟧", "⟦SELL_SHORT|open_short⟧"),
+    ("sell", True): ("⟦SELL_LONG|close_long⟧", "⟦BUY_SHORT|close_short⟧"),
+}
 
 
 def spell(text: str, language: str) -> str:
@@ -45,6 +53,10 @@ class Texts:
         self.columns += [f"⟦{ko}|{en}⟧" for ko, en in names]
         self.lags += [f"⟦{ko}_N|{en}_ago⟧" for ko, en in names]
         self.functions = [one for one in FUNCTIONS if one.side in ("", side)]
+        futures = is_futures(market)
+        self.flags = {side: FLAGS[side, futures] for side in ("buy", "sell")}
+        if futures:
+            self.positions.append("⟦레버리지|leverage⟧")
         self.locals: list[str] = []
         self.loops = 0
 
@@ -197,7 +209,7 @@ class Texts:
                     out += [f"{pad}    if {self.test(1)}:", f"{pad}        {self.pick(('break', 'continue'))}"]
                 out.append(f"{pad}    self.a += k")
             else:
-                flag = "⟦매수|buy⟧" if side == "buy" else self.pick(("⟦매도|sell⟧", "⟦강제청산|force_exit⟧"))
+                flag = self.pick((*self.flags[side], *(("⟦강제청산|force_exit⟧",) if side == "sell" else ())))
                 out.append(f"{pad}{flag} = {self.pick(('True', 'False', self.test(1)))}")
         return out
 
@@ -210,8 +222,7 @@ def texts(draw: Any, market: Market, interval_s: int) -> tuple[str, str, str]:
         maker = Texts(draw, market, interval_s, side)
         lines = maker.settings() if side == "buy" and interval_s == 60 else []
         lines += maker.block(side, 0, 2, draw(st.integers(2, 4)))
-        flag = "⟦매수|buy⟧" if side == "buy" else "⟦매도|sell⟧"
-        out.append("\n".join([*lines, f"{flag} = {maker.test(2)}"]))
+        out.append("\n".join([*lines, *(f"{flag} = {maker.test(2)}" for flag in maker.flags[side])]))
     condition = Texts(draw, market, interval_s).test(1)
     # A condition may not stand on another one, and has no locals.
     return out[0], out[1], condition if "rows_since" not in condition else "⟦현재가|last_price⟧ > ⟦현재가N|last_price_ago⟧(1)"
@@ -253,5 +264,6 @@ def positions(rows: int, lo: int, seed: int) -> np.ndarray:
         out[i, POSITION_INDEX["position_qty"]] = rng.integers(1, 9)
         out[i, POSITION_INDEX["entry_row"]] = rng.integers(0, max(i - lo, 0) + 2)
         out[i, POSITION_INDEX["entry_time"]] = 20260105090003
+        out[i, POSITION_INDEX["position_side"]] = rng.choice([-1.0, 1.0])
         out[i, POSITION_INDEX["force_exit"]] = 0.0
     return out

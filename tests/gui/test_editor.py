@@ -119,6 +119,16 @@ def test_completion_offers_and_inserts(page: Any, qtbot: Any) -> None:
     assert "avg_trade_strength · 체결강도평균" in editor._offered
 
 
+def test_a_snippet_is_a_branch_as_deep_as_its_line(page: Any, qtbot: Any) -> None:
+    editor = page.editors["buy"]
+    editor.setText("if 시가 > 1:\n    체결강도하")
+    editor.setCursorPosition(1, 9)
+    editor.complete()
+    assert "체결강도하한 · least_trade_strength" in editor._offered
+    editor._completion_chosen("체결강도하한 · least_trade_strength".encode(), editor.positionFromLineIndex(1, 4))
+    assert editor.text() == "if 시가 > 1:\n    if not (체결강도 >= 100):\n        매수 = False"
+
+
 def test_versions_save_load_rename_and_diff(page: Any, qtbot: Any) -> None:
     name = page.doc.name
     saved: list[StrategyDoc] = []

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from coin.markets import UPBIT
+from coin.markets import BINANCE_FUTURES, UPBIT
 from domain.instruments import Market
 from domain.records import row_schema
 from stock.markets import KRX
@@ -33,7 +33,7 @@ KEY = b"k" * 32
 
 @st.composite
 def cases(draw):  # type: ignore[no-untyped-def]
-    market, interval_s = draw(st.sampled_from(((UPBIT, 1), (UPBIT, 60), (KRX, 1), (KRX, 60))))
+    market, interval_s = draw(st.sampled_from(((UPBIT, 1), (UPBIT, 60), (KRX, 1), (KRX, 60), (BINANCE_FUTURES, 1), (BINANCE_FUTURES, 60))))
     variables = [float(draw(st.sampled_from((0, 1, 2, 3, 5, 8, 13, 30, 2.5, -1)))) for _ in range(N_VARS)]
     return market, interval_s, draw(texts(market, interval_s)), variables, draw(st.integers(0, 2**32 - 1))
 

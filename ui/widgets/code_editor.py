@@ -237,6 +237,11 @@ class CodeEditor(QsciScintilla):
         self.SendScintilla(self.SCI_AUTOCCANCEL)
         if insert is None:
             return
+        if "\n" in insert:  # a snippet: its lines stand as deep as the one it is put into
+            line, _ = self.getCursorPosition()
+            before = self.text(line)
+            depth = before[: len(before) - len(before.lstrip(" "))]
+            insert = insert.rstrip("\n").replace("\n", "\n" + depth)
         end = self.SendScintilla(self.SCI_GETCURRENTPOS)
         self.SendScintilla(self.SCI_SETSEL, position, end)
         self.replaceSelectedText(insert)

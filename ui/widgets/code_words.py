@@ -47,6 +47,9 @@ _ROLE_STYLE = {
     "text": "factor",
     "flag": "flag",
     "helper": "helper",
+    "series": "factor",
+    "series_lag": "function",
+    "function": "function",
 }
 
 
@@ -64,6 +67,7 @@ class WordList:
 def load_words(side: str, market_code: str, interval_s: int) -> WordList:
     """Return the words of the language (call it in a worker; imports the strategy package)."""
     from strategy.catalogue import completions, vocabulary
+    from strategy.snippets import snippets
     from trading.venues import market as find_market
 
     market = find_market(market_code)
@@ -81,6 +85,9 @@ def load_words(side: str, market_code: str, interval_s: int) -> WordList:
         style = _ROLE_STYLE.get(one.role, "factor")
         entries.append((one.name, one.insert, other, style))
         styles[one.name] = style
+    for snippet in snippets(side, market):
+        for language, second in (("ko", "en"), ("en", "ko")):
+            entries.append((snippet.name(language), snippet.text(language, market, interval_s), snippet.name(second), "keyword"))
     return WordList(tuple(entries), styles)
 
 
