@@ -187,6 +187,10 @@ class Studies:
         try:
             metadata.create_all(self._engine)
             evaluations.metadata.create_all(self._engine)
+        except OperationalError as error:
+            raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
+        except DatabaseError as error:
+            raise DataError("studies.file_damaged", path=str(path), cause=str(error.orig)) from error
         except SQLAlchemyError as error:
             raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
 
@@ -196,8 +200,8 @@ class Studies:
         try:
             with self._engine.begin() if write else self._engine.connect() as connection:
                 yield connection
-        except OperationalError:
-            raise  # locked or full: not damage
+        except OperationalError as error:  # locked for long, or the disk is full: not damage
+            raise DataError("studies.unreadable", path=str(self.path), cause=_cause(error)) from error
         except DatabaseError as error:
             raise DataError("studies.file_damaged", path=str(self.path), cause=str(error.orig)) from error
 

@@ -86,3 +86,15 @@ def test_a_method_that_is_added_is_offered_by_its_name(qtbot: Any, monkeypatch: 
     assert form.method.currentText() == "toy"
     assert dict(form.values())["steps"] == 20
     assert form.form() == "list"
+
+
+def test_the_form_says_how_many_sets_a_range_text_means(qtbot: Any) -> None:
+    form = ResearchForm((market("upbit"),), Settings())
+    qtbot.addWidget(form)
+    form.set_choice(form.range_form, "grid")
+    form.ranges.setPlainText("self.vars[0] = [[1, 100, 1], 5]\nself.vars[1] = [[1, 20, 1], 5]")
+    assert "2,000" in form.sets.text()
+    form.set_choice(form.range_form, "list")
+    assert "4" in form.sets.text()  # 1 and 100, 1 and 20: a list holds each value once
+    form.ranges.setPlainText("self.vars[0] = [[1,")
+    assert not any(letter.isdigit() for letter in form.sets.text())

@@ -21,9 +21,10 @@ from PyQt5.QtWidgets import (
 )
 
 from backtester.figures import OBJECTIVES
+from domain.errors import InputError
 from domain.instruments import Market
 from domain.settings import Settings
-from ui.models.research_request import BACKTEST, FILLS, FORMS, LINES, ResearchRequest
+from ui.models.research_request import BACKTEST, FILLS, FORMS, LINES, ResearchRequest, grid_size
 from ui.text import bind, has, on_language, tr, word
 from ui.theme import fonts
 from ui.widgets.method_options import MethodOptions
@@ -75,11 +76,15 @@ class ResearchForm(QWidget):
         self.ranges.setFont(fonts.code_font(settings.general.font_px))
         self.ranges.setLineWrapMode(QPlainTextEdit.NoWrap)
         self.ranges.setMinimumHeight(90)
+        self.sets = muted()
+        self.sets.setObjectName("researchSets")
         self.whole.toggled.connect(lambda on: (self.from_day.setDisabled(on), self.to_day.setDisabled(on)))
         self.from_day.setDisabled(True)
         self.to_day.setDisabled(True)
         self._lay_out()
         self.search.chosen.connect(lambda _: self._suit())
+        self.ranges.textChanged.connect(self._count)
+        self.range_form.currentIndexChanged.connect(lambda _: self._count())
         self._suit()
         on_language(self, self._words)
         self._words()
@@ -91,6 +96,18 @@ class ResearchForm(QWidget):
         if form != LINES and not self.ranges.toPlainText().strip():
             self.set_choice(self.range_form, form)
         bind(self.ranges, "setPlaceholderText", "ui.research.lines_hint" if form == LINES else "ui.research.ranges_hint")
+        self._count()
+
+    def _count(self) -> None:
+        """Say how many sets the range text means; nothing while it cannot be read."""
+        try:
+            lines = self.search.form() == LINES
+            count = None if lines else grid_size(self.ranges.toPlainText(), self.range_form.currentData())
+        except InputError:
+            count = None
+        # A text that is being typed is wrong half of the time: its errors are said when it is run.
+        text = "ui.research.sets_none" if count is None else "ui.research.sets"
+        bind(self.sets, "setText", text, count=f"{count:,}" if count is not None and count < 10**12 else f"{count or 0:.1e}")
 
     def _combo(self, name: str, values: list[str]) -> QComboBox:
         combo = QComboBox()
@@ -167,7 +184,8 @@ class ResearchForm(QWidget):
         column.addLayout(objective)
         column.addWidget(self.search)
         head = QHBoxLayout()
-        head.addWidget(muted("ui.research.ranges"), 1)
+        head.addWidget(muted("ui.research.ranges"))
+        head.addWidget(self.sets, 1)
         bind(self.range_form, "setAccessibleName", "ui.research.range_form")
         self.range_form.setMinimumWidth(132)
         head.addWidget(self.range_form)

@@ -111,6 +111,14 @@ def test_a_large_grid_asks_first(data: Path, tmp_path: Path, capsys: pytest.Capt
     status, got = call(capsys, *words(data, "optimise", *more))
     assert (status, got["error"]["code"], got["error"]["count"]) == (3, "optimise.too_many", "27")
     assert call(capsys, *words(data, "optimise", *more, "--yes"))[1]["evaluations"] == 27
+    # How many sets a range text means is said also past every integer; what is evaluated has its own bound.
+    lists = ", ".join(str(k) for k in range(1, 101))
+    (tmp_path / "wide.txt").write_text("".join(f"self.vars[{k}] = [[{lists}], 5]\n" for k in range(12)), "utf-8")
+    wide = ("--ranges-form", "list", "--ranges", str(tmp_path / "wide.txt"))
+    status, got = call(capsys, *words(data, "optimise", *wide, "--method", "grid"))
+    assert (status, got["error"]["code"], got["error"]["sets"]) == (3, "optimise.too_many", str(100**12))
+    status, got = call(capsys, *words(data, "optimise", *wide, "--method", "random", "--trials", "5", "--no-verdict"))
+    assert (status, got["evaluations"], got["sets"]) == (0, 5, 1e24)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
