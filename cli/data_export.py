@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from domain.errors import InputError
 from domain.records import row_schema
 from storage.columns import RowSet, open_rows
-from storage.ticks import TickStore
+from storage.ticks import ROW_KINDS, TickStore
 from trading.importers import MARKETS
 
 _ENDINGS = (".parquet", ".csv")
@@ -41,7 +41,7 @@ def export_rows(
     rows = open_rows(store, market, interval_s, source, symbols, from_day, to_day)
     blocks = rows.blocks
     if not len(blocks):
-        raise InputError("store.no_data", market=market, source=rows.source, kind=f"{interval_s}s")
+        raise store.no_data(market, rows.source, ROW_KINDS[interval_s])
     if out.suffix in _ENDINGS:
         out.parent.mkdir(parents=True, exist_ok=True)
         _write(rows, blocks, out, names)

@@ -27,6 +27,8 @@ from storage import ledger_read
 from trading import run_file
 from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, join, read_latch, write_latch
 from trading.kill_switch import latch_path as latch_file
+from trading.venues import market as find_market
+from utility.amounts import money_text, quantity_text
 from utility.lock import is_locked
 from utility.paths import DataDir
 from utility.text import has, sentence
@@ -37,6 +39,8 @@ COLUMNS = {
     "positions": ("account", "instrument_id", "qty", "entry_price", "entry_cost", "entry_time", "realised", "owner"),
     "accounts": ("account", "market", "currency", "totals", "realised", "round_trips", "open_orders", "in_doubt", "latch"),
 }
+MONEY = ("realised", "entry_cost")
+NUMBERS = ("price", "qty", "cum_qty", "entry_price")
 WAIT_S = {"entries": 2.0, "cancel": 5.0, "flatten": 30.0, "freeze": 2.0}
 
 
@@ -124,16 +128,27 @@ def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
     for column in COLUMNS[name]:
         table.add_column(sentence(f"ledger.column.{column}", code))
     for row in rows:
-        table.add_row(*(_cell(column, row.get(column), code) for column in COLUMNS[name]))
+        table.add_row(*(_cell(column, row, code) for column in COLUMNS[name]))
     console().print(table)
 
 
-def _cell(column: str, value: Any, code: str) -> str:
-    """Return a value as a person reads it: a code by its word, what is held a line each."""
+def _cell(column: str, row: dict[str, Any], code: str) -> str:
+    """Return a value as a person reads it: a code by its word, an amount in its unit, what is held a line each."""
+    value = row.get(column)
     if isinstance(value, dict):
-        return "\n".join(f"{asset} {amount}" for asset, amount in value.items())
+        return "\n".join(f"{asset} {_held(amount, asset, row['currency'])}" for asset, amount in value.items())
+    if column in MONEY and value is not None:
+        return money_text(float(value), row.get("currency") or find_market(row["instrument_id"].partition(":")[0]).currency)
+    if column == "fee" and value is not None:
+        return _held(value, row["fee_asset"], find_market(row["instrument_id"].partition(":")[0]).currency)
+    if column in NUMBERS and value not in (None, ""):
+        return quantity_text(float(value))
     word = f"kill.name.{value}" if column == "latch" else f"ledger.{column}.{value}"
     return sentence(word, code) if has(word, code) else "" if value is None else str(value)
+
+
+def _held(amount: str, asset: str, currency: str) -> str:
+    return money_text(float(amount), asset) if asset == currency else quantity_text(float(amount))
 
 
 # --- kill switch -----------------------------------------------------------------------------------------
@@ -267,7 +282,6 @@ def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
     """Check every ledger and the tick store; exit status 4 when something is wrong."""
     from paper.truth_check import compare, lives
     from trading.ledger_check import verify_account
-    from trading.venues import market
 
     data_dir = DataDir(args.data_dir)
     problems: list[dict[str, Any]] = []
@@ -280,7 +294,7 @@ def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
     compared = 0
     for folder in folders:
         try:
-            problems += verify_account(folder, market(ledger_read.cursor(folder, "market")))
+            problems += verify_account(folder, find_market(ledger_read.cursor(folder, "market")))
             if not is_locked(folder / "lock"):  # while both sides write, what one has and the other does not yet is no difference
                 differences, count = compare(folder, truths)
                 problems, compared = problems + differences, compared + count

@@ -28,6 +28,7 @@ from trading.venues import VENUES
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.alarm_words import spoken
+from utility.amounts import money_text
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
@@ -236,8 +237,12 @@ def _introduce(args: argparse.Namespace, options: LiveOptions) -> None:
         "market": options.market,
         "kind": sentence(kind, lang),
         "account": sentence("live.paper" if options.is_paper else "live.real", lang),
-        "strategy": "–" if options.strategy is None else options.strategy.name,
+        "strategy": "–",
     }
+    if options.strategy is not None:
+        currency = find_market(options.market).currency
+        stake = {"betting": money_text(options.strategy.betting, currency), "currency": currency}
+        fields["strategy"] = sentence("live.staked", lang, name=options.strategy.name, **stake)
     sys.stderr.write(sentence("live.begins", lang, **fields) + "\n")
     sys.stderr.flush()
 

@@ -35,6 +35,8 @@ from domain.errors import InputError
 from domain.settings import Settings
 from storage.columns import open_rows
 from storage.ticks import ROW_KINDS, TickStore
+from trading.venues import market as find_market
+from utility.amounts import money_text
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import LANGUAGES, sentence
@@ -162,6 +164,8 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Print a backtest for a person."""
     code = language(args)
     sys.stdout.write(sentence("research.done", code, **result) + "\n")
+    currency = find_market(args.market).currency
+    sys.stdout.write(sentence("research.betting", code, betting=money_text(result["betting"], currency), currency=currency) + "\n")
     show_metrics(args, result["metrics"])
     if result["errors"]:
         sys.stdout.write(sentence("research.errors", code, count=result["errors"]) + "\n")

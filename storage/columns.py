@@ -7,6 +7,7 @@ digest is that of the segments' hashes, so new data is another directory.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import shutil
@@ -24,6 +25,9 @@ from domain.instruments import Instrument
 from domain.records import ROW_NO_BOOK, row_schema
 from storage.segments import Manifest
 from storage.ticks import ROW_KINDS, TickStore
+
+CODES_TOLD = 8
+"""Symbols that a refusal names, those of a similar name where there are any."""
 
 BLOCK_DTYPE = np.dtype([("symbol", "<i4"), ("day", "<i4"), ("lo", "<i8"), ("hi", "<i8")])
 
@@ -121,7 +125,9 @@ def open_rows(
     chosen = index.codes if codes is None else sorted(set(codes))
     for code in chosen:
         if code not in index.codes:
-            raise InputError("store.unknown_symbol", symbol=code, market=market, source=source)
+            near = difflib.get_close_matches(code, index.codes, CODES_TOLD, 0.4) or index.codes[:CODES_TOLD]
+            known = ", ".join(near) + (" …" if len(near) < len(index.codes) else "")
+            raise InputError("store.unknown_symbol", symbol=code, market=market, source=source, known=known)
     row_time = np.load(folder / "row_time.npy", mmap_mode="r")
     blocks = _select(np.load(folder / "blocks.npy"), row_time, index.codes, chosen, *_span(interval_s, from_time, to_time))
     no_book = np.load(folder / "no_book.npy")

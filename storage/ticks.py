@@ -38,6 +38,10 @@ __all__ = ["KINDS", "ROW_KINDS", "SegmentWriter", "TickStore", "day_of"]
 
 KINDS = ("trade", "depth", "row1s", "row1m", "gap")
 ROW_KINDS = {1: "row1s", 60: "row1m"}
+INTERVAL_WORDS = {"row1s": "1s", "row1m": "1m"}
+"""Kind of rows → the interval as a person names it."""
+STORED_TOLD = 8
+"""Datasets that a refusal names."""
 BATCH = 65_536
 
 
@@ -131,11 +135,23 @@ class TickStore:
         for name in [source] if source else self.sources(market):
             if any(True for _ in self.manifests(market, name, kind)):
                 return name
-        fields = {"market": market, "source": source or "–", "kind": kind or "–"}
+        refused = self.no_data(market, source, kind)
         aside = [one["file"] for one in self.quarantined(market, source) if kind in (None, one["kind"])]
         if aside:
-            raise InputError("store.no_data_quarantined", **fields, files=", ".join(aside))
-        raise InputError("store.no_data", **fields)
+            raise InputError("store.no_data_quarantined", **refused.fields, files=", ".join(aside))
+        raise refused
+
+    def no_data(self, market: str, source: str | None, kind: str | None) -> InputError:
+        """Return the refusal ``store.no_data``, which tells what there is instead."""
+        stored = []
+        for one in self.markets():
+            for name in self.sources(one):
+                kinds = [INTERVAL_WORDS.get(each, each) for each in KINDS if any((self.folder / one / name / each).glob("*/*.json"))]
+                if kinds:
+                    stored.append(f"{one} {name} ({' '.join(kinds)})")
+        told = ", ".join(stored[:STORED_TOLD]) + (" …" if len(stored) > STORED_TOLD else "")
+        fields = {"market": market, "source": source or "–", "kind": INTERVAL_WORDS.get(kind or "–", kind or "–")}
+        return InputError("store.no_data", **fields, stored=told or "–")
 
     def quarantined(self, market: str | None = None, source: str | None = None) -> list[dict[str, Any]]:
         """Return the segments that were put aside because they were damaged (storage/quarantine.py)."""
@@ -186,7 +202,7 @@ class TickStore:
                                 "market": market,
                                 "source": source,
                                 "symbol": code,
-                                "interval": {"row1s": "1s", "row1m": "1m"}.get(kind, kind),
+                                "interval": INTERVAL_WORDS.get(kind, kind),
                                 "from": span.first,
                                 "to": span.last,
                                 "rows": 0,

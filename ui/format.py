@@ -10,6 +10,7 @@ import math
 from functools import lru_cache
 
 from domain.instruments import NS, QTY_UNIT, Instrument, Market
+from utility.amounts import money_text, quantity_text
 
 KST = dt.timezone(dt.timedelta(hours=9), "KST")
 DASH = "–"
@@ -46,8 +47,7 @@ def price(value: float | None, step: float = 0.0) -> str:
         return DASH
     if step > 0:
         return f"{value:,.{step_decimals(step)}f}"
-    text = f"{value:,.8f}".rstrip("0").rstrip(".")
-    return text
+    return quantity_text(value)
 
 
 def percent(value: float | None, decimals: int = 2) -> str:
@@ -72,8 +72,7 @@ def quantity(units: int | None) -> str:
     """Return a quantity given in units of 1e-8 without trailing zeros."""
     if units is None:
         return DASH
-    text = f"{units / QTY_UNIT:,.8f}".rstrip("0").rstrip(".")
-    return text or "0"
+    return quantity_text(units / QTY_UNIT)
 
 
 def size(amount: float | None) -> str:
@@ -96,11 +95,10 @@ def money(value: float | None, currency: str, language: str, sign: bool = False)
     if missing(value):
         return DASH
     plus = "+" if sign and value > 0 else ("-" if value < 0 else "")
-    body = abs(value)
+    text = money_text(abs(value), currency)
     if currency == "KRW":
-        text = f"{body:,.0f}"
         return f"{plus}{text}원" if language == "ko" else f"{plus}₩{text}"
-    return f"{plus}{body:,.2f} {currency}"
+    return f"{plus}{text} {currency}"
 
 
 def short_money(value: float | None, currency: str, language: str) -> str:

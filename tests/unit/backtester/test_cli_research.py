@@ -228,6 +228,11 @@ def test_values_that_make_a_look_back_nothing_are_warned_of(data: Path, tmp_path
         assert (status, "always 0" in err, wanted in err) == (0, bool(wanted), True)
 
 
+def test_the_report_says_what_was_betted(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = told(capsys, *words(data, "backtest", *SETS, "--betting", "1234567.4"))
+    assert (status, "Amount per entry: 1,234,567 KRW" in out) == (0, True)
+
+
 @pytest.mark.parametrize(("code", "said"), [("ko", "신호 횟수 118, 주문 한도 16, venue.busy 1"), ("en", "118, ")])
 def test_refusals_are_said_in_words(code: str, said: str) -> None:
     told = refusals_said({"max_order": 16, "rate_intents": 118, "venue.busy": 1}, code)

@@ -21,6 +21,7 @@ from domain.records import EVENT_DTYPE, FIRST, LAST, SNAPSHOT, row_schema
 from storage.columns import open_rows
 from storage.segments import PartWriter
 from storage.ticks import TickStore
+from utility.text import catalogue
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> dict[str, Any]:
@@ -160,6 +161,23 @@ def test_an_empty_file_and_one_of_another_encoding_are_refused_by_what_they_are(
     told = capsys.readouterr().out
     assert "import." not in told
     assert "not UTF-8" in told if code == "file.not_utf8" else "(no content)" in told
+
+
+def test_what_is_not_stored_is_refused_with_what_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    make(capsys, tmp_path)
+    words = ("export", "--interval", "1s", "--out", str(tmp_path / "x.csv"), *where(tmp_path), "--lang", "ko")
+    error = run(capsys, *words, "--market", "binance", status=2)["error"]
+    assert (error["code"], error["stored"], error["kind"]) == ("store.no_data", "upbit made (1s 1m)", "1s")
+    assert "data list" in error["message"]
+    assert "시장 binance" in error["message"]
+    error = run(capsys, *words, "--market", "upbit", "--symbol", "KRW-BTX", status=2)["error"]
+    assert error["code"] == "store.unknown_symbol"
+    assert "KRW-BTC" in error["known"]
+    assert error["known"] in error["message"]
+
+
+def test_one_word_for_a_market() -> None:
+    assert [code for code, said in catalogue("ko").items() if "마켓" in said] == []
 
 
 def test_a_heading_without_rows_is_nothing_imported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

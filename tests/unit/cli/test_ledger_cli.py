@@ -187,7 +187,26 @@ def test_tables_say_words_not_codes(rig: Rig, tmp_path: Path, capsys: pytest.Cap
     assert "{" not in account
     assert "없음" in account
     held = ask(capsys, tmp_path, "account")[1]["accounts"][0]["totals"]
-    assert all(any(f" {asset} {amount} " in line for line in account.splitlines()) for asset, amount in held.items())
+    said = {asset: f"{float(amount):,.0f}" if asset == "KRW" else f"{float(amount):g}" for asset, amount in held.items()}
+    assert all(any(f" {asset} {amount} " in line for line in account.splitlines()) for asset, amount in said.items())
+
+
+def test_amounts_are_told_in_their_unit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows = [
+        {
+            "account": "a",
+            "currency": "USDT",
+            "realised": -4.605700000000001,
+            "totals": {"USDT": "99990.300000001", "BTC": "0.0100"},
+        },
+        {"account": "b", "currency": "KRW", "realised": -6408.232499999999, "totals": {"KRW": "90984220.579031463975"}},
+        {"account": "c", "currency": "KRW", "realised": -0.2, "totals": {}},
+    ]
+    monkeypatch.setattr("cli.ledger.run_account", lambda args: {"accounts": rows})
+    assert run_command(["account", "--data-dir", str(tmp_path), "--lang", "en"]) == 0
+    shown = capsys.readouterr().out
+    for wanted in (" -4.61 ", " USDT 99,990.30 ", " BTC 0.01 ", " -6,408 ", " KRW 90,984,221 ", " 0 "):
+        assert wanted in shown, wanted
 
 
 def test_every_state_and_kind_of_an_order_has_a_word() -> None:
