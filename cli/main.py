@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.strategy": ("strategy",),
     "cli.exchange": ("exchange",),
     "cli.ledger": ("orders", "fills", "positions", "account", "kill", "verify"),
+    "cli.realised": ("realised",),
     "cli.settings": ("settings",),
     "cli.keys": ("keys",),
     "cli.status": ("status",),
@@ -42,7 +43,7 @@ ONLY_READ = frozenset(
         *("orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify", "data export"),
         *("strategy list", "strategy show", "strategy history", "strategy diff", "strategy export", "exchange truth"),
         *("settings get", "settings list", "settings export", "keys list"),
-        *("batch list", "batch results", "batch edit", "batch remove", "batch run"),
+        *("realised", "batch list", "batch results", "batch edit", "batch remove", "batch run"),
         *("runs", "rerun", "report", "compare", "verdict"),
     )
 )

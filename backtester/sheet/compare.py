@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from backtester.metrics import METRIC_KEYS
 from backtester.sheet import figures as fig
 from backtester.sheet.draw import SIZE, Painter
 from backtester.sheet.load import Sheet
-from backtester.sheet.page import Pairs, facts, metrics, page_of, picture, whole
-from backtester.sheet.style import THEMES, Theme, drawing
+from backtester.sheet.page import Pairs, facts, metrics, write_figures
+from backtester.sheet.style import THEMES, Theme
 from utility.text import sentence
 
 RUNS_MAX = 12
@@ -127,49 +126,33 @@ def table(sheets: Sequence[Sheet], language: str) -> list[tuple[str, list[str]]]
 def write(sheets: Sequence[Sheet], path: Path, language: str, theme: str = "print") -> None:
     """Write the comparison as what the path's ending says: .html, .pdf or .png."""
     look = THEMES[theme]
-    ending = path.suffix.lower()
-    with drawing(look):
-        if ending in (".pdf", ".png"):
-            target = io.BytesIO()
-            if ending == ".png":
-                draw(sheets, language, look).savefig(target, format="png", dpi=110)
-            else:
-                _pdf(sheets, target, language, look)
-            whole(path, target.getvalue())
-            return
-        drawn = picture(draw(sheets, language, look))
     heads = "".join(f"<th class='n'>{html.escape(sentence('report.run_number', language, run=sheet.run.run))}</th>" for sheet in sheets)
     body = "".join(
         f"<tr><th>{html.escape(name)}</th>{''.join(f'<td class=n>{html.escape(value)}</td>' for value in values)}</tr>"
         for name, values in table(sheets, language)
     )
-    title = sentence("report.figure_compare", language)
-    text = f"<h1>{html.escape(title)}</h1><img src='{drawn}' alt='{html.escape(title)}'>"
-    text += f"<table class='trades'><tr><th></th>{heads}</tr>{body}</table>"
-    whole(path, page_of(title, text, language, look).encode())
+    rest = f"<table class='trades'><tr><th></th>{heads}</tr>{body}</table>"
+    draws = [lambda: draw(sheets, language, look), lambda: _draw_table(sheets, language, look)]
+    write_figures(path, sentence("report.figure_compare", language), draws, rest, language, theme)
 
 
-def _pdf(sheets: Sequence[Sheet], target: io.BytesIO, language: str, look: Theme) -> None:
-    from matplotlib.backends.backend_pdf import PdfPages
+def _draw_table(sheets: Sequence[Sheet], language: str, look: Theme) -> Any:
+    """Return the table as a page of the PDF."""
     from matplotlib.figure import Figure
 
-    with PdfPages(
-        target, metadata={"Title": sentence("report.figure_compare", language), "Creator": "STOM", "CreationDate": None}
-    ) as pages:
-        pages.savefig(draw(sheets, language, look))
-        rows = table(sheets, language)
-        page = Figure(figsize=SIZE)
-        across = 0.78 / len(sheets)
-        step = min(0.028, 0.88 / (len(rows) + 1))
-        for place, sheet in enumerate(sheets):
-            name = sentence("report.run_number", language, run=sheet.run.run)
-            page.text(0.2 + across * (place + 1), 0.95, name, ha="right", fontsize=9, color=look.ink)
-        for k, (name, values) in enumerate(rows):
-            y = 0.95 - step * (k + 1)
-            page.text(0.03, y, name, fontsize=8, color=look.muted)
-            for place, value in enumerate(values):
-                # A cell holds what fits: the whole text is in the page and in the passport.
-                room = int(across * 150)
-                text = value if len(value) <= room else value[: room - 1] + "…"
-                page.text(0.2 + across * (place + 1), y, text, ha="right", fontsize=8, color=look.ink)
-        pages.savefig(page)
+    rows = table(sheets, language)
+    page = Figure(figsize=SIZE)
+    across = 0.78 / len(sheets)
+    step = min(0.028, 0.88 / (len(rows) + 1))
+    for place, sheet in enumerate(sheets):
+        name = sentence("report.run_number", language, run=sheet.run.run)
+        page.text(0.2 + across * (place + 1), 0.95, name, ha="right", fontsize=9, color=look.ink)
+    for k, (name, values) in enumerate(rows):
+        y = 0.95 - step * (k + 1)
+        page.text(0.03, y, name, fontsize=8, color=look.muted)
+        for place, value in enumerate(values):
+            # A cell holds what fits: the whole text is in the page and in the passport.
+            room = int(across * 150)
+            text = value if len(value) <= room else value[: room - 1] + "…"
+            page.text(0.2 + across * (place + 1), y, text, ha="right", fontsize=8, color=look.ink)
+    return page

@@ -59,12 +59,7 @@ class Painter:
 
     def page(self, name: str) -> Any:
         """Return an empty page with its title."""
-        from matplotlib.figure import Figure
-
-        page = Figure(figsize=SIZE, layout="constrained")
-        page.suptitle(self.say(f"figure_{name}"), x=0.012, ha="left", fontsize=14, fontweight=BOLD, color=self.theme.ink)
-        page.get_layout_engine().set(w_pad=0.12, h_pad=0.12, hspace=0.06, wspace=0.05)
-        return page
+        return plain_page(self.say(f"figure_{name}"), self.theme)
 
     def _empty(self, axis: Any, code: str = "nothing") -> None:
         axis.text(0.5, 0.5, self.say(code), transform=axis.transAxes, ha="center", va="center", color=self.theme.muted, fontsize=11)
@@ -482,6 +477,16 @@ class Painter:
             [*pnl[:half], sum(pnl[half:-half]), *pnl[-half:]],
             [*counts[:half], sum(counts[half:-half]), *counts[-half:]],
         )
+
+
+def plain_page(title: str, theme: Theme) -> Any:
+    """Return an empty page with a title."""
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=SIZE, layout="constrained")
+    page.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight=BOLD, color=theme.ink)
+    page.get_layout_engine().set(w_pad=0.12, h_pad=0.12, hspace=0.06, wspace=0.05)
+    return page
 
 
 def number(value: float) -> str:

@@ -11,7 +11,7 @@ import html
 import io
 import logging
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -253,6 +253,27 @@ img{display:block;width:100%;margin:18px 0}summary{cursor:pointer;margin:8px 0}
 pre{background:$zone;padding:12px;overflow:auto;font-family:inherit;font-size:13px}
 @media print{img,section{break-inside:avoid}}
 """
+
+
+def write_figures(path: Path, name: str, draws: Sequence[Callable[[], Any]], rest: str, language: str, theme: str) -> None:
+    """Write figures as what the path's ending says: all of them in a .pdf, the first as .png, a page with `rest` below them else.
+
+    The functions that draw are called in the theme; they return matplotlib figures.
+    """
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    look, ending, target = THEMES[theme], path.suffix.lower(), io.BytesIO()
+    with drawing(look):
+        if ending == ".png":
+            draws[0]().savefig(target, format="png", dpi=110)
+        elif ending == ".pdf":
+            with PdfPages(target, metadata={"Title": name, "Creator": "STOM", "CreationDate": None}) as pages:
+                for draw in draws:
+                    pages.savefig(draw())
+        else:
+            shown = "".join(f"<img src='{picture(draw())}' alt='{html.escape(name)}'>" for draw in draws[:1])
+            target.write(page_of(name, f"<h1>{html.escape(name)}</h1>{shown}{rest}", language, look).encode())
+    whole(path, target.getvalue())
 
 
 # --- PDF ---------------------------------------------------------------------------------------------
