@@ -196,7 +196,9 @@ class _Account:
         price, side, wanted = float(self.prepared.last[row]), int(trade["side"]), round(float(trade["qty"]) * QTY_UNIT)
         day = dt.date(self.day // 10_000, self.day // 100 % 100, self.day % 100)
         exposures = [qty * self._price(other, time) for other, qty, _ in self.held.values()]
-        equity = self.cash + sum(exposures)
+        rule = market.fee_rule(day)
+        leaving = (rule.fee_ppm + rule.tax_ppm) / 1e6
+        equity = self.cash + sum(exposures) - leaving * sum(abs(one) for one in exposures)  # as trading/valuation.py
         loss = day_loss_pct(self.day_base, equity)
         self.is_reducing |= loss >= self.risk.day_loss_reduce_pct
         same = counters.same.setdefault((STRATEGY, str(symbol), side, price, wanted), Window())
@@ -224,7 +226,7 @@ class _Account:
             "orders_60s": counters.orders.count(at_ns),
             "entries_day": counters.entries_day,
             "cash": self.cash,
-            "fee_rate": market.fee_rule(day).fee_ppm / 1e6,
+            "fee_rate": rule.fee_ppm / 1e6,
             "equity": equity,
             "gross_exposure": sum(exposures),
             "position_count": len(self.held),

@@ -14,7 +14,7 @@ import msgspec
 from cli.arming import check_person, confirm
 from cli.interrupt import stopping
 from cli.live_report import Collector
-from cli.output import emit, language, naming_file, refusals_said
+from cli.output import emit, language, naming_file, of_system, refusals_said
 from cli.parser import add_common
 from cli.values import SEED_MAX, amount, duration, number, speed, whole
 from domain.errors import DataError, InputError, RefusedError, StomError
@@ -208,7 +208,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | int:
     finally:
         supervisor.close()
     if not collector.is_quick:
-        _seal(data, result)
+        _seal(args, data, result)
     if not late:
         return result
     emit(args, result)
@@ -247,13 +247,19 @@ def _introduce(args: argparse.Namespace, options: LiveOptions) -> None:
     sys.stderr.flush()
 
 
-def _seal(data: DataDir, result: dict[str, Any]) -> None:
-    """Turn what the receivers left as whole open segments into Parquet, so that it can be read at once."""
+def _seal(args: argparse.Namespace, data: DataDir, result: dict[str, Any]) -> None:
+    """Turn what the receivers left as whole open segments into Parquet, so that it can be read at once.
+
+    A full disk leaves them as they are: the next run does it, and what was traded is told all the same.
+    """
     from storage.ticks import TickStore
 
     store = TickStore(data.root)
     try:
         store.recover({code: find_market(code) for code in result["markets"]})
+    except (OSError, DataError) as error:
+        told = error if isinstance(error, DataError) else of_system(error)
+        sys.stderr.write(sentence(told.code, language(args), **{key: str(value) for key, value in told.fields.items()}) + "\n")
     finally:
         store.unlock()
 

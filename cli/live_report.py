@@ -158,8 +158,8 @@ class Collector:
             out["frames"] = max(0, sent - int(receiver.get("frames", 0)))
         recorded = receiver.get("recorded") or {}
         if recorded:
-            out["events"] = abs(int(receiver["events"]) - int(recorded["events"]) - int(recorded["waiting_events"]))
-            out["rows"] = abs(int(receiver["rows"]) - int(recorded["rows"]) - int(recorded["waiting_rows"]))
+            for what in ("events", "rows"):  # what a full disk cost was told and counted
+                out[what] = abs(int(receiver[what]) - sum(int(recorded[name]) for name in (what, f"waiting_{what}", f"lost_{what}")))
         if strategy and receiver:
             out["delivered"] = max(0, int(receiver.get("published", 0)) - int(strategy.get("last_seq", 0))) + int(strategy.get("missed", 0))
         return out

@@ -14,10 +14,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cli.output import emit, report_error
+from cli.output import emit, of_system, report_error
 from cli.parser import Parser
 from cli.words import settle
-from domain.errors import DataError, InputError, StomError
+from domain.errors import InputError, StomError
 from utility.paths import DataDir
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -116,9 +116,3 @@ def command_first(argv: Sequence[str]) -> list[str]:
         if not (word.startswith("-") or (place and argv[place - 1] in WITH_VALUE)):
             break
     return list(argv)
-
-
-def of_system(error: OSError) -> StomError:
-    """Return what the system refused as an error of ours: which path, and why."""
-    path = error.filename if isinstance(error.filename, str) else "–"
-    return DataError("cli.system", path=path, reason=error.strerror or str(error))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from cli.words import chosen
-from domain.errors import InputError, StomError, StrategyError
+from domain.errors import DataError, InputError, StomError, StrategyError
 from utility.text import has, sentence
 
 
@@ -77,3 +77,9 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240)
+
+
+def of_system(error: OSError) -> StomError:
+    """Return what the system refused as an error of ours: which path, and why."""
+    path = error.filename if isinstance(error.filename, str) else "–"
+    return DataError("cli.system", path=path, reason=error.strerror or str(error))

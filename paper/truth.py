@@ -6,12 +6,19 @@ rig can compare the client's ledger with it. It is never made from what a client
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from domain.errors import InputError
+from utility import alarm_words
+
+log = logging.getLogger(__name__)
+
+WAITING_MAX = 64 << 20
+"""Bytes that may wait for a full disk; more would only move the failure into memory."""
 
 
 class TruthLedger:
@@ -28,6 +35,8 @@ class TruthLedger:
         self.lines: list[dict[str, Any]] = []
         self._seq = 0
         self._file: IO[bytes] | None = None
+        self._unwritten = b""
+        self._is_told = False
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
@@ -39,11 +48,27 @@ class TruthLedger:
         if self._file is None:
             self.lines.append(line)
         else:
-            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._unwritten += msgspec.json.encode(line) + b"\n"
+            self._write_out(self._file)
+
+    def _write_out(self, file: IO[bytes]) -> None:
+        """Write what waits; on a full disk it goes on waiting, because the judge may not forget and the market may not stop."""
+        try:
+            while self._unwritten:
+                self._unwritten = self._unwritten[file.write(self._unwritten) :]
+        except OSError as error:
+            if not self._is_told:
+                log.error("%s", alarm_words.write("exchange.truth_waits", {"path": self.path, "reason": error.strerror or str(error)}))
+            self._is_told = True
+            if len(self._unwritten) > WAITING_MAX:
+                raise
+        else:
+            self._is_told = False
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
+            self._write_out(self._file)
             self._file.close()
             self._file = None
 

@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ class Ledger:
             self._begin_epoch(build, utc_ns, mono_ns)
         except UNREADABLE as error:
             self._lock.release()
-            raise DataError("ledger.damaged", path=str(self.path), reason=reason_of(error)) from error
+            raise _unreadable(self.path, error) from error
         except BaseException:
             self._lock.release()
             raise
@@ -406,12 +407,23 @@ class Ledger:
             raise LedgerFailure("ledger.write_failed", path=str(self.path), reason=str(error)) from error
 
     def keep_head(self, utc_ns: int) -> None:
-        """Write the chain's head beside the ledger, so that a cut-off tail can be seen (P45)."""
+        """Write the chain's head beside the ledger, so that a cut-off tail can be seen (P45).
+
+        Raises
+        ------
+        LedgerFailure
+            As `commit`.
+        """
         line = msgspec.json.encode({"seq": self.event_seq, "hash": self.head.hex(), "utc_ns": utc_ns}) + b"\n"
-        with (self.folder / "heads.jsonl").open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        path = self.folder / "heads.jsonl"
+        try:
+            with path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self.failed = True
+            raise LedgerFailure("ledger.write_failed", path=str(path), reason=error.strerror or str(error)) from error
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -486,8 +498,8 @@ class Ledger:
 
     def close(self, utc_ns: int = 0) -> None:
         """Flush and let go. A start never needs what is done here."""
-        if not self.failed:
-            if utc_ns:
+        with suppress(LedgerFailure):  # a full disk: the next start does it
+            if utc_ns and not self.failed:
                 self.keep_head(utc_ns)
             self.maintain()
         self._checkpoints.join()
@@ -526,8 +538,18 @@ def _connect(path: Path, backup: Path) -> sqlite3.Connection:
         upgrade(connection, MIGRATIONS, None if fresh else backup)
     except UNREADABLE as error:
         connection.close()
-        raise DataError("ledger.damaged", path=str(path), reason=reason_of(error)) from error
+        raise _unreadable(path, error) from error
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    """Return what a failed opening means: a full disk (another start can help) is no damage (a person has to mend it)."""
+    is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+    return (
+        LedgerFailure("ledger.write_failed", path=str(path), reason=str(error))
+        if is_full
+        else DataError("ledger.damaged", path=str(path), reason=reason_of(error))
+    )

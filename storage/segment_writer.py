@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.instruments import NS, Instrument
-from storage.segments import Manifest, PartWriter, SegmentInfo, seal_part
+from storage.segments import Manifest, Part, PartWriter, SegmentInfo, seal_part
 
 SEGMENT_ROWS = 4_000_000
 OPEN_DAYS = 2
@@ -112,6 +112,14 @@ class SegmentWriter:
         manifest = seal_part(part.path)
         if manifest is not None:
             self.manifests.append(manifest)
+
+    def abandon(self) -> None:
+        """Let every open file go as it is, without a further byte; `stored` is then what lies whole on the disk for `TickStore.recover`."""
+        for part in self._parts.values():
+            part.release()
+        whole = sum(len(block) for part in self._parts.values() for block in Part(part.path).blocks())
+        self.stored = sum(manifest.rows for manifest in self.manifests) + whole
+        self._parts.clear()
 
     def flush(self) -> None:
         """Hand everything buffered to the operating system (a kill of this process loses nothing of it)."""

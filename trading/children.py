@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -14,11 +15,13 @@ from domain.messages import Hello
 from domain.process_config import ProcessConfig
 from trading.launch import Process
 from trading.run_file import is_alive
+from utility.room import has_room
 
 log = logging.getLogger(__name__)
 
 BACKOFF_S = (0.2, 5.0)
 WINDOW_S = 600.0
+NO_ROOM = ("ledger.write_failed", "store.unwritable", "process.no_room")
 START_LIMIT_S = 60.0
 """A child that has said nothing for so long after its start is started again."""
 SPINNING_S = 1.25
@@ -126,9 +129,15 @@ class Restarts:
         self._start = start
 
     def on_death(self, child: Child, now_s: float) -> bool:
-        """Note a death; return False when it was one too many."""
-        child.deaths.append(now_s)
+        """Note a death; return False when it was one too many.
+
+        Who died because the disk is full waits for room: another start would die of the same, and it is no crash loop.
+        """
         child.died_s = now_s
+        if child.failure in NO_ROOM and not has_room(Path(child.config.data_dir)):
+            child.due_s = now_s + BACKOFF_S[1]
+            return True
+        child.deaths.append(now_s)
         while child.deaths and now_s - child.deaths[0] > WINDOW_S:
             child.deaths.popleft()
         if len(child.deaths) > self.limit:

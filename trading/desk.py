@@ -15,9 +15,10 @@ from domain.orders import TERMINAL, Fill, Order, OrderKind, TimeInForce, qty_tex
 from domain.ports import BrokerOrder
 from domain.settings import Risk
 from storage.ledger import Ledger, LedgerFailure, decimal_text
+from trading import valuation
 from trading.account import Account, market_day, row_time_of
 from trading.counters import Counters
-from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place, Stop
+from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place
 from trading.kill_switch import KillSwitch, Latch
 from trading.oms import CHANGED, Applied, Number, OrderBook, number_of
 from trading.positions import PositionBook, PositionView
@@ -110,6 +111,7 @@ class Desk:
         self.day_base = 0.0
         self.outbox_acked = 0
         self.now = Moment(0, 0)
+        self.failure: LedgerFailure | None = None  # the journal's, from its first one on
         self._effects: list[Effect] = []
         self._places: list[Place] = []
         self._state_due = 0
@@ -164,27 +166,29 @@ class Desk:
     def finish(self, kind: str, source: str) -> list[Effect]:
         """Commit, then hand out what is to be done: orders first, then cancels, then the news.
 
-        When the commit fails no order leaves, cancels do, trading is halted and the process is asked
-        to end: the next start reads the venue's truth (P34).
+        When the commit fails no order leaves, cancels do and trading is halted (P34, unwritable.py).
         """
         if kind in ("intent", "outcome", "fill", "snapshot"):
             reach(f"{kind}_before_commit")
         try:
             self.ledger.commit(kind, source, self.now.mono_ns, self.now.utc_ns)
         except LedgerFailure as failure:
-            return self._unwritable(failure)
+            return self.unwritable(failure)
         if kind in ("intent", "outcome", "fill", "snapshot", "cancel", "attempt"):
             reach(f"{kind}_after_commit")
         if not self._places:
             self._pace()  # the picture of the account waits until the order is out
         return [*self._places, *self._effects]
 
-    def _unwritable(self, failure: LedgerFailure) -> list[Effect]:
+    def unwritable(self, failure: LedgerFailure) -> list[Effect]:
+        """Freeze: what was to be placed is forgotten, cancels leave, a person is told once."""
         for place in self._places:
             self.orders.remove(place.order.client_order_id)
-        self.causes["journal"] = (FROZEN, failure.code)
         kept: list[Effect] = [effect for effect in self._effects if isinstance(effect, Cancel)]
-        return [*kept, Alarm(failure.code, failure.fields, 50), Emit(self.account_state()), Stop(failure.code)]
+        if self.failure is not None:
+            return kept
+        self.causes["journal"], self.failure = (FROZEN, failure.code), failure
+        return [*kept, Alarm(failure.code, failure.fields, 50), Emit(self.account_state())]
 
     def do(self, effect: Effect) -> None:
         """Add an effect; a Place waits for the commit."""
@@ -460,13 +464,12 @@ class Desk:
             self._effects.append(Emit(self.account_state()))
 
     def unrealised(self) -> float:
-        """Return what open positions would have earned if they were closed at the newest prices, after fees."""
-        total, day = 0.0, self.trading_day()
-        for view in self.positions.views():
-            price = self.account.price(view.instrument_id)
-            if price > 0.0:
-                total += self.positions.open_profit(view.instrument_id, price, day)[0]
-        return total
+        """Return the open profit at the newest prices, after fees."""
+        return valuation.unrealised(self.account, self.positions, self.trading_day())
+
+    def equity(self) -> float:
+        """Return the account's worth at the newest prices, the cost of leaving taken off."""
+        return valuation.equity(self.account, self.positions, self.trading_day())
 
     def account_state(self) -> AccountState:
         """Return cash, equity, readiness and counts as they are now."""
@@ -481,7 +484,7 @@ class Desk:
             reason=" ".join(f"{name}:{reason}" if reason else name for name, (_, reason) in reasons),
             balances=self.account.balances(),
             cash=float(self.account.cash_total()),
-            equity=self.account.equity(),
+            equity=self.equity(),
             realised=self.account.realised,
             unrealised=self.unrealised(),
             in_doubt=sum(order.in_doubt for order in live),

@@ -57,9 +57,10 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """The ledger cannot be written: end this process; the next start reads the truth (P34)."""
+    """The ledger could not be written: end this process; the next start reads the truth (P34)."""
 
     code: str
+    fields: dict[str, Any] = {}
 
 
 Effect = Place | Cancel | Query | TakeSnapshot | Emit | Alarm | Stop

@@ -226,7 +226,7 @@ class Gateway:
         strategy = desk.counters.strategy(intent.strategy)
         same = desk.counters.repeats(_repeat_key(intent))
         held = desk.positions.view(identifier)
-        equity = account.equity()
+        equity = desk.equity()
         occupied = self._occupied(live)
         values = {
             "purpose": purpose,

@@ -7,12 +7,16 @@ that merely vanished changes nothing while the journal says pulled.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import msgspec
 
-from domain.errors import InputError
+from domain.errors import DataError, InputError
+from utility import alarm_words
+
+log = logging.getLogger(__name__)
 
 NONE, ENTRIES, CANCEL, FLATTEN, FREEZE = "none", "entries", "cancel", "flatten", "freeze"
 LEVELS = (NONE, ENTRIES, CANCEL, FLATTEN, FREEZE)
@@ -103,6 +107,7 @@ class KillSwitch:
         self.state = journalled or Latch(level=NONE)
         self._stamp: tuple[int, int, int] | None = None
         self._file: Latch | None = None
+        self._unwritten: Latch | None = None  # pulled where the file could not be written: holds while this process lives
 
     def level(self) -> str:
         """Return the level that counts now; one `stat`, and a read when the file changed."""
@@ -111,7 +116,7 @@ class KillSwitch:
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         except FileNotFoundError:
             self._stamp, self._file = None, None
-            return self.state.level
+            return self._joined().level
         except OSError:
             return FREEZE
         if stamp != self._stamp:
@@ -120,7 +125,8 @@ class KillSwitch:
         return self._joined().level
 
     def _joined(self) -> Latch:
-        return join(self._file, self.state)
+        found = join(self._file, self.state)
+        return found if self._unwritten is None else join(found, self._unwritten)
 
     def changed(self) -> Latch | None:
         """Return the latch when it is not what the journal holds, to be journalled; else None."""
@@ -132,5 +138,12 @@ class KillSwitch:
         return joined
 
     def pull(self, latch: Latch) -> None:
-        """Write the file; `changed` then tells the journal."""
-        write_latch(self.path.parent, latch)
+        """Write the file; `changed` then tells the journal. A full disk does not keep a person from stopping: the process remembers."""
+        try:
+            write_latch(self.path.parent, latch)
+            self._unwritten = None
+        except OSError as error:
+            if latch.level == NONE:
+                raise DataError("kill.not_rearmed", path=str(self.path), reason=error.strerror or str(error)) from error
+            self._unwritten = latch
+            log.critical("%s", alarm_words.write("kill.memory_only", {"path": str(self.path), "reason": error.strerror or str(error)}))

@@ -11,6 +11,7 @@ import logging
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from domain.process_config import LiveOptions, ProcessConfig, StrategyText
 from domain.settings import Settings
 from trading.arming import Grant
 from trading.children import Child, Restarts, is_interpreter_of
-from trading.kill_switch import ENTRIES, Latch, latch_path, read_latch, severity, write_latch
+from trading.kill_switch import ENTRIES, Latch, write_latch
 from trading.launch import Process, launch
 from trading.process import SCHEMA
 from trading.run_config import exchange_options, paper_keys
@@ -416,10 +417,9 @@ class MarketRun:
         self.notify(Failed(code=code, fields=fields))
 
     def _latch(self, reason: str) -> None:
-        folder = self.data_dir.account(self.account)
-        there = read_latch(latch_path(folder))
-        if there is None or severity(there.level) < severity(ENTRIES):
-            write_latch(folder, Latch(level=ENTRIES, actor="supervisor", reason=reason, utc_ns=time.time_ns()))
+        latch = Latch(level=ENTRIES, actor="supervisor", reason=reason, utc_ns=time.time_ns())
+        with suppress(OSError):  # on a full disk no trader could start either
+            write_latch(self.data_dir.account(self.account), latch)
 
     def _on_compiled(self, is_done: bool) -> None:
         strategy = self.options.strategy

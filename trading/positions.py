@@ -350,6 +350,15 @@ class PositionBook:
             self._params = day, market_params(self.market, day)
         return profit_at(self._params[1], view.entry_cost, view.exit_amount, price, view.sign * view.qty)
 
+    def exit_cost(self, identifier: str, price: float, day: int) -> float:
+        """Return fee and tax of closing what is left of a position at `price` on `day`; 0 when it is flat.
+
+        Closing at the price and closing for nothing differ by the value less that cost; the entry's fee is in both.
+        """
+        view = self.view(identifier)
+        value = view.sign * price * (view.qty / QTY_UNIT)
+        return value - (self.open_profit(identifier, price, day)[0] - self.open_profit(identifier, 0.0, day)[0])
+
     def views(self) -> list[PositionView]:
         """Return every open position, in the order of opening."""
         return [self.view(identifier) for identifier in self._open]

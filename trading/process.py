@@ -7,6 +7,7 @@ a role whose data comes from other threads rings `wake`.
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -16,7 +17,7 @@ import threading
 import time
 from typing import Any
 
-from domain.errors import StomError
+from domain.errors import DataError, StomError
 from domain.messages import (
     Addresses,
     Command,
@@ -29,6 +30,7 @@ from domain.messages import (
     StopNow,
 )
 from domain.process_config import ProcessConfig
+from utility import alarm_words
 from utility.build import build
 from utility.bus import Bus, Dealer, Keys
 from utility.log import QueueHandler, install
@@ -39,6 +41,7 @@ log = logging.getLogger(__name__)
 
 TICK_MS = 50
 MAIN_SILENT_S = 2.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 SCHEMA = 1
 """Version of what processes say to each other."""
 
@@ -148,21 +151,27 @@ class ChildProcess:
         self._watch_pipe()
         spare_linear_algebra()
         try:
-            addresses = self.open()
-            self.stamp("opened")
-            self._main_heard_s = time.monotonic()  # opening may have taken long; silence counts from now
-            self._say_hello(addresses)
-            while not self._stopping:
-                self._round()
+            self._live()
         except StomError as error:
             self.fail(error)
         except Exception as error:
-            log.critical("event=crashed", exc_info=True)
-            self.control.send(Failed(code="process.crashed", fields={"error": f"{type(error).__name__}: {error}"}))
-            self.exit_status = 1
+            if isinstance(error, OSError) and error.errno in FULL:
+                self.fail(DataError("process.no_room", path=error.filename or self.config.data_dir, reason=error.strerror or str(error)))
+            else:
+                log.critical("event=crashed", exc_info=True)
+                self.control.send(Failed(code="process.crashed", fields={"error": f"{type(error).__name__}: {error}"}))
+                self.exit_status = 1
         finally:
             self._end()
         return self.exit_status
+
+    def _live(self) -> None:
+        addresses = self.open()
+        self.stamp("opened")
+        self._main_heard_s = time.monotonic()  # opening may have taken long; silence counts from now
+        self._say_hello(addresses)
+        while not self._stopping:
+            self._round()
 
     def _round(self) -> None:
         for endpoint in self.bus.poll(self.patience_ms()):
@@ -248,7 +257,7 @@ class ChildProcess:
         try:
             self.close()
         except StomError as error:
-            log.error("event=close_failed code=%s fields=%s", error.code, error.fields)
+            log.error("%s", alarm_words.write(error.code, error.fields))
         self._send_logs()
         sys.stdout.flush()
         self.bus.close()

@@ -23,16 +23,19 @@ from trading.market_run import MarketRun
 from trading.market_view import MarketView, place_of
 from trading.spare import Spare
 from trading.viewer_desk import ViewerDesk
+from utility import alarm_words
 from utility.build import build
 from utility.bus import Bus, Keys, Router, make_keys
 from utility.lock import FileLock
 from utility.log import FileHandler, LogFiles, install, to_stderr
 from utility.paths import DataDir
+from utility.room import has_room
 from utility.sequence import ROWS, VIEW
 
 log = logging.getLogger(__name__)
 
 STOP_S = 1.5
+RETRY_S = 1.0
 Heard = list[tuple[str, Message]]
 
 
@@ -82,6 +85,8 @@ class Supervisor:
         self._beat_due_s = 0.0
         self._measure_due_s = 0.0
         self._saved: tuple[tuple[str, int], ...] = ()
+        self._save_due_s = 0.0
+        self._lost = 0
         if left is not None:
             self._adopt(left)
         self._save()
@@ -134,14 +139,18 @@ class Supervisor:
         run.wait(1.0)
         self._views.pop(code).close()
         del self.markets[code]
-        self._save()
+        self._save_due_s = 0.0
+        self._save_if_changed()
 
     def kill(self, level: str, actor: str = "person", reason: str = "") -> None:
         """Pull the kill switch of every account: the latch file first, then the traders are told."""
         from trading.kill_switch import Latch, write_latch
 
         for run in self.markets.values():
-            write_latch(self.data_dir.account(run.account), Latch(level=level, actor=actor, reason=reason, utc_ns=time.time_ns()))
+            try:
+                write_latch(self.data_dir.account(run.account), Latch(level=level, actor=actor, reason=reason, utc_ns=time.time_ns()))
+            except OSError as error:  # the trader itself is told all the same, and says what that is worth
+                log.critical("event=latch_unwritable account=%s reason=%s", run.account, error)
             self.command(run.code, "trader", "kill", level=level, actor=actor, reason=reason)
 
     def command(self, code: str, slot: str, name: str, /, **args: Any) -> int:
@@ -207,6 +216,7 @@ class Supervisor:
             for child in self.children():
                 self.control.send(child.name, Heartbeat())  # an adopted one answers it with its hello
             self.files.flush()
+            self._watch_logs()
         if now >= self._measure_due_s:
             self._measure_due_s = now + 2.0
             self.measure()
@@ -292,9 +302,30 @@ class Supervisor:
 
     def _save_if_changed(self) -> None:
         there = tuple((child.name, child.pid) for child in self.children() if not child.is_stopping)
-        if there != self._saved:
-            self._saved = there
+        if there == self._saved or time.monotonic() < self._save_due_s:
+            return
+        try:
             self._save()
+            self._saved = there
+        except OSError as error:  # who runs goes on; an heir of this process would find the list as it was
+            self._save_due_s = time.monotonic() + RETRY_S
+            self._alarm("run_file.unwritable", path=error.filename or self.data_dir.run, reason=error.strerror or error)
+
+    def _alarm(self, code: str, **fields: object) -> None:
+        """Tell every listener what befell this process itself."""
+        record = LogRecord(level=logging.ERROR, logger=__name__, created=time.time(), text=alarm_words.write(code, fields))
+        for market in self.markets:
+            self._hear(market, record)
+
+    def _watch_logs(self) -> None:
+        """Say once that lines of the log files are being lost, and how many when they are written again."""
+        lost = self.files.lost
+        if lost and not self._lost:
+            self._alarm("log.lost", path=self.data_dir.logs)
+        elif lost and lost == self._lost and has_room(self.data_dir.logs):
+            self._alarm("log.resumed", path=self.data_dir.logs, lines=lost)
+            lost = self.files.lost = 0
+        self._lost = lost
 
     def _save(self) -> None:
         content = run_file.RunFile(

@@ -8,6 +8,7 @@ Calls come from one thread, one after the other: that is the serial section of r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -47,8 +48,9 @@ from trading.gateway import Gateway, day_loss_pct
 from trading.kill_switch import CANCEL, ENTRIES, FLATTEN, FREEZE, LEVELS, NONE, Latch
 from trading.market_intake import MarketIntake
 from trading.reconcile import Reconciler
-from trading.risk import ACTIVE, FROZEN, HALTED, READY, REDUCING, limits
+from trading.risk import ACTIVE, HALTED, READY, REDUCING, limits
 from trading.statements import day_record, external_order, position_state
+from trading.unwritable import Unwritable
 from utility.crash_points import reach
 
 GAP_NS = 5 * NS
@@ -104,6 +106,7 @@ class Trader:
         self._watched_ns = 0
         self._risk_due: tuple[int, Risk] | None = None
         self._intake = MarketIntake(self.desk)
+        self._unwritable = Unwritable(self.desk)
 
     # --- start -------------------------------------------------------------------------------------------
 
@@ -269,14 +272,15 @@ class Trader:
             return  # a replay's day is the recording's, not today
         day = desk.trading_day()
         if day > desk.counters.day and desk.counters.enter_day(day, desk.ledger.count_entries(day, desk.options.interval_s)):
-            desk.ledger.keep_head(desk.now.utc_ns)
+            with suppress(LedgerFailure):  # the handle knows; the commit of this call tells it
+                desk.ledger.keep_head(desk.now.utc_ns)
             stored = desk.cursors.get("day_base", "").partition(":")
             desk.day_base = float(stored[2]) if stored[0] == str(day) and stored[2] else 0.0
             trips = desk.ledger.trips_of(day, desk.options.interval_s, int(desk.cursors.get("generation_trip", "0")))
             desk.account.realised = sum(float(row.trip["pnl"][0]) for row in trips)
         priced = all(desk.account.price(view.instrument_id) > 0.0 for view in desk.positions.views())
         if not desk.day_base and desk.readiness == READY and priced:
-            desk.day_base = desk.account.equity()
+            desk.day_base = desk.equity()
             desk.cursors["day_base"] = f"{day}:{desk.day_base!r}"
             desk.ledger.cursor("day_base", desk.cursors["day_base"])
             if desk.causes.get("loss", (ACTIVE, ""))[0] == REDUCING:
@@ -289,7 +293,7 @@ class Trader:
             return
         if any(desk.account.price(view.instrument_id) <= 0.0 for view in desk.positions.views()):
             return
-        loss = day_loss_pct(desk.day_base, desk.account.equity())
+        loss = day_loss_pct(desk.day_base, desk.equity())
         now = desk.causes.get("loss", (ACTIVE, ""))[0]
         if loss >= desk.risk.day_loss_halt_pct and now < HALTED:
             desk.set_cause("loss", HALTED, f"{desk.risk.day_loss_halt_pct}")
@@ -302,8 +306,8 @@ class Trader:
         """Do what is due: latch, questions, attempts, cuts, upkeep."""
         desk = self.desk
         desk.begin(now)
-        if "journal" in desk.causes:
-            return []
+        if desk.failure is not None:
+            return self._unwritable.tick(now)
         self._notice_pause(now)
         self._watch_arming(now)
         self.kill.tick()
@@ -338,8 +342,8 @@ class Trader:
         try:
             self.desk.ledger.maintain()
         except LedgerFailure as failure:
-            self.desk.causes["journal"] = (FROZEN, failure.code)
-            return [Alarm(failure.code, failure.fields, 50)]
+            self.desk.begin(now)  # what was collected has left
+            return self.desk.unwritable(failure)
         return []
 
     # --- messages and commands -----------------------------------------------------------------------------------

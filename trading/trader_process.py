@@ -351,7 +351,7 @@ class TraderProcess(ChildProcess):
             elif isinstance(effect, Alarm):
                 log.log(effect.level, "%s", alarm_words.write(effect.code, effect.fields))
             elif isinstance(effect, Stop):
-                self.fail(StomError(effect.code))
+                self.fail(StomError(effect.code, **effect.fields))
         if not self.is_ready and core.desk.readiness == READY:
             self.ready(account=self.config.account, epoch=core.desk.ledger.epoch, ledger_path=str(core.desk.ledger.path), **self._marks)
 
@@ -445,7 +445,7 @@ class TraderProcess(ChildProcess):
     def _money(self) -> dict[str, Any]:
         assert self.core is not None
         desk = self.core.desk
-        return {"equity": desk.account.equity(), "realised": desk.account.realised, "unrealised": desk.unrealised(), "marks": self._marks}
+        return {"equity": desk.equity(), "realised": desk.account.realised, "unrealised": desk.unrealised(), "marks": self._marks}
 
     def on_orphan(self) -> None:
         self._main(False)

@@ -99,7 +99,10 @@ class LogFiles:
     def close(self) -> None:
         """Close all files."""
         for _, file in self._open.values():
-            file.close()
+            try:
+                file.close()
+            except OSError:
+                self.lost += 1
         self._open.clear()
 
     def _file(self, process: str, day: str) -> TextIO:
@@ -107,6 +110,7 @@ class LogFiles:
         if held is not None and held[0] == day:
             return held[1]
         if held is not None:
+            del self._open[process]
             held[1].close()
         self._folder.mkdir(parents=True, exist_ok=True)
         safe = "".join(c if c.isalnum() or c in ".-_" else "_" for c in process)

@@ -30,7 +30,7 @@ from ui.models.trading import (
     PositionRecord,
     RoundTripRecord,
 )
-from ui.models.valuation import exit_cost, valued
+from ui.models.valuation import valued
 from ui.models.watchlist import Watch, WatchModel
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,6 @@ class MarketState(QObject):
         self.trades = Records(TRADE_COLUMNS, self, limit=5_000)
         self.account: m.AccountState | None = None  # at the prices of the positions table
         self._told: m.AccountState | None = None  # as the trader told it
-        self._exit_cost = 0.0
         self.feed: m.FeedState | None = None
         self.gaps: deque[m.GapMark] = deque(maxlen=200)
         self.health: dict[str, dict[str, float]] = {}
@@ -173,7 +172,6 @@ class MarketState(QObject):
             self.watch.record(index).held = 0
         self.watch.touch(range(len(self.instruments)))
         self.account = self._told = None
-        self._exit_cost = 0.0
         self.trade_totals, self._newest_trip = [0, 0, 0.0], 0
         self.account_changed.emit()
 
@@ -375,11 +373,9 @@ class MarketState(QObject):
         """Put the table's prices into the account; tell whether a figure changed."""
         if self._told is None:
             return False
-        before = self.account, self._exit_cost
-        self.account = valued(self._told, self.positions.records, self._asset_price)
-        cost = 0.0 if self._profit is None else sum(exit_cost(record, self._profit) for record in self.positions.records)
-        self._exit_cost = cost if cost == cost else 0.0
-        return (self.account, self._exit_cost) != before
+        before = self.account
+        self.account = valued(self._told, self.positions.records, self._asset_price, self._profit)
+        return self.account != before
 
     def _asset_price(self, asset: str) -> float:
         places = self._of_asset.get(asset)
@@ -423,7 +419,7 @@ class MarketState(QObject):
 
         Realised and open profit together, unless something is held from an earlier day.
         """
-        return float("nan") if self.account is None else self.account.day_profit() - self._exit_cost
+        return float("nan") if self.account is None else self.account.day_profit()
 
     def last_price(self, index: int) -> float:
         """Return the last price of an instrument, NaN before its first row."""

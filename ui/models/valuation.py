@@ -15,11 +15,13 @@ from domain.messages import AccountState
 from ui.models.trading import PositionRecord
 
 
-def valued(told: AccountState, positions: Iterable[PositionRecord], price_of: Callable[[str], float]) -> AccountState:
+def valued(told: AccountState, positions: Iterable[PositionRecord], price_of: Callable[[str], float], profit: Any = None) -> AccountState:
     """Return what the trader told, with equity and open profit at the window's prices.
 
     Parameters
     ----------
+    profit : callable, optional
+        `trading.positions.profit_at` of the market's rates; without it the cost of leaving stays in the equity.
     price_of : callable (str) -> float
         An asset's price; NaN when the window has none yet, 0 for what is no instrument of this market.
 
@@ -31,7 +33,10 @@ def valued(told: AccountState, positions: Iterable[PositionRecord], price_of: Ca
     for balance in told.balances:
         if balance.asset != told.currency:
             equity += float(balance.free + balance.locked) * price_of(balance.asset)
-    unrealised = sum(record.pnl for record in positions)
+    records = list(positions)
+    unrealised = sum(record.pnl for record in records)
+    if profit is not None:
+        equity -= sum(exit_cost(record, profit) for record in records)  # the trader's equity is after it too
     return msgspec.structs.replace(
         told,
         equity=equity if equity == equity else told.equity,

@@ -147,7 +147,7 @@ def test_what_is_lost_on_any_stretch_is_unexplained() -> None:
     exchange = {"connections": [{"number": 1, "private": False, "sent": 100}, {"number": 2, "private": True, "sent": 7}]}
     receiver = {
         "frames": 100, "events": 500, "rows": 20, "published": 22,
-        "recorded": {"events": 480, "waiting_events": 20, "rows": 20, "waiting_rows": 0},
+        "recorded": {"events": 480, "waiting_events": 20, "rows": 20, "waiting_rows": 0, "lost_events": 0, "lost_rows": 0},
     }  # fmt: skip
     strategy = {"last_seq": 22, "missed": 0}
     assert sum(Collector.unexplained(exchange, receiver, strategy).values()) == 0
