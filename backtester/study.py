@@ -142,7 +142,8 @@ class Search:
         out = self.outcome
         while len(vectors := self.optimiser.ask(ASK)):
             keys = keys_of(self.context, vectors)
-            if not self._evaluate(keys, vectors, stop, lambda: self._tell(watch, started)):
+            # Where everything is known already nothing else would notice the wish.
+            if stop() or not self._evaluate(keys, vectors, stop, lambda: self._tell(watch, started)):
                 out.state = "stopped"
                 break
             places = self._known.find(keys)
@@ -164,18 +165,20 @@ class Search:
         places = sorted(new.values())
         if self.most:
             places = places[: max(self.most - len(self._known), 0)]
+        found = self.store.evaluated([keys[k] for k in places], len(METRIC_KEYS)) if self.context else {}
+        rows = {places[k]: row for k, row in found.items()}
         while places:
             if stop():
                 return False
-            size = self._chunk()
+            computed = np.cumsum([place not in rows for place in places])  # only these take time
+            size = max(int(np.searchsorted(computed, self._chunk(), side="right")), 1)
             part, places = places[:size], places[size:]
-            self._answer([keys[k] for k in part], vectors[part])
+            self._answer([keys[k] for k in part], vectors[part], {k: rows[place] for k, place in enumerate(part) if place in rows})
             told()
         return True
 
-    def _answer(self, keys: list[bytes], vectors: NDArray[np.float64]) -> None:
-        """Give these new sets their figures, from another study or from the engine, and store them."""
-        found = self.store.evaluated(keys, len(METRIC_KEYS)) if self.context else {}
+    def _answer(self, keys: list[bytes], vectors: NDArray[np.float64], found: dict[int, NDArray[np.float64]]) -> None:
+        """Give these new sets their figures, those `found` in other studies or the engine's, and store them."""
         values = np.empty((len(keys), len(METRIC_KEYS)), dtype=np.float64)
         rest = [k for k in range(len(keys)) if k not in found]
         for k, row in found.items():

@@ -90,11 +90,9 @@ class ResearchForm(QWidget):
         self._words()
 
     def _suit(self) -> None:
-        """Fit the range text's form and hint to the chosen method."""
+        """Fit the hint to the chosen method."""
         form = self.search.form()
         self.range_form.setDisabled(form == LINES)
-        if form != LINES and not self.ranges.toPlainText().strip():
-            self.set_choice(self.range_form, form)
         bind(self.ranges, "setPlaceholderText", "ui.research.lines_hint" if form == LINES else "ui.research.ranges_hint")
         self._count()
 

@@ -156,3 +156,24 @@ def test_the_front_holds_what_no_other_set_beats(tmp_path: Path) -> None:
     for one in outcome.front:
         assert trials.vectors[one["number"]].tolist() == one["vars"]
     assert outcome.result()["front"] == outcome.front
+
+
+def test_a_wish_to_stop_is_heard_where_everything_is_known(tmp_path: Path) -> None:
+    store = Studies(tmp_path / "library.db")
+    study = store.new_study("ga", {}, 1)
+    search(Cheap(), store, study, "ga").run(lambda: False, lambda p: None)
+    again = search(Cheap(), store, study, "ga")
+    again.recall(store.trials(study))
+    calls = iter(range(100))
+    outcome = again.run(lambda: next(calls) >= 2, lambda p: None)
+    assert (outcome.state, outcome.evaluations, next(calls)) == ("stopped", 0, 3)
+
+
+def test_what_is_found_elsewhere_is_stored_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Studies(tmp_path / "library.db")
+    search(Cheap(), store, store.new_study("random", {}, 1), "random", b"c").run(lambda: False, lambda p: None)
+    sizes: list[int] = []
+    monkeypatch.setattr(store, "add_trials", lambda *args: sizes.append(len(args[2])))
+    cheap = Cheap()
+    outcome = search(cheap, store, "random-2", "random", b"c").run(lambda: False, lambda p: None)
+    assert (sizes, cheap.evaluated, outcome.cached) == ([outcome.evaluations], [], outcome.evaluations)
