@@ -25,7 +25,7 @@ from domain.errors import DataError, InputError, RefusedError
 from domain.market_codes import MARKET_CODES
 from storage import ledger_read
 from trading import run_file
-from trading.kill_switch import ENTRIES, LEVELS, NONE, Latch, join, read_latch, write_latch
+from trading.kill_switch import CANCEL, ENTRIES, FLATTEN, LEVELS, NONE, Latch, join, read_latch, write_latch
 from trading.kill_switch import latch_path as latch_file
 from trading.venues import market as find_market
 from utility.amounts import money_text, quantity_text
@@ -188,10 +188,25 @@ def run_kill(args: argparse.Namespace) -> dict[str, Any] | int:
         "harder": harder,
         "problems": problems,
     }
+    unheard = [] if args.rearm else [one for one in folders if one in readable and one not in running]
+    unwritten = bool(problems)
+    problems += [found for folder in unheard if (found := _undone(folder, level)) is not None]
     if not problems:
         return result
     emit(args, result)
-    return DataError.exit_status
+    return DataError.exit_status if unwritten else RefusedError.exit_status
+
+
+def _undone(folder: Path, level: str) -> dict[str, Any] | None:
+    """Return what a level that cancels or sells leaves undone on an account without a trader; None when there is nothing to do."""
+    found = ledger_read.account(folder)
+    about = {"account": folder.name, "market": found["market"], "path": str(latch_file(folder))}
+    held = [row["instrument_id"] for row in ledger_read.positions(folder)] if level == FLATTEN else []
+    if held:
+        return {"code": "kill.nobody_sells", **about, "remaining": ", ".join(held)}
+    if level in (CANCEL, FLATTEN) and found["open_orders"]:
+        return {"code": "kill.nobody_cancels", **about, "count": found["open_orders"]}
+    return None
 
 
 def _newest_event(folder: Path) -> int | None:
@@ -261,12 +276,14 @@ def show_kill(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Say what the switch did."""
     code = language(args)
     for problem in result["problems"]:
-        sys.stderr.write(sentence(problem["code"], code, path=problem["path"], reason=problem["reason"]) + "\n")
+        fields = {name: value for name, value in problem.items() if name != "code"}
+        sys.stderr.write(sentence(problem["code"], code, **fields) + "\n")
     if not result["accounts"]:
         sys.stdout.write(sentence("kill.no_account", code) + "\n")
         return
     key = "kill.rearmed" if result["level"] == NONE else "kill.pulled"
-    fields = {name: (", ".join(value) or "–") if isinstance(value, list) else value for name, value in result.items()}
+    fields = {name: ", ".join(result[name]) or "–" for name in ("accounts", "running", "flattened", "remaining")}
+    fields["cancelled"] = f"{result['cancelled']}"
     fields["level"] = sentence(f"kill.name.{result['level']}", code)
     sys.stdout.write(sentence(key, code, **fields) + "\n")
     for account, level in result["harder"].items():

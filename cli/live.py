@@ -334,10 +334,12 @@ def _view(args: argparse.Namespace, supervisor: Supervisor, collector: Collector
 def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Print the result for a person."""
     lang = language(args)
-    for key in ("ticks", "rows", "signals", "intents", "orders", "fills", "trades", "gaps", "unexplained", "pnl"):
-        value = result[key]
-        text = f"{value:,.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
-        sys.stdout.write(f"{sentence('live.' + key, lang):<24} {text}\n")
+    for key in ("ticks", "rows", "signals", "intents", "orders", "fills", "trades", "gaps", "unexplained"):
+        sys.stdout.write(f"{sentence('live.' + key, lang):<24} {result[key]:,}\n")
+    for currency, total in result["pnl_by_currency"].items():
+        parts = {name: money_text(result[f"{name}_by_currency"][currency], currency) for name in ("realised", "unrealised")}
+        said = sentence("live.pnl_parts", lang, **parts)
+        sys.stdout.write(f"{sentence('live.pnl', lang):<24} {money_text(total, currency)} {currency} ({said})\n")
     latency = result["latency_us"]
     sys.stdout.write(
         f"{sentence('live.latency', lang):<24} p50 {latency['p50']:,.0f}  p99 {latency['p99']:,.0f}  max {latency['max']:,.0f} µs\n"
@@ -345,4 +347,7 @@ def show(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if result["refusals"]:
         sys.stdout.write(f"{sentence('live.refusals', lang):<24} {refusals_said(result['refusals'], lang)}\n")
     sys.stdout.write(f"{sentence('live.trades_sha256', lang):<24} {result['trades_sha256']}\n")
+    if result["positions"]:
+        held = ", ".join(f"{one['instrument_id'].split(':', 1)[-1]} {one['qty']}" for one in result["positions"])
+        sys.stdout.write(sentence("live.still_held", lang, count=len(result["positions"]), held=held) + "\n")
     sys.stdout.write(sentence("live.saved", lang, source=result["source"], ledger=result["ledger_path"]) + "\n")

@@ -11,9 +11,11 @@ import numpy as np
 
 from domain.messages import AccountState, CommandResult, FeedState, FillUpdate, IntentAck, Message, Ready, RoundTripState, Rows
 from domain.records import ROUND_TRIP_DTYPE
+from storage.ledger_read import positions
 from trading.market_run import MarketRun
 from trading.supervisor import Supervisor
 from trading.trades import trades_sha256
+from trading.venues import market as find_market
 from utility.paths import DataDir
 
 ANSWER_S = 1.0
@@ -77,7 +79,11 @@ class Collector:
         ]
         first = next(iter(parts.values()))
         out: dict[str, Any] = {name: sum(part[name] for part in parts.values()) for name in _SUMMED}
-        out["pnl"] = round(float(out["pnl"]), 4)
+        money = _by_currency(list(parts.values()))
+        # Won and dollars have no sum: several currencies are told by currency alone.
+        out |= {name: next(iter(sums.values())) if len(sums) == 1 else None for name, sums in money.items()}
+        out |= {f"{name}_by_currency": sums for name, sums in money.items()}
+        out["positions"] = [one for part in parts.values() for one in part["positions"]]
         out["latency_us"] = first["latency_us"]
         out["commit_us"] = first["commit_us"]
         out["refusals"] = dict(sum((Counter(part["refusals"]) for part in parts.values()), Counter()))
@@ -104,6 +110,8 @@ class Collector:
         codes, trades = self._trades(code)
         latency = trader.get("latency_us", {"count": 0, "p50": 0.0, "p99": 0.0, "max": 0.0})
         unexplained = self.unexplained(exchange, receiver, strategy)
+        last = self.accounts.get(code)
+        realised, unrealised = float(trades["pnl"].sum()), float(trader.get("unrealised", 0.0 if last is None else last.unrealised))
         return {
             "ticks": int(receiver.get("events", 0)),
             "frames": int(receiver.get("frames", 0)),
@@ -115,7 +123,11 @@ class Collector:
             "gaps": int(receiver.get("gaps", 0)),
             "unexplained": sum(unexplained.values()),
             "unexplained_parts": unexplained,
-            "pnl": float(trades["pnl"].sum()) + float(trader.get("unrealised", 0.0)),
+            "currency": find_market(code).currency,
+            "pnl": realised + unrealised,
+            "realised": realised,
+            "unrealised": unrealised,
+            "positions": self._positions(code),
             "trades": len(trades),
             "trades_sha256": trades_sha256(codes, trades),
             "past_levels": int(trades["past_levels"].sum()),
@@ -127,7 +139,7 @@ class Collector:
                 **strategy.get("hops_us", {}),
                 **{name: trader[f"{name}_us"] for name in ("intent", "decide", "commit", "send") if f"{name}_us" in trader},
             },
-            "refusals": trader.get("refusals", {}),
+            "refusals": self._refusals(code, trader.get("refusals", {})),
             # Of these the recording has no book: orders were filled at the last price, and so is a back-test of their rows.
             "filled_at_last_price": [code for code in self._tape(run) if code],
             "unfit": int(strategy.get("unfit", 0)),
@@ -203,6 +215,26 @@ class Collector:
         with reading(path) as connection:
             return int(connection.execute(f"SELECT count(*) FROM {table} WHERE {where}", (value,)).fetchone()[0])
 
+    def _refusals(self, code: str, told: dict[str, int]) -> dict[str, int]:
+        """Return the refused intents of the run by rule: a trader that was started again remembers those of its own life alone.
+
+        The ledger has those of every life, but of a flood only the first of each second.
+        """
+        from storage.ledger_verify import reading
+
+        path = self._ledger(code)
+        if path is None:
+            return told
+        question = "SELECT rule, count(*) FROM intents WHERE rule != '' AND utc_ns >= ? GROUP BY rule"
+        with reading(path) as connection:
+            kept = {str(rule): int(count) for rule, count in connection.execute(question, (self._began_ns,))}
+        return {rule: max(kept.get(rule, 0), told.get(rule, 0)) for rule in sorted({*kept, *told})}
+
+    def _positions(self, code: str) -> list[dict[str, Any]]:
+        """Return what is still held, as the ledger has it."""
+        path = self._ledger(code)
+        return [] if path is None else positions(path.parent)
+
     def _trades(self, code: str) -> tuple[list[str], np.ndarray]:
         from storage.ledger_verify import reading
 
@@ -235,4 +267,13 @@ class Collector:
         return trades_sha256(codes, np.concatenate(found))
 
 
-_SUMMED = ("ticks", "rows", "signals", "intents", "orders", "fills", "gaps", "unexplained", "pnl", "trades", "past_levels")
+_SUMMED = ("ticks", "rows", "signals", "intents", "orders", "fills", "gaps", "unexplained", "trades", "past_levels")
+
+
+def _by_currency(parts: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return profit, its closed and its open part, each by currency."""
+    out: dict[str, dict[str, float]] = {name: {} for name in ("pnl", "realised", "unrealised")}
+    for part in parts:
+        for name, sums in out.items():
+            sums[part["currency"]] = round(sums.get(part["currency"], 0.0) + part[name], 4)
+    return out

@@ -224,3 +224,29 @@ def test_every_check_and_refusal_has_a_sentence_in_both_languages() -> None:
         names = [check.name for check in CHECKS] + ["decode", "duplicate", "journal"]
         assert [name for name in names if f"risk.{name}" not in known] == []
         assert [code for code in ("send.not_owner", "send.not_armed", "send.stood_still", "send.latch") if code not in known] == []
+
+
+def test_a_switch_that_nobody_hears_says_what_was_not_done(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig.trader.close(rig.now)  # no trader runs
+    status, answer, error = ask(capsys, tmp_path, "kill", "--level", "flatten", "--wait", "0")
+    assert status == 3
+    assert [one["code"] for one in answer["problems"]] == ["kill.nobody_sells"]
+    assert run_command(["kill", "--level", "flatten", "--wait", "0", "--data-dir", str(tmp_path), "--lang", "en"]) == 3
+    error = capsys.readouterr().err
+    assert "nothing was sold" in error
+    assert "upbit:KRW-BBB" in error
+    assert "live --market upbit" in error
+    assert ask(capsys, tmp_path, "kill", "--level", "flatten", "--account", "nobody")[0] != 3
+
+
+def test_a_latch_that_cannot_be_written_is_told_to_a_person(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cli.ledger.write_latch", full)
+    assert run_command(["kill", "--level", "flatten", "--wait", "0", "--data-dir", str(tmp_path), "--lang", "en"]) == 4
+    said = capsys.readouterr()
+    assert "is not pulled" in said.err
+    assert str(tmp_path / "accounts" / "upbit-paper" / "latch") in said.err
