@@ -59,7 +59,9 @@ class Reason:
 def _number(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:,.0f}" if value == int(value) and abs(value) >= 2 else f"{value:.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.2f}"
 
 
 def judge(figures: Mapping[str, Any], limits: Verdict) -> list[Reason]:

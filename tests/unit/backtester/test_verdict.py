@@ -163,6 +163,13 @@ def test_each_flaw_is_one_reason(change: dict[str, Any], code: str, result: str)
         assert "{" not in said
 
 
+def test_counts_are_spoken_as_counts() -> None:
+    (reason,) = judge(GOOD | {"days": 1}, Verdict())
+    assert reason.say("en") == "only 1 days of data (at least 20)"
+    (reason,) = judge(GOOD | {"pbo": 1.0}, Verdict())
+    assert reason.say("ko") == "과최적화 확률이 1.00입니다 (한도 0.50)"
+
+
 def test_one_set_that_was_never_chosen_needs_no_unseen_days() -> None:
     alone = GOOD | {"trials": 1, "sets": 1, "pbo": None, "out_of_sample": None, "paths_profitable": None, "robustness": None}
     assert judge(alone, Verdict()) == []
