@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from coin.binance import paper_orders as orders
+from coin.binance import paper_parameters
 from coin.binance.paper_auth import ApiError, Limits, Signatures, error_body, parameters
 from coin.binance.paper_stream import StreamSession
 from coin.binance.paper_views import (
@@ -143,6 +144,8 @@ class BinanceDialect:
             self.limits.use(weight or _depth_weight(params), now)
             if security == SIGNED:
                 self.signatures.check(request, params)
+            names = paper_parameters.REST.get((request.method, request.path), frozenset())
+            paper_parameters.check(names, params, is_signed=security == SIGNED)
             answer = route(params, now)
             if is_order:  # a successful order or cancel costs nothing
                 self.limits.weight.give_back(weight, now)

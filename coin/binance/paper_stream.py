@@ -138,11 +138,11 @@ class StreamSession:
         return body | {"T": moment, "m": int(head["side"]) < 0, "M": True}
 
     def _depth(self, events: np.ndarray, index: int) -> dict[str, Any]:
-        """Return the recorded change, level by level, with its own ids and time."""
-        sides: dict[int, list[list[str]]] = {1: [], -1: []}
+        """Return the recorded change with its own ids and time: one entry a price, what it is after the whole change."""
+        sides: dict[int, dict[float, int]] = {1: {}, -1: {}}
         for price, qty, sign in zip(events["price"].tolist(), events["qty"].tolist(), events["side"].tolist(), strict=True):
             if sign:
-                sides[sign].append([eight(price), size(qty)])
+                sides[sign][price] = qty
         last = events[-1]
         return {
             "e": "depthUpdate",
@@ -150,8 +150,8 @@ class StreamSession:
             "s": self.core.instruments[index].code,
             "U": int(events[0]["first_id"]),
             "u": int(last["last_id"]),
-            "b": sides[1],
-            "a": sides[-1],
+            "b": levels(list(sides[1].items())),
+            "a": levels(list(sides[-1].items())),
         }
 
     def _book_ticker(self, name: str, index: int) -> list[Frame]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from coin.binance import paper_orders as orders
+from coin.binance import paper_parameters
 from coin.binance.paper_auth import ApiError, Limits, Signatures
 from coin.binance.paper_views import account_position, cancel_row, execution_report, order_row
 from domain.exchange import ExchangeCore, Frame, PaperOrder, PaperUpdate
@@ -83,6 +84,7 @@ class ApiSession:
         limits.use(weight, self._wall_ns)
         if is_signed:
             self._venue.signatures.check_sorted(params, self._wall_ns)
+        paper_parameters.check(paper_parameters.METHODS.get(method, frozenset()), params, is_signed=is_signed)
         result = run(params)
         if method in ("order.place", "order.cancel"):
             limits.weight.give_back(weight, self._wall_ns)

@@ -209,6 +209,21 @@ def test_a_second_subscription_is_refused() -> None:
     assert json.loads(answer)["error"]["code"] == -2035
 
 
+def test_a_parameter_too_many_is_refused_and_nothing_is_placed() -> None:
+    core, side = dialect()
+    answer = call(side, "POST", "order", **ORDER, foo=1)
+    assert (answer.status, code(answer)) == (400, -1104)
+    assert json.loads(answer.body)["msg"] == "Not all sent parameters were read; read '8' parameter(s) but was sent '9'."
+    session = side.open(WireRequest(method="GET", path="/ws-api/v3", wall_ns=NOW))
+    assert not isinstance(session, Refusal)
+    params = {**ORDER, "apiKey": "K", "timestamp": str(NOW_MS), "foo": "1"}
+    params["signature"] = sign("&".join(f"{name}={params[name]}" for name in sorted(params)))
+    (frame,) = session.receive(json.dumps({"id": 1, "method": "order.place", "params": params}), NOW)
+    assert json.loads(frame)["error"]["code"] == -1104
+    assert core.orders() == []
+    assert call(side, "POST", "order", **ORDER, recvWindow=5_000).status == 200
+
+
 def test_bad_frames_on_the_websocket_api() -> None:
     _, side = dialect()
     session = side.open(WireRequest(method="GET", path="/ws-api/v3", wall_ns=NOW))
@@ -254,6 +269,16 @@ def test_a_recorded_change_is_sent_as_it_was() -> None:
     }
     book = json.loads(get(side, "depth", "symbol=BTCUSDT&limit=5").body)
     assert (book["lastUpdateId"], book["bids"][0]) == (107, ["59999.00000000", "3.00000000"])
+
+
+def test_a_change_names_a_price_once_with_what_it_is_at_the_end() -> None:
+    core, side = dialect()
+    session = stream(side, "/ws/btcusdt@depth")
+    message = delta([(-1, 60_002.0, 0.0), (1, 59_999.0, 1.0), (-1, 60_002.0, 0.0), (-1, 60_001.0, 2.0), (1, 59_999.0, 4.0)], 101, 107, 150)
+    core.apply(message)
+    (event,) = decoded(session.public(message))
+    assert event["a"] == [["60002.00000000", "0.00000000"], ["60001.00000000", "2.00000000"]]
+    assert event["b"] == [["59999.00000000", "4.00000000"]]
 
 
 def test_raw_names_are_lower_case_and_unknown_ones_stay_silent() -> None:
@@ -314,6 +339,9 @@ def test_empty_candles_are_there() -> None:
         ("klines", "symbol=BTCUSDT&interval=7m", 400, -1120),
         ("trades", "symbol=BTCUSDT&limit=x", 400, -1100),
         ("depth", "symbol=BTCUSDT&symbol=BTCUSDT", 400, -1101),
+        ("depth", "symbol=BTCUSDT&foo=1", 400, -1104),
+        ("klines", "symbol=BTCUSDT&interval=1m&timestamp=1", 400, -1104),
+        ("time", "foo=1", 400, -1101),
         ("nowhere", "", 404, -1),
         ("account", "", 401, -2014),
     ],
