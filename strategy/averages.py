@@ -15,11 +15,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-SMA, EMA, WMA, DEMA, TEMA, TRIMA, KAMA, MAMA, T3 = range(9)
-AVERAGES = (SMA, EMA, WMA, DEMA, TEMA, TRIMA, KAMA, T3)
-"""Kinds that are built; MAMA (7) and TA-Lib's later ones are not."""
-SPARE = 6
-"""Rows of `extremes` that the widest of them keeps for itself."""
+from strategy.series_sizes import DEMA, EMA, KAMA, SMA, T3, TEMA, TRIMA, WMA
+
 TINY = 1e-14
 """TA-Lib's zero."""
 

@@ -211,7 +211,7 @@ def _fillers(program: Program) -> list[str]:
         body += [
             f"    if windows[{place}] == {ON}:",
             f"        params = windows[{place + 1} : {place + 1 + len(feature.settings)}].view(np.float64)",
-            f"        {function.fill.__name__}({taken}, extremes, zero + {base}, params, lo, i0, i1)",
+            f"        {function.place[1]}({taken}, extremes, zero + {base}, params, lo, i0, i1)",
             "    else:",
             f"        fill_zero(extremes, zero + {base}, zero + {len(function.outputs)}, i0, i1)",
         ]
@@ -284,9 +284,15 @@ def _constants(program: Program, factors: set[str]) -> list[str]:
 
 def _series_imports(program: Program) -> list[str]:
     """Return the imports of what fills the series; modules that those are made of are named too, so that the cache knows them."""
-    functions = {function.fill for function, _, _ in program.series.values()}
-    lines = [f"from {fill.__module__} import {fill.__name__}" for fill in sorted(functions, key=lambda one: one.__name__)]
-    return [*lines, "from strategy.averages import fill_average", "from strategy.runs import fill_zero, window_volatility"] if lines else []
+    places = sorted({function.place for function, _, _ in program.series.values()})
+    lines = [f"from {module} import {name}" for module, name in places]
+    more = (
+        "averages import fill_average",
+        "oscillators import best_row",
+        "runs import fill_zero, window_volatility",
+        "series_sizes import SPARE",
+    )
+    return [*lines, *(f"from strategy.{one}" for one in more)] if lines else []
 
 
 def _warm(program: Program) -> list[str]:

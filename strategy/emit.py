@@ -46,7 +46,7 @@ from strategy.nodes import (
     walk,
 )
 from strategy.program import Program
-from strategy.runs import SPREAD_ROWS
+from strategy.series_sizes import SPREAD_ROWS
 
 STEP_OPTIONS = 'nogil=True, error_model="numpy", forceinline=True, boundscheck=True'
 _SHORT = 400  # a longer operand is not written twice

@@ -44,6 +44,7 @@ class PlainFeatures:
         self._windows = [int(one) for one in windows]
         self._queues: list[deque[tuple[int, float]]] = [deque() for _ in program.extremes]
         self._columns = {one.key: program.columns.index(one.key) for one in program.features if one.kind != "series"}
+        self._fillers = {function.key: function.filler() for function, _, _ in program.series.values()}
         self._first_of_series = program.n_extremes - sum(function.rows for function, _, _ in program.series.values())
 
     def fill(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
@@ -63,7 +64,7 @@ class PlainFeatures:
             if self._windows[place] == ON:
                 settings = np.array(self._windows[place + 1 : place + 1 + len(feature.settings)], dtype=np.int64).view(np.float64)
                 columns = [inputs[self.program.columns.index(key)] for key in self.program.series_columns(function)]
-                function.fill(*columns, self.extremes, base, settings.tolist(), lo, i0, i1)
+                self._fillers[function.key](*columns, self.extremes, base, settings.tolist(), lo, i0, i1)
 
     def _add(self, columns: dict[str, NDArray[np.float64]], i: int, count: int) -> None:
         program = self.program

@@ -48,7 +48,7 @@ from strategy.nodes import (
     Window,
 )
 from strategy.program import Program
-from strategy.runs import SPREAD_ROWS, window_volatility
+from strategy.series_sizes import SPREAD_ROWS
 
 _HELD = POSITION_INDEX["position_qty"]
 _ENTRY = POSITION_INDEX["entry_row"]
@@ -186,6 +186,8 @@ class Walk(Arithmetic):
         if kind == "rows":
             return 1.0
         if kind == "volatility":
+            from strategy.runs import window_volatility  # loads Numba, which nobody else here needs
+
             values = self.inputs[self.interpreter.columns[node.key]] if self.program.interval_s == 1 else self.extremes[place + SPREAD_ROWS]
             return float(window_volatility(values, self.extremes, place, row, self.lo, n))
         if kind == "sum":

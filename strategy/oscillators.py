@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from strategy.averages import SPARE, TINY, fill_average, fill_ema
+from strategy.averages import TINY, fill_average, fill_ema
+from strategy.series_sizes import QUEUE, SPARE
 
 
 @register_jitable
@@ -38,10 +39,6 @@ def best_row(x: Any, rows: Any, spare: int, n: int, largest: bool, lo: int, i: i
         head += 1
     heads[i], tails[i] = head, tail
     return int(queue[lo + head])
-
-
-QUEUE = 3
-"""Rows that a queue of `best_row` takes."""
 
 
 # --- money flow ------------------------------------------------------------------------------------

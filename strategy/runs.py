@@ -12,10 +12,10 @@ from typing import Any
 
 from numba.extending import register_jitable
 
+from strategy.series_sizes import SPREAD_ROWS
+
 SPLIT = 134_217_729.0
 """2^27 + 1: cuts a float64 into two halves whose products are exact."""
-SPREAD_ROWS = 5
-"""Rows of `fill_spread`: two for each sum, one for the length of the run of equal values."""
 
 
 @register_jitable

@@ -7,6 +7,7 @@ are rows of `extremes`, filled by `fill_features` live and in research alike. Wh
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 from domain.errors import StrategyError
-from strategy import oscillators, runs
-from strategy.averages import AVERAGES, SPARE
-from strategy.oscillators import QUEUE
+from strategy.series_sizes import AVERAGES, QUEUE, SPARE
 
 MAX_PERIOD = 100_000
 """TA-Lib's longest period."""
@@ -65,8 +64,9 @@ class SeriesFunction:
     ----------
     key : str
         Its own name.
-    fill : callable
-        ``fill(columns…, rows, base, params, lo, i0, i1)``.
+    fill : str
+        Where its function is, below ``strategy``: ``fill(columns…, rows, base, params, lo, i0, i1)``. By name, so that
+        who only reads the table does not wait for Numba.
     columns : tuple of str
         Recorded columns in the order that `fill` takes them; neutral names allowed.
     outputs : tuple of (str, str)
@@ -78,7 +78,7 @@ class SeriesFunction:
     """
 
     key: str
-    fill: Callable[..., Any]
+    fill: str
     columns: tuple[str, ...]
     outputs: tuple[tuple[str, str], ...]
     settings: tuple[Setting, ...] = ()
@@ -88,6 +88,18 @@ class SeriesFunction:
     def rows(self) -> int:
         """Rows of `extremes` it takes."""
         return len(self.outputs) + self.kept
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Module and name of its function."""
+        module, name = self.fill.split(".")
+        return f"strategy.{module}", name
+
+    def filler(self) -> Callable[..., Any]:
+        """Return its function."""
+        module, name = self.place
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return found
 
     def output(self, name: str) -> int:
         """Return the place of an output by its English name."""
@@ -111,42 +123,42 @@ def _average(key: str) -> Setting:
 
 
 INDICATORS = (
-    SeriesFunction("AD", oscillators.fill_ad, _CHLV, (("AD", "ad"),)),
-    SeriesFunction("ADOSC", oscillators.fill_adosc, _CHLV, (("ADOSC", "adosc"),), _periods("ADOSC", 2, "fastperiod", "slowperiod"), 3),
-    SeriesFunction("ADXR", oscillators.fill_adxr, _CHL, (("ADXR", "adxr"),), _periods("ADXR", 2), 5),
+    SeriesFunction("AD", "oscillators.fill_ad", _CHLV, (("AD", "ad"),)),
+    SeriesFunction("ADOSC", "oscillators.fill_adosc", _CHLV, (("ADOSC", "adosc"),), _periods("ADOSC", 2, "fastperiod", "slowperiod"), 3),
+    SeriesFunction("ADXR", "oscillators.fill_adxr", _CHL, (("ADXR", "adxr"),), _periods("ADXR", 2), 5),
     SeriesFunction(
-        "APO", oscillators.fill_apo, _C, (("APO", "apo"),),
+        "APO", "oscillators.fill_apo", _C, (("APO", "apo"),),
         (*_periods("APO", 2, "fastperiod", "slowperiod"), _average("APO_matype")), 2 + 2 * SPARE,
     ),
     SeriesFunction(
-        "AROON", oscillators.fill_aroon, _HL, (("AROOND", "aroon_down"), ("AROONU", "aroon_up")), _periods("AROON", 2), 2 * QUEUE
+        "AROON", "oscillators.fill_aroon", _HL, (("AROOND", "aroon_down"), ("AROONU", "aroon_up")), _periods("AROON", 2), 2 * QUEUE
     ),
-    SeriesFunction("ATR", oscillators.fill_atr, _CHL, (("ATR", "atr"),), _periods("ATR", 1), 1),
+    SeriesFunction("ATR", "oscillators.fill_atr", _CHL, (("ATR", "atr"),), _periods("ATR", 1), 1),
     SeriesFunction(
-        "BBANDS", oscillators.fill_bbands, _C, (("BBU", "bb_upper"), ("BBM", "bb_middle"), ("BBL", "bb_lower")),
+        "BBANDS", "oscillators.fill_bbands", _C, (("BBU", "bb_upper"), ("BBM", "bb_middle"), ("BBL", "bb_lower")),
         (*_periods("BBANDS", 2), Setting("BBANDS_nbdevup", "number"), Setting("BBANDS_nbdevdn", "number"), _average("BBANDS_matype")),
         3 + SPARE,
     ),
-    SeriesFunction("CCI", oscillators.fill_cci, _CHL, (("CCI", "cci"),), _periods("CCI", 2), 2),
-    SeriesFunction("DI", oscillators.fill_di, _CHL, (("DIM", "di_minus"), ("DIP", "di_plus")), _periods("DI", 1), 3),
+    SeriesFunction("CCI", "oscillators.fill_cci", _CHL, (("CCI", "cci"),), _periods("CCI", 2), 2),
+    SeriesFunction("DI", "oscillators.fill_di", _CHL, (("DIM", "di_minus"), ("DIP", "di_plus")), _periods("DI", 1), 3),
     SeriesFunction(
-        "MACD", oscillators.fill_macd, _C, (("MACD", "macd"), ("MACDS", "macd_signal"), ("MACDH", "macd_hist")),
+        "MACD", "oscillators.fill_macd", _C, (("MACD", "macd"), ("MACDS", "macd_signal"), ("MACDH", "macd_hist")),
         (*_periods("MACD", 2, "fastperiod", "slowperiod"), *_periods("MACD", 1, "signalperiod")), 3,
     ),
-    SeriesFunction("MFI", oscillators.fill_mfi, _CHLV, (("MFI", "mfi"),), _periods("MFI", 2), 3),
-    SeriesFunction("MOM", oscillators.fill_mom, _C, (("MOM", "mom"),), _periods("MOM", 1)),
-    SeriesFunction("OBV", oscillators.fill_obv, ("last_price", "value"), (("OBV", "obv"),)),
+    SeriesFunction("MFI", "oscillators.fill_mfi", _CHLV, (("MFI", "mfi"),), _periods("MFI", 2), 3),
+    SeriesFunction("MOM", "oscillators.fill_mom", _C, (("MOM", "mom"),), _periods("MOM", 1)),
+    SeriesFunction("OBV", "oscillators.fill_obv", ("last_price", "value"), (("OBV", "obv"),)),
     SeriesFunction(
-        "PPO", oscillators.fill_ppo, _C, (("PPO", "ppo"),),
+        "PPO", "oscillators.fill_ppo", _C, (("PPO", "ppo"),),
         (*_periods("PPO", 2, "fastperiod", "slowperiod"), _average("PPO_matype")), 2 + 2 * SPARE,
     ),
-    SeriesFunction("ROC", oscillators.fill_roc, _C, (("ROC", "roc"),), _periods("ROC", 1)),
-    SeriesFunction("RSI", oscillators.fill_rsi, _C, (("RSI", "rsi"),), _periods("RSI", 2), 2),
+    SeriesFunction("ROC", "oscillators.fill_roc", _C, (("ROC", "roc"),), _periods("ROC", 1)),
+    SeriesFunction("RSI", "oscillators.fill_rsi", _C, (("RSI", "rsi"),), _periods("RSI", 2), 2),
     SeriesFunction(
-        "SAR", oscillators.fill_sar, _HL, (("SAR", "sar"),), (Setting("SAR_acceleration", "factor"), Setting("SAR_maximum", "factor")), 4
+        "SAR", "oscillators.fill_sar", _HL, (("SAR", "sar"),), (Setting("SAR_acceleration", "factor"), Setting("SAR_maximum", "factor")), 4
     ),
     SeriesFunction(
-        "STOCHS", oscillators.fill_stochs, _CHL, (("STOCHSK", "stoch_slow_k"), ("STOCHSD", "stoch_slow_d")),
+        "STOCHS", "oscillators.fill_stochs", _CHL, (("STOCHSK", "stoch_slow_k"), ("STOCHSD", "stoch_slow_d")),
         (
             *_periods("STOCHS", 1, "fastk_period", "slowk_period"), _average("STOCHS_slowk_matype"),
             *_periods("STOCHS", 1, "slowd_period"), _average("STOCHS_slowd_matype"),
@@ -154,10 +166,10 @@ INDICATORS = (
         2 + 2 * QUEUE + 2 * SPARE,
     ),
     SeriesFunction(
-        "STOCHF", oscillators.fill_stochf, _CHL, (("STOCHFK", "stoch_fast_k"), ("STOCHFD", "stoch_fast_d")),
+        "STOCHF", "oscillators.fill_stochf", _CHL, (("STOCHFK", "stoch_fast_k"), ("STOCHFD", "stoch_fast_d")),
         (*_periods("STOCHF", 1, "fastk_period", "fastd_period"), _average("STOCHF_fastd_matype")), 1 + 2 * QUEUE + SPARE,
     ),
-    SeriesFunction("WILLR", oscillators.fill_willr, _CHL, (("WILLR", "willr"),), _periods("WILLR", 2), 2 * QUEUE),
+    SeriesFunction("WILLR", "oscillators.fill_willr", _CHL, (("WILLR", "willr"),), _periods("WILLR", 2), 2 * QUEUE),
 )  # fmt: skip
 """The functions behind the 28 indicators (strategy-language 6.1)."""
 
@@ -166,12 +178,14 @@ INDICATOR_KEYS = frozenset(setting.key for one in INDICATORS for setting in one.
 
 _SUMS = ("sum", "sum_lost", "square", "square_lost", "same")
 INNER = (
-    SeriesFunction("extremes", runs.fill_extremes, _C, (("", "seen_high"), ("", "seen_high_age"), ("", "seen_low"), ("", "seen_low_age"))),
-    SeriesFunction("runs", runs.fill_runs, _C, (("", "rising_rows"), ("", "falling_rows"))),
-    SeriesFunction("near_average", runs.fill_near_average, _C, (("", "near_average"),), (Setting("n"), Setting("per", "number")), 1),
-    SeriesFunction("near_open", runs.fill_near_open, ("last_price", "day_open"), (("", "near_open"),), (Setting("per", "number"),)),
-    SeriesFunction("spread", runs.fill_spread, _C, tuple(("", f"price_{one}") for one in _SUMS)),
-    SeriesFunction("bar_spread", runs.fill_bar_spread, ("bar_high", "bar_low"), tuple(("", f"bar_{one}") for one in (*_SUMS, "range"))),
+    SeriesFunction(
+        "extremes", "runs.fill_extremes", _C, (("", "seen_high"), ("", "seen_high_age"), ("", "seen_low"), ("", "seen_low_age"))
+    ),
+    SeriesFunction("runs", "runs.fill_runs", _C, (("", "rising_rows"), ("", "falling_rows"))),
+    SeriesFunction("near_average", "runs.fill_near_average", _C, (("", "near_average"),), (Setting("n"), Setting("per", "number")), 1),
+    SeriesFunction("near_open", "runs.fill_near_open", ("last_price", "day_open"), (("", "near_open"),), (Setting("per", "number"),)),
+    SeriesFunction("spread", "runs.fill_spread", _C, tuple(("", f"price_{one}") for one in _SUMS)),
+    SeriesFunction("bar_spread", "runs.fill_bar_spread", ("bar_high", "bar_low"), tuple(("", f"bar_{one}") for one in (*_SUMS, "range"))),
 )
 """Series that texts do not name; the V3 functions are made of them (strategy/v3.py)."""
 

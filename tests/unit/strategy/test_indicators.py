@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ import talib
 from coin.markets import BINANCE_FUTURES, UPBIT
 from domain.errors import StrategyError
 from domain.records import row_schema
-from strategy.averages import AVERAGES, KAMA, fill_average
+from strategy.averages import fill_average
 from strategy.interpreter import Interpreter
 from strategy.program import build
 from strategy.series import INDICATORS
+from strategy.series_sizes import AVERAGES, KAMA
 from strategy.table import SymbolTable
 from tests.unit.strategy.steps import KEY, Both, cache, held_since, source
 
@@ -73,7 +76,7 @@ def test_each_indicator_is_talibs_in_plain_python_row_by_row(function, flat: boo
     for values in periods:
         rows = np.full((function.rows, 120), 7.0)
         for i in range(120):
-            function.fill(*columns, rows, 0, values, 0, i, i + 1)
+            function.filler()(*columns, rows, 0, values, 0, i, i + 1)
         for k, wanted in enumerate(yardstick(function.key, day, values)):
             same(rows[k], wanted, (function.outputs[k], values))
 
@@ -192,3 +195,9 @@ def test_korean_and_english_are_one_program() -> None:
     english = build(setting + "buy = macd_hist > macd_hist_ago(1)", "sell = bb_upper < last_price", UPBIT, 60)
     assert korean.digest == english.digest
     assert korean.digest != build(setting.replace("12", "13") + "매수 = MACDH > MACDH_N(1)", "매도 = BBU < 현재가", UPBIT, 60).digest
+
+
+def test_the_vocabulary_is_read_without_numba() -> None:
+    """The window and the command line check texts before anything is compiled."""
+    code = "import sys, strategy.program, strategy.interpreter, strategy.compiler; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
