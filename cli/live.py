@@ -15,7 +15,7 @@ from cli.arming import check_person, confirm
 from cli.interrupt import stopping
 from cli.live_report import Collector
 from cli.output import emit, language, naming_file, of_system, refusals_said
-from cli.parser import add_common
+from cli.parser import Once, add_common
 from cli.values import SEED_MAX, amount, duration, number, speed, whole
 from domain.errors import DataError, InputError, RefusedError, StomError
 from domain.market_codes import FIRST_MARKET
@@ -62,7 +62,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--entry-levels", type=whole(1, 5), default=None)
     parser.add_argument("--exit-levels", type=whole(1, 5), default=None)
     parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
-    parser.add_argument("--replay", default=None, metavar="PATH")
+    parser.add_argument("--replay", action=Once, default=None, metavar="PATH")
     parser.add_argument("--speed", type=speed, default=None)
     parser.add_argument("--duration", type=duration, default=0.0, metavar="60s")
     mode = parser.add_mutually_exclusive_group()

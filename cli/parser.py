@@ -25,6 +25,16 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true")
 
 
+class Once(argparse.Action):
+    """Keeps one value; a second one is refused, where it would silently replace the first."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        first = getattr(namespace, self.dest)
+        if first is not self.default:
+            raise argparse.ArgumentError(self, say("cli.once", first=first, second=values))
+        setattr(namespace, self.dest, values)
+
+
 class _Subparsers(argparse._SubParsersAction):  # type: ignore[type-arg]
     """Gives each command its line of help from the catalogue."""
 

@@ -143,6 +143,11 @@ def test_bad_duration_is_refused(word: str) -> None:
     assert run_command(["live", "--duration", word]) == 2
 
 
+def test_a_second_replay_does_not_replace_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["live", "--replay", "/data/a", "--replay", "/data/b"]) == 2
+    assert "/data/a, /data/b" in capsys.readouterr().err
+
+
 def test_what_is_lost_on_any_stretch_is_unexplained() -> None:
     exchange = {"connections": [{"number": 1, "private": False, "sent": 100}, {"number": 2, "private": True, "sent": 7}]}
     receiver = {
