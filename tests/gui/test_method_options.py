@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from backtester.optimisers import options as options_of_methods
 from cli.main import build_parser
 from domain.settings import Settings
 from trading.venues import market
+from ui.main_window import MainWindow
 from ui.models.research_request import LINES
 from ui.text import has, set_language
 from ui.widgets.method_options import MethodOptions
@@ -98,3 +100,30 @@ def test_the_form_says_how_many_sets_a_range_text_means(qtbot: Any) -> None:
     assert "4" in form.sets.text()  # 1 and 100, 1 and 20: a list holds each value once
     form.ranges.setPlainText("self.vars[0] = [[1,")
     assert not any(letter.isdigit() for letter in form.sets.text())
+
+
+def test_a_search_is_started_with_the_forms_words_and_asked_about_when_it_is_long(
+    make_window: Callable[..., MainWindow], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = make_window("ko", (1366, 768)).research_page
+    started: list[list[str]] = []
+    monkeypatch.setattr(page.runner, "start", started.append)
+    page.form.show_strategies(["x"])
+    page.form.set_choice(page.form.search.method, "sweep")
+    page.form.ranges.setPlainText("self.vars[1] = [[1, 5")
+    page.run("search")
+    assert not started  # a bad line is said before anything is started
+    page.form.ranges.setPlainText("self.vars[1] = [[1, 5, 1], 3]")
+    page.run("search")
+    assert started[0][:3] == ["optimise", "--method", "sweep"]
+    assert "--stages" in started[0]
+    asked: list[str] = []
+    monkeypatch.setattr(page, "_sure", lambda reason: asked.append(reason) or True)
+    page._failed("ui.research.refused", {"reason": "many", "code": "optimise.too_many"})
+    assert asked == ["many"]
+    assert started[1] == [*started[0][: started[0].index("--data-dir")], "--yes", *started[0][started[0].index("--data-dir") :]]
+    page.form.set_choice(page.form.search.method, "conditions")
+    page.form.ranges.setPlainText("# 매수\n현재가 < 0\n# 매도\n수익률 > 1\n")
+    page.run("search")
+    assert "--buy" in started[2]
+    assert "--ranges" not in started[2]
