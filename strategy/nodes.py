@@ -323,9 +323,11 @@ class Tree:
     indicators: tuple[tuple[str, Expr], ...] = ()
 
     def nodes(self) -> Iterator[Node]:
-        """Yield every node, parents before children, in text order."""
+        """Yield every node, parents before children, in text order; then those of the indicators' settings."""
         for statement in self.body:
             yield from walk(statement)
+        for _, value in self.indicators:
+            yield from walk(value)
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import talib
 
+from backtester.job import used_variables
 from coin.markets import BINANCE_FUTURES, UPBIT
 from domain.errors import StrategyError
 from domain.records import row_schema
@@ -160,6 +161,14 @@ def test_what_is_off_is_zero_and_settings_may_be_variables(tmp_path: Path) -> No
         np.testing.assert_allclose(both.attribute(state, "a"), wanted, rtol=1e-9)
         assert both.attribute(state, "b") == both.attribute(state, "d") == 0.0
         assert both.attribute(state, "c") != 0.0
+
+
+def test_a_variable_that_only_sets_an_indicator_is_a_variable_of_the_texts() -> None:
+    program = build("self.indicator['RSI_timeperiod'] = self.vars[7]\n매수 = RSI < 30", "매도 = RSI > 70", UPBIT, 60)
+    assert program.n_vars == 8
+    assert used_variables(program) == {7}
+    with pytest.raises(StrategyError, match="strategy.vars_missing"):
+        program.windows([30.0])
 
 
 def test_before_the_first_value_comparisons_are_false_and_the_compatible_way_is_zero(tmp_path: Path) -> None:
