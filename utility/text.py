@@ -9,6 +9,7 @@ it is, with its fields, so that nothing is ever hidden by a missing translation.
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,24 @@ def sentence(code: str, language: str, /, **fields: Any) -> str:
 
 REASONS = ("reason", "cause", "detail", "expected")
 """Fields in which the system's or a library's own words travel."""
+_AT = r"(?: - at `(?P<place>[^`]*)`)?"
+SHAPES = (
+    (re.compile(r"JSON is malformed: .*\(byte (?P<byte>\d+)\)"), "reason.json"),
+    (re.compile(r"Object contains unknown field `(?P<name>[^`]*)`" + _AT), "reason.unknown_field"),
+    (re.compile(r"Object missing required field `(?P<name>[^`]*)`" + _AT), "reason.missing_field"),
+    (re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`" + _AT), "reason.wrong_type"),
+)
+"""What the JSON reader complains of, with the parts that a sentence needs; ``$`` is the whole of a file."""
 
 
 def _word(name: str, value: Any, language: str) -> Any:
     """Return a reason in the language where the catalogue knows it (``reason.<text>``): the system speaks English only."""
     if name not in REASONS or not isinstance(value, str):
         return value
+    for shape, code in SHAPES:
+        found = shape.fullmatch(value)
+        if found is not None:
+            return catalogue(language)[code].format(**found.groupdict("$"))
     return catalogue(language).get(f"reason.{value}", value)
 
 

@@ -13,7 +13,8 @@ import pytest
 from cli import words
 from cli.main import COMMANDS, build_parser, command_first, run_command
 from cli.parser import Parser
-from utility.text import LANGUAGES, has
+from domain.errors import InputError
+from utility.text import LANGUAGES, has, sentence
 
 HANGUL = re.compile("[가-힣]")
 
@@ -133,3 +134,22 @@ def test_every_sentence_of_argparse_that_a_person_can_meet_is_translated() -> No
     assert {text for text in missing if not any(known.startswith(text) for known in words._SAID)} == set()
     for code in words._SAID.values():
         assert all(has(f"argparse.{code}", language) for language in LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"kind": "de', "글이 끝나기 전에 끊겼습니다"),
+        ('[{"kind": }]', "10번째 바이트에서 JSON 이 아닙니다"),
+        ('[{"kind": 3}]', "$[0] 에 모르는 이름 kind 이(가) 있습니다"),
+        ('["x"]', "$[0] 에는 object 이(가) 와야 하는데 str 이(가) 있습니다"),
+    ],
+)
+def test_what_the_json_reader_says_is_told_in_korean(text: str, said: str) -> None:
+    from paper.faults import parse_rules
+
+    with pytest.raises(InputError) as caught:
+        parse_rules(text.encode(), "rules.json")
+    told = sentence(caught.value.code, "ko", **caught.value.fields)
+    assert said in told
+    assert "rules.json" in told
