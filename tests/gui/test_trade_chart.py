@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from PyQt5.QtWidgets import QApplication
 
 from coin.markets import UPBIT
 from domain.instruments import NS
 from domain.records import row_schema
 from ui import format as fmt
-from ui.charts.chart import Chart
+from ui.charts.chart import REFRESH_MS, Chart
 from ui.charts.result_charts import EquityChart
 from ui.models.runs import TradeRow
 from ui.models.series import RowSeries
@@ -88,3 +89,26 @@ def test_without_a_crosshair_the_last_bar_in_sight_is_read_out(qtbot: Any) -> No
         assert f"{bars.close[last]:g}<" in chart.readouts[0].text()
         assert f"{bars.close[-1]:g}<" not in chart.readouts[0].text()
         chart._hide_cross()  # the pointer leaves the chart
+
+
+def test_a_new_row_is_in_the_factor_pane_in_the_next_turn(qtbot: Any) -> None:
+    """The watch-list says a row at once; a chart that waited would say the row before it."""
+    schema, series = row_schema("coin", 1), rows()
+    chart = Chart(schema)
+    qtbot.addWidget(chart)
+    chart.resize(600, 400)
+    chart.show_rows(series)
+    chart.show()
+    qtbot.wait(3 * REFRESH_MS)
+    for number, strength in enumerate((93.19, 90.08)):
+        new = np.zeros(1, schema.dtype())
+        new["exchange_ns"] = START + (60 + number) * NS
+        new["values"][:, schema.index("trade_strength")] = strength
+        series.append(new)
+        chart.data_changed()
+        QApplication.processEvents()
+        assert chart.factors[0].values[-1] == strength
+        chart.data_changed()
+        QApplication.processEvents()
+        assert chart._timer.isActive(), "a burst is painted once"
+        qtbot.wait(3 * REFRESH_MS)

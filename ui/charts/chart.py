@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt5.QtCore import QEvent, QPointF, Qt, QTimer, pyqtSignal
+from PyQt5.QtCore import QElapsedTimer, QEvent, QPointF, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QColor
 from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
 
@@ -86,7 +86,8 @@ class Chart(QWidget):
         self.canvas.viewport().installEventFilter(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(REFRESH_MS)
+        self._painted = QElapsedTimer()
+        self._painted.start()
         self._timer.timeout.connect(self.refresh)
         THEME.changed.connect(self.restyle)
         on_language(self, self._words_changed)
@@ -124,7 +125,7 @@ class Chart(QWidget):
         self._later()
 
     def data_changed(self, change: float = 0.0) -> None:
-        """Rows were appended; painted within `REFRESH_MS`."""
+        """Rows were appended; painted in the next turn, so that the chart says what the tables say, but not twice in `REFRESH_MS`."""
         self.change = change
         self._later()
 
@@ -166,7 +167,7 @@ class Chart(QWidget):
 
     def _later(self) -> None:
         if not self._timer.isActive() and self.isVisible():
-            self._timer.start()
+            self._timer.start(max(REFRESH_MS - self._painted.elapsed(), 0))
 
     def showEvent(self, event: Any) -> None:
         super().showEvent(event)
@@ -174,6 +175,7 @@ class Chart(QWidget):
 
     def refresh(self) -> None:
         """Paint what changed."""
+        self._painted.restart()
         bars = self.bars()
         count = 0 if bars is None else len(bars)
         as_line = self.interval_s <= self.schema.interval_s and self.schema.interval_s == 1
