@@ -11,10 +11,10 @@ import numpy as np
 
 from backtester.metrics import METRIC_KEYS
 from backtester.sheet import figures as fig
-from backtester.sheet.draw import SIZE, Painter
+from backtester.sheet.draw import CORNERS_MAX, Painter
 from backtester.sheet.load import Sheet
 from backtester.sheet.page import Pairs, facts, metrics, write_figures
-from backtester.sheet.style import THEMES, Theme
+from backtester.sheet.style import SIZE, THEMES, Theme
 from utility.text import sentence
 
 RUNS_MAX = 12
@@ -95,10 +95,12 @@ def draw(sheets: Sequence[Sheet], language: str, look: Theme) -> Any:
         }
         name = first.say("compared", run=sheet.run.run, strategy=sheet.run.passport.get("strategy") or "–", market=sheet.market.code)
         times, equity = painter.curve()
-        upper.step(times, equity, where="post", label=name, **style)
+        told = fig.telling(equity, CORNERS_MAX)
+        upper.step(times[told], equity[told], where="post", label=name, **style)
         numbers = np.arange(len(painter.equity) + 1)
         gain = np.append(0.0, painter.equity) / painter.capital * 100.0
-        lower.plot(numbers, gain, marker="o" if len(numbers) < 3 else "", label=name, **style)
+        told = fig.telling(gain, CORNERS_MAX)
+        lower.plot(numbers[told], gain[told], marker="o" if len(numbers) < 3 else "", label=name, **style)
     for axis in (upper, lower):
         axis.axhline(0.0, color=look.muted, linewidth=0.7)
     first.money_axis(upper)

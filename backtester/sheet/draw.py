@@ -9,12 +9,10 @@ import numpy as np
 
 from backtester.sheet import figures as fig
 from backtester.sheet.load import Sheet
-from backtester.sheet.style import BOLD, Theme
+from backtester.sheet.style import BOLD, Theme, number, plain_page
 from utility.text import sentence
 
-SIZE = (11.69, 8.27)
-"""A4, lying, in inches."""
-BARS_MAX = 600
+BARS_MAX, CORNERS_MAX = 600, 6_000
 POINTS_MAX = 20_000
 VECTOR_MAX = 600
 """More points than this become a picture inside the drawing."""
@@ -132,6 +130,8 @@ class Painter:
             self._empty(lower)
             return page
         times, amounts, _ = fig.holdings(self.trades)
+        told = fig.telling(amounts, CORNERS_MAX)
+        times, amounts = times[told], amounts[told]
         upper.fill_between(
             times, amounts, step="post", color=self.theme.accents[0], alpha=0.45, linewidth=0, rasterized=len(times) > VECTOR_MAX
         )
@@ -145,11 +145,18 @@ class Painter:
         label = self.say("each_trade") if size == 1 else self.say("each_group", count=size)
         lower.bar(places, bars, width=size * 0.9, color=self._sign_colours(bars.tolist()), alpha=0.75, linewidth=0, label=label)
         numbers = np.arange(1, len(self.equity) + 1)
+        told = fig.telling(self.equity, CORNERS_MAX)
         for window, colour in zip(fig.AVERAGES, self.theme.accents, strict=False):
             if len(self.equity) >= window * 1.2:
-                lower.plot(numbers, fig.average(self.equity, window), color=colour, linewidth=0.9, label=self.say("average", count=window))
+                lower.plot(
+                    numbers[told],
+                    fig.average(self.equity, window)[told],
+                    color=colour,
+                    linewidth=0.9,
+                    label=self.say("average", count=window),
+                )
         marker = "o" if len(self.equity) == 1 else ""
-        lower.plot(numbers, self.equity, color=self.theme.equity, linewidth=2.4, marker=marker, label=self.say("equity"))
+        lower.plot(numbers[told], self.equity[told], color=self.theme.equity, linewidth=2.4, marker=marker, label=self.say("equity"))
         lower.axhline(0.0, color=self.theme.muted, linewidth=0.7)
         self._mark(upper, lambda moment: moment)
         self._mark(lower, lambda moment: float(np.searchsorted(self.trades.exit, moment)) + 0.5)
@@ -183,9 +190,10 @@ class Painter:
             return page
         times, equity = self.curve()
         fall = fig.drawdown(equity)
-        upper.step(times, equity, where="post", color=self.theme.equity, linewidth=1.8)
+        told, shown = fig.telling(fall, CORNERS_MAX), fig.telling(equity, CORNERS_MAX)
+        upper.step(times[shown], equity[shown], where="post", color=self.theme.equity, linewidth=1.8)
         upper.axhline(0.0, color=self.theme.muted, linewidth=0.7)
-        lower.fill_between(times, fall, 0.0, step="post", color=self.theme.loss, alpha=0.5, linewidth=0)
+        lower.fill_between(times[told], fall[told], 0.0, step="post", color=self.theme.loss, alpha=0.5, linewidth=0)
         worst = int(np.argmin(fall))
         if fall[worst] < 0:
             peak = int(np.argmax(equity[: worst + 1]))
@@ -281,7 +289,8 @@ class Painter:
         found = fig.shuffled(self.trades.pnl, self.capital, self.sheet.run.run)
         for curve in found.curves:
             axis.plot(found.places + 1, curve, color=self.theme.muted, linewidth=0.5, alpha=0.55)
-        axis.plot(np.arange(1, len(self.equity) + 1), self.equity, color=self.theme.equity, linewidth=1.8, label=self.say("as_traded"))
+        told = fig.telling(self.equity, CORNERS_MAX)
+        axis.plot(told + 1, self.equity[told], color=self.theme.equity, linewidth=1.8, label=self.say("as_traded"))
         falls = found.mdd_pct
         text = self.say(
             "shuffled_mdd", count=len(falls), most=f"{falls.max():,.2f}", least=f"{falls.min():,.2f}", mean=f"{falls.mean():,.2f}"
@@ -298,7 +307,8 @@ class Painter:
         for price, colour in zip(self.sheet.prices, self.theme.accents, strict=False):
             axis.plot(price.times, price.gain_pct, color=colour, linewidth=1.1, label=price.name or self.say("symbols_held"))
         times, equity = self.curve()
-        gain = equity / self.capital * 100.0
+        told = fig.telling(equity, CORNERS_MAX)
+        times, gain = times[told], equity[told] / self.capital * 100.0
         axis.step(times, gain, where="post", color=self.theme.equity, linewidth=1.9, label=self.say("this_run"))
         axis.axhline(0.0, color=self.theme.muted, linewidth=0.7)
         axis.set_ylabel("%")
@@ -398,6 +408,8 @@ class Painter:
                 self._empty(axis)
             return page
         times, _, counts = fig.holdings(self.trades)
+        told = fig.telling(counts.astype(np.float64), CORNERS_MAX)
+        times, counts = times[told], counts[told]
         found = fig.exposure(self.trades, self.sheet.days, self.sheet.session_s)
         axis = cells["count"]
         axis.fill_between(
@@ -432,9 +444,10 @@ class Painter:
         gross = np.cumsum(self.trades.sign * (self.trades.exit_amount - self.trades.entry_amount))
         axis, numbers = cells["curve"], np.arange(1, len(gross) + 1)
         marker = "o" if len(gross) == 1 else ""
-        axis.plot(numbers, gross, color=self.theme.muted, linewidth=1.2, marker=marker, label=self.say("before_costs"))
-        axis.plot(numbers, self.equity, color=self.theme.equity, linewidth=1.8, marker=marker, label=self.say("after_costs"))
-        axis.fill_between(numbers, self.equity, gross, color=self.theme.loss, alpha=0.14, linewidth=0)
+        told = fig.telling(gross, CORNERS_MAX)
+        axis.plot(numbers[told], gross[told], color=self.theme.muted, linewidth=1.2, marker=marker, label=self.say("before_costs"))
+        axis.plot(numbers[told], self.equity[told], color=self.theme.equity, linewidth=1.8, marker=marker, label=self.say("after_costs"))
+        axis.fill_between(numbers[told], self.equity[told], gross[told], color=self.theme.loss, alpha=0.14, linewidth=0)
         axis.axhline(0.0, color=self.theme.muted, linewidth=0.7)
         axis.set_xlabel(self.say("trade_number"))
         axis.set_xlim(0.0, max(len(gross) + 1.0, 5.0))
@@ -477,24 +490,3 @@ class Painter:
             [*pnl[:half], sum(pnl[half:-half]), *pnl[-half:]],
             [*counts[:half], sum(counts[half:-half]), *counts[-half:]],
         )
-
-
-def plain_page(title: str, theme: Theme) -> Any:
-    """Return an empty page with a title."""
-    from matplotlib.figure import Figure
-
-    page = Figure(figsize=SIZE, layout="constrained")
-    page.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight=BOLD, color=theme.ink)
-    page.get_layout_engine().set(w_pad=0.12, h_pad=0.12, hspace=0.06, wspace=0.05)
-    return page
-
-
-def number(value: float) -> str:
-    """Return an amount as people read it: whole from 1,000 on, else with what decimals it needs."""
-    if value == 0 or abs(value) >= 1_000:
-        text = f"{value:,.0f}"
-    elif abs(value) >= 1:
-        text = f"{value:,.2f}".rstrip("0").rstrip(".")
-    else:
-        text = f"{value:,.6f}".rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from backtester.sheet.figures import DAY_S, Floats, Times, Trades, equal_weight, moments
 from backtester.verdict.subjects import division_of
@@ -21,6 +22,8 @@ from trading.venues import market
 from utility.paths import DataDir
 
 PRICE_POINTS = 300
+ROWS_MAX = 20_000
+"""Trades listed in a page; the file of trades always has all of them."""
 SYMBOLS_MAX = 200
 """Symbols whose mean is laid beside a run; of more, the first."""
 
@@ -62,7 +65,7 @@ class Sheet:
     interval_s : int
     trades : Trades
     columns : dict of str to list
-        The file of trades, for the list of trades.
+        The last ROWS_MAX trades as the file of trades has them, for the list of trades.
     prices : tuple of Price
     days : int
         Trading days of the run.
@@ -112,13 +115,14 @@ def load_sheet(data: DataDir, number: int) -> Sheet:
     rules, interval_s = market(facts["market"]), int(facts["interval_s"])
     table = _table(Path(run.trades_path))
     trades = _trades(table, interval_s)
+    shown = table.slice(max(0, table.num_rows - ROWS_MAX))
     days = int(facts.get("days") or len(np.unique(trades.exit.astype("datetime64[D]"))))
     return Sheet(
         run=run,
         market=rules,
         interval_s=interval_s,
         trades=trades,
-        columns={name: table.column(name).to_pylist() for name in table.column_names},
+        columns={name: shown.column(name).to_pylist() for name in table.column_names},
         prices=_prices(data, run, rules),
         days=days,
         session_s=_seconds(int(facts["end"])) - _seconds(int(facts["start"])) + 1.0,
@@ -144,9 +148,9 @@ def _trades(table: pa.Table, interval_s: int) -> Trades:
 
     entry, leave = (moments(table.column(name).to_numpy(), interval_s) for name in ("entry_time", "exit_time"))
     return Trades(
-        code=np.array(table.column("code").to_pylist(), dtype=str),
-        label=np.array(table.column("exit_label").to_pylist(), dtype=str),
-        sign=np.where(np.array(table.column("side").to_pylist(), dtype=str) == "SHORT", -1.0, 1.0),
+        code=_texts(table.column("code")),
+        label=_texts(table.column("exit_label")),
+        sign=np.where(_texts(table.column("side")) == "SHORT", -1.0, 1.0),
         entry=entry,
         exit=leave,
         held_s=(leave - entry).astype(np.float64),
@@ -155,6 +159,13 @@ def _trades(table: pa.Table, interval_s: int) -> Trades:
         return_pct=numbers("return_pct"),
         pnl=numbers("pnl"),
     )
+
+
+def _texts(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column of texts as an array whose equal texts are one object."""
+    encoded = column.combine_chunks().dictionary_encode()
+    names = np.array([*encoded.dictionary.to_pylist(), ""], dtype=object)  # never empty, so that nothing is guessed about its type
+    return names[encoded.indices.to_numpy()]
 
 
 def _prices(data: DataDir, run: Run, rules: Market) -> tuple[Price, ...]:

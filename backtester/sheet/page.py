@@ -17,15 +17,13 @@ from string import Template
 from typing import Any
 
 from backtester.metrics import KOREAN, METRIC_KEYS
-from backtester.sheet.draw import SIZE, Painter, number
+from backtester.sheet.draw import Painter
 from backtester.sheet.figures import costs, exposure
-from backtester.sheet.load import Sheet
-from backtester.sheet.style import BOLD, FILES, FONTS, THEMES, Theme, drawing
+from backtester.sheet.load import ROWS_MAX, Sheet
+from backtester.sheet.style import BOLD, FILES, FONTS, SIZE, THEMES, Theme, drawing, number
 from backtester.verdict.lines import lines_of
 from utility.text import has, sentence
 
-ROWS_MAX = 20_000
-"""Trades shown in the page; the file of trades always has all of them."""
 FACT_MAX = 90
 Pairs = list[tuple[str, str]]
 
@@ -216,10 +214,11 @@ def _trades(sheet: Sheet, language: str) -> str:
     heads = "".join(f"<th{_right(name)}>{html.escape(sentence('research.trade_' + name, language))}</th>" for name in COLUMNS)
     left_out = f"<p>{html.escape(sentence('research.rows_left_out', language, count=first))}</p>" if first else ""
     times = {
-        name: [str(one).replace("T", " ") for one in getattr(sheet.trades, name.partition("_")[0])] for name in ("entry_time", "exit_time")
+        name: [str(one).replace("T", " ") for one in getattr(sheet.trades, name.partition("_")[0])[first:]]
+        for name in ("entry_time", "exit_time")
     }
     rows = []
-    for k in range(first, count):
+    for k in range(count - first):
         cells = []
         for name in COLUMNS:
             value = sheet.columns[name][k]

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.sheet.draw import number, plain_page
 from backtester.sheet.figures import Floats, Times, grouped, moments
 from backtester.sheet.page import write_figures
-from backtester.sheet.style import THEMES, Theme
+from backtester.sheet.style import THEMES, Theme, number, plain_page
 from trading.trades import cumulative_pnl
 from trading.venues import market
 from utility.text import sentence

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+SIZE = (11.69, 8.27)
+"""Of a page: A4, lying, in inches."""
 FONTS = Path(__file__).resolve().parents[2] / "icon" / "fonts"
 FAMILY = "NanumGothic"
 FILES = ("NanumGothic.ttf", "NanumGothicBold.ttf")
@@ -104,9 +106,31 @@ def drawing(theme: Theme) -> Iterator[None]:
         "ytick.labelsize": 8.0,
         "legend.frameon": False,
         "legend.fontsize": 8.0,
+        "agg.path.chunksize": 20_000,
         "svg.fonttype": "path",
         "svg.hashsalt": "stom",
         "pdf.fonttype": 42,
     }
     with matplotlib.rc_context(settings):
         yield
+
+
+def plain_page(title: str, theme: Theme) -> Any:
+    """Return an empty page with a title."""
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=SIZE, layout="constrained")
+    page.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight=BOLD, color=theme.ink)
+    page.get_layout_engine().set(w_pad=0.12, h_pad=0.12, hspace=0.06, wspace=0.05)
+    return page
+
+
+def number(value: float) -> str:
+    """Return an amount as people read it: whole from 1,000 on, else with what decimals it needs."""
+    if value == 0 or abs(value) >= 1_000:
+        text = f"{value:,.0f}"
+    elif abs(value) >= 1:
+        text = f"{value:,.2f}".rstrip("0").rstrip(".")
+    else:
+        text = f"{value:,.6f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from backtester.sheet import figures as fig
-from backtester.sheet.draw import Painter, number
+from backtester.sheet.draw import Painter
 from backtester.sheet.load import load_sheet
 from backtester.sheet.page import facts, metrics, verdict, write
-from backtester.sheet.style import THEMES, drawing
+from backtester.sheet.style import THEMES, drawing, number
 from tests.research_cli import SETS, call, make_data, words
 from utility.paths import DataDir
 
@@ -107,6 +107,15 @@ def test_shuffles_are_seeded_and_end_where_the_run_ends() -> None:
     falls = fig.shuffled(np.array([1.0, 1.0, 1.0, 1.0, -5.0]), 10.0, 3).mdd_pct
     assert falls.max() == pytest.approx(50.0)
     assert falls.min() == pytest.approx(5 / 14 * 100)
+
+
+def test_what_tells_most_is_kept_of_very_many() -> None:
+    values = np.zeros(10_001)
+    values[[17, 5_003, 9_999]] = (-4.0, 9.0, 1.0)
+    kept = fig.telling(values, 100)
+    assert len(kept) <= 104
+    assert {17, 5_003, 9_999, 10_000} <= set(kept.tolist())
+    assert fig.telling(values[:50], 100).tolist() == list(range(50))
 
 
 def test_groups_of_trades_and_prices_without_a_beginning() -> None:
