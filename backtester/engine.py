@@ -19,22 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester import kernel
+from backtester.buffers import ROOM, Buffers
 from backtester.executors import LocalExecutor
-from backtester.kept import keep
+from backtester.kept import keep, window_lengths
 from backtester.pointer import addresses
+from backtester.sharing import share
 from backtester.slippage import TICKS_MAX, worse_book
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.records import ROUND_TRIP_DTYPE
 from strategy.compiler import functions
+from strategy.guards import NO_GUARDS, Guards, guards, make_plan
+from strategy.plan import Plan
 from strategy.program import Program
 from trading.positions import market_params
 from trading.trades import sort_trades
 
 MARKER = "# === LOOP ===\n"
 LEVELS = tuple(range(1, 6))
-ROOM = 400_000
-"""Trades that a task has room for at first; the pages of what is not used are never touched."""
 
 
 class Rows(Protocol):
@@ -253,7 +255,9 @@ class Steps:
     day_state : callable
         (code, price step) → state vector at the start of a day, at least one long.
     n_kept : int
-        Last rows of `extremes`, which keep look-backs for the sets that share them (kept.py).
+        Rows of `extremes` that keep look-backs for the sets that share them (kept.py).
+    guards : Guards
+        Which rows need not be looked at; none of them by default.
     """
 
     text: str
@@ -264,20 +268,27 @@ class Steps:
     windows: Callable[[NDArray[np.float64]], NDArray[np.int64]]
     day_state: Callable[[str, float], NDArray[np.float64]]
     n_kept: int = 0
+    guards: Guards = NO_GUARDS
 
 
-def steps_of(program: Program) -> Steps:
-    """Return a checked strategy as the engine takes it."""
-    kept = keep(functions(program), max(program.n_extremes, 1))
+def steps_of(program: Program, planned: bool = True) -> Steps:
+    """Return a checked strategy as the engine takes it; without a plan every row is looked at, to the same end."""
+    plan = make_plan(program) if planned else Plan()
+    often = [name for name, is_rare in (("buy", bool(plan.entry)), ("sell", plan.exits is not None)) if not is_rare]
+    kept = keep(functions(program), max(program.n_extremes, 1), often)
+    made = guards(program, plan, max(program.n_extremes, 1) + len(kept.lengths))
     return Steps(
         text=kept.text,
         columns=program.columns,
         labels=program.labels,
         n_vars=program.n_vars,
-        n_features=program.n_windows + len(kept.lengths),
-        windows=lambda vector: np.concatenate([program.windows(vector.tolist()), kept.windows(vector)]),
+        n_features=program.n_windows + len(kept.lengths) + len(made.lengths),
+        windows=lambda vector: np.concatenate(
+            [program.windows(vector.tolist()), kept.windows(vector), window_lengths(made.lengths, vector)]
+        ),
         day_state=lambda code, step: program.day_state(code, code, step),
         n_kept=len(kept.lengths),
+        guards=made,
     )
 
 
@@ -293,7 +304,7 @@ def module_text(steps: Steps) -> str:
     )
     # Only the loop is called from Python, so nothing else needs a door to it.
     text = steps.text.replace("@njit(", "@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, ")
-    return f"{text}\n\n{constants}\n\n{loop_text()}"
+    return f"{text}\n\n{steps.guards.text}\n\n{constants}\n\n{loop_text()}"
 
 
 @cache
@@ -316,7 +327,7 @@ class Result:
     errors : int
         Rows on which a code ended in an arithmetic error.
     seconds : float
-        Wall time of the compiled loop alone.
+        Wall time of the compiled loop, its trades sorted by set.
     """
 
     raw: NDArray[np.float64]
@@ -340,8 +351,9 @@ class Engine:
         self.make_work: Callable[[int, int], tuple[NDArray[np.float64], ...]] = module.make_work
         self.steps = steps
         self.executor = executor
+        self._buffers = Buffers(kernel.OUT_FIELDS)
 
-    def run(self, prepared: Prepared, vectors: NDArray[np.float64]) -> Result:
+    def run(self, prepared: Prepared, vectors: NDArray[np.float64], again: bool = False) -> Result:
         """Evaluate every row of `vectors`.
 
         Parameters
@@ -349,6 +361,8 @@ class Engine:
         prepared : Prepared
         vectors : ndarray of float64, shape (sets, n_vars)
             `self.vars` of each set.
+        again : bool
+            The trades may stand in memory that the next run writes over: for a search, which looks at them once.
 
         Returns
         -------
@@ -366,16 +380,19 @@ class Engine:
         changed = np.ones(len(vectors), dtype=np.int64)
         changed[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
         tasks = self._tasks(prepared, len(vectors))
+        longest = int((prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO]).max())
+        shared = share(self.steps.guards, vectors, longest)
+        shape = (longest, states.shape[1], shared.n_slots)
         started = time.perf_counter()
 
         def call(task: tuple[int, int, int, int]) -> tuple[NDArray[np.float64], int]:
             b0, b1, s0, s1 = task
             chosen = order[s0:s1]
-            lengths = prepared.blocks[b0:b1, kernel.BLOCK_HI] - prepared.blocks[b0:b1, kernel.BLOCK_LO]
-            work = self.make_work(int(lengths.max()), states.shape[1])
+            work = self._buffers.work(self.make_work, shape)
+            work[kernel.WORK_TAGS].fill(0)
             room = ROOM
             while True:
-                out = np.empty((room, kernel.OUT_FIELDS), dtype=np.float64)
+                out = self._buffers.out(room)
                 counters = np.zeros(1, dtype=np.int64)
                 count = self.run_blocks(
                     prepared.inputs,
@@ -392,21 +409,21 @@ class Engine:
                     changed[s0:s1],
                     warmups[chosen],
                     chosen.astype(np.int64),
+                    shared.ids[chosen],
+                    shared.slots,
                     prepared.vector,
                     work,
                     out,
                     counters,
                 )
-                if count <= room:
+                if count <= len(out):
+                    self._buffers.take_back(work, shape)
                     return out[:count], int(counters[kernel.ERRORS])
                 room = count  # the loop counted on without keeping: now there is room for all
 
         answers = self.executor.map(call, tasks)
-        seconds = time.perf_counter() - started
-        raw = np.concatenate([part for part, _ in answers])
-        if len(vectors) > 1:
-            raw = raw[np.argsort(raw[:, kernel.OUT_SET], kind="stable")]
-        return Result(raw, sum(errors for _, errors in answers), seconds)
+        raw = self._buffers.by_set([part for part, _ in answers], kernel.OUT_SET, len(vectors), again)
+        return Result(raw, sum(errors for _, errors in answers), time.perf_counter() - started)
 
     def _tasks(self, prepared: Prepared, sets: int) -> list[tuple[int, int, int, int]]:
         """Return (first block, last, first set, last): shards of symbol-days, and of sets where days are few."""

@@ -12,7 +12,7 @@ a not-a-number says that nobody has asked yet. The loop writes those before a ch
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,11 +99,16 @@ class Kept:
 
     def windows(self, vector: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the length of each row kept for a parameter set; sets with equal ones may share the rows."""
-        out = [value if kind == "constant" else int(min(max(float(vector[value]), -1e9), 1e9)) for kind, value in self.lengths]
-        return np.array(out, dtype=np.int64)
+        return window_lengths(self.lengths, vector)
 
 
-def keep(text: str, first: int) -> Kept:
+def window_lengths(lengths: Sequence[tuple[str, int]], vector: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the lengths of look-backs, each a constant or one of `self.vars`, for a parameter set."""
+    out = [value if kind == "constant" else int(min(max(float(vector[value]), -1e9), 1e9)) for kind, value in lengths]
+    return np.array(out, dtype=np.int64)
+
+
+def keep(text: str, first: int, often: Collection[str] = ("buy", "sell")) -> Kept:
     """Return a strategy's text with its fixed look-backs kept in the rows from `first` of `extremes`.
 
     Parameters
@@ -112,11 +117,13 @@ def keep(text: str, first: int) -> Kept:
         From `strategy.compiler.functions`.
     first : int
         Rows of `extremes` that are taken.
+    often : collection of str
+        Functions that are called on every row; keeping pays for no other.
     """
     tree = ast.parse(text)
     rewriter = _Rewriter(first)
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and (node.name in ("buy", "sell") or node.name.startswith("mark_")):
+        if isinstance(node, ast.FunctionDef) and (node.name in often or node.name.startswith("mark_")):
             rewriter.constants = _constants(node.body)
             rewriter.visit(node)
     if not rewriter.rows:

@@ -18,6 +18,8 @@ from numba import njit
 USES_ORDER_QTY = USES_RETURNS = USES_HOLDING = False
 HAS_MARKS = False
 N_COLUMNS, N_FEATURES, N_VARIABLES, N_PRESETS, N_KEPT = 1, 0, 1, 1, 0
+SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS = False, False, False
+N_TERMS, N_BUILT, NEEDS = 0, 0, (False,)
 
 
 @njit(nogil=True)
@@ -73,11 +75,24 @@ def slice_inputs(inputs: Any, lo: int, hi: int) -> Any:
     return (inputs[0][lo:hi],)
 
 
+@njit(nogil=True)
+def flag_rows(
+    t: int, build: bool, inputs: Any, sums: Any, extremes: Any, i0: int, i1: int, variables: Any, position: Any, state: Any, out: Any
+) -> None:
+    """Stand-in: no condition."""
+
+
+@njit(nogil=True)
+def hold_bounds(variables: Any, bounds: Any) -> None:
+    """Stand-in: no bounds."""
+
+
 # === LOOP ===
 from backtester.pointer import number_at  # noqa: E402
+from backtester.pricing import BOOK_ASK, BOOK_BID, price_order  # noqa: E402
+from backtester.skip import SPAN, WORDS, merge, next_exit, next_set, price_band, time_bound  # noqa: E402
 from strategy.borrow import borrow  # noqa: E402
-from trading.matching import forced_amount, sweep  # noqa: E402
-from trading.numbers import UNIT_F, clock_seconds, round_to, to_units  # noqa: E402
+from trading.numbers import UNIT_F, clock_seconds, round_to  # noqa: E402
 from trading.position_vars import (  # noqa: E402
     FORCE_EXIT,
     ORDER_QTY,
@@ -100,29 +115,43 @@ BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE =
 BLOCK_LO, BLOCK_HI, BLOCK_BEGIN, BLOCK_PARAMS, BLOCK_DECIMALS, BLOCK_SYMBOL = range(6)
 BLOCK_FIELDS = 6
 ERRORS = 0
-BOOK_ASK, BOOK_BID = 0, 10
+WORK_TAGS = 9  # place in `work` of what says which pieces are there; zero before a call
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def price_order(book, last_price, row, buying, levels, units, fill_last, prices, sizes):  # type: ignore[no-untyped-def]
-    """Price an order on global row `row`: (whole quantity fits, unrounded amount of the whole).
+def more_features(windows, cols, sums, extremes, scratch, ready, upto):  # type: ignore[no-untyped-def]
+    """Continue the features over rows `ready` … upto−1."""
+    fill_features(windows, cols, sums, extremes, scratch, ready - ready, ready, upto)
+    for e in range(len(extremes) - N_BUILT - N_KEPT, len(extremes) - N_BUILT):
+        for row in range(ready, upto):
+            extremes[e, row] = np.nan  # nobody has asked for it yet (kept.py)
+    return upto
 
-    Where it does not fit, the amount is that of a forced sale (workstation 8.4).
-    """
-    if fill_last:
-        return True, last_price * (units / UNIT_F)
-    first = BOOK_ASK if buying else BOOK_BID
-    for level in range(5):
-        prices[level] = number_at(book[first + level], row)
-        sizes[level] = to_units(number_at(book[first + 5 + level], row))
-    filled, amount, _ = sweep(prices, sizes, levels, units)
-    return filled >= units, forced_amount(filled, amount, units, last_price)
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def flag_piece(  # type: ignore[no-untyped-def]
+    t, slot, piece, stamp, group, windows, cols, sums, extremes, scratch, n, ready, vector, position, state, flags, tags,
+):  # fmt: skip
+    """See to it that a piece of condition `t` is there; return how far the features are."""
+    if tags[slot, piece] == stamp:
+        return ready
+    i0 = piece * SPAN
+    i1 = min(i0 + SPAN, n)
+    build = False
+    if NEEDS[t]:
+        if ready < i1:
+            ready = more_features(windows, cols, sums, extremes, scratch, ready, i1)
+        build = tags[0, piece] != group
+        tags[0, piece] = group
+    flag_rows(t, build, cols, sums, extremes, i0, i1, vector, position, state, flags[slot])
+    tags[slot, piece] = stamp
+    return ready
 
 
 @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine; every road of 10.1 is here and nowhere else
     inputs, book, last, universe, row_time,
-    blocks, block_nos, params, states, variables, windows, rebuild, warmups, set_nos, options, work, out, counters,
+    blocks, block_nos, params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, work, out, counters,
 ):  # fmt: skip
     """Run every parameter set over every block, block by block, so that a block stays in cache for all sets.
 
@@ -144,6 +173,10 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     variables, windows, rebuild, warmups : ndarray, shape (sets, …)
         `self.vars`, window of each feature, whether those differ from the set before (sets with equal
         windows stand together and share the features), rows a day needs before code runs.
+    ids : ndarray of int64, shape (sets, conditions)
+        Equal where sets share a condition of the plan.
+    slots : ndarray of int64, shape (3, conditions)
+        First slot of each condition's bytes; how many it has; and which condition of an entry is asked first, second ….
     options : ndarray of float64
         BETTING … AUCTION_GATE.
     work : tuple of ndarray
@@ -163,13 +196,16 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     auction_gate = options[AUCTION_GATE] != 0.0
     sums, extremes, scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
     position, state, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
+    flags, flag_words, tags = borrow(work[7]), borrow(work[8]), borrow(work[9])
+    marks, mark_words, bounds = borrow(work[10]), borrow(work[11]), borrow(work[12])
+    ids, slots = borrow(ids), borrow(slots)
     columns = borrow_inputs(inputs)
     last, universe, row_time, book = borrow(last), borrow(universe), borrow(row_time), borrow(book)
     blocks, block_nos, params, states = borrow(blocks), borrow(block_nos), borrow(params), borrow(states)
     variables, windows, rebuild, warmups = borrow(variables), borrow(windows), borrow(rebuild), borrow(warmups)
     set_nos, out, counters = borrow(set_nos), borrow(out), borrow(counters)
     zero = len(blocks) - len(blocks)  # not a literal, which would be a type of its own and a second compilation
-    count = zero
+    count, group = zero, zero
     for b in range(len(blocks)):
         lo, hi, begin = blocks[b, BLOCK_LO], blocks[b, BLOCK_HI], blocks[b, BLOCK_BEGIN]
         n = hi - lo
@@ -179,9 +215,11 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
         decimals = blocks[b, BLOCK_DECIMALS]
         day_state = states[blocks[b, BLOCK_SYMBOL]]
         ready = zero  # features of rows before it are there
+        stamp = (block_nos[b] + 1) << 32
         for s in range(len(variables)):
             if rebuild[s]:
                 ready = zero
+            group += rebuild[s] != 0 or s == 0
             vector = variables[s]
             first = max(begin, warmups[s] - 1)
             clear_position(position)
@@ -193,15 +231,52 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
             units, sign, rule = 0, 1, 0
             signal_row, entry_row, entry_seconds = 0, 0, 0
             entry_raw = 0.0
+            low, high, until = np.inf, -np.inf, zero
+            marked = -1  # piece whose conditions of an entry are joined in `marks`
+            if SKIPS_HOLD:
+                hold_bounds(vector, bounds)
             i = 0 if HAS_MARKS else first
             while i < n:
+                if SKIPS_ENTRY and not holding and waiting < 0:
+                    while i < n:
+                        piece = i // SPAN
+                        if piece != marked:
+                            for k in range(WORDS):
+                                mark_words[k] = -1
+                            for k in range(N_TERMS):
+                                t = slots[2, k]
+                                slot = slots[0, t] + ids[s, t] % slots[1, t]
+                                ready = flag_piece(
+                                    t, slot, piece, stamp + ids[s, t] + 1, group, windows[s], cols, sums, extremes, scratch, n, ready,
+                                    vector, position, state, flags, tags,
+                                )  # fmt: skip
+                                if not merge(mark_words, flag_words[slot], piece * WORDS):
+                                    break
+                            marked = piece
+                        i = piece * SPAN + next_set(marks, mark_words, i - piece * SPAN)
+                        if i < (piece + 1) * SPAN:
+                            break
+                    if i >= n:
+                        break
+                elif SKIPS_HOLD and holding and waiting < 0:
+                    while i < n - 1:
+                        piece = i // SPAN
+                        slot = zero
+                        if HAS_EXIT_ROWS:
+                            t = zero + N_TERMS
+                            slot = slots[0, t] + ids[s, t] % slots[1, t]
+                            ready = flag_piece(
+                                t, slot, piece, stamp + ids[s, t] + 1, group, windows[s], cols, sums, extremes, scratch, n,
+                                ready, vector, position, state, flags, tags,
+                            )  # fmt: skip
+                        end = min((piece + 1) * SPAN, n - 1)
+                        i = next_exit(flags[slot], HAS_EXIT_ROWS, day_last, day_time, i, end, low, high, until)
+                        if i < end:
+                            break
+                elif not HAS_MARKS and waiting > i:
+                    i = min(waiting, n - 1)
                 if i >= ready:
-                    upto = min(max(ready + CHUNK, i + 1), n)
-                    fill_features(windows[s], cols, sums, extremes, scratch, zero, ready, upto)
-                    for e in range(len(extremes) - N_KEPT, len(extremes)):
-                        for row in range(ready, upto):
-                            extremes[e, row] = np.nan  # nobody has asked for it yet (kept.py)
-                    ready = upto
+                    ready = more_features(windows[s], cols, sums, extremes, scratch, ready, min(max(ready + CHUNK, i + 1), n))
                 if HAS_MARKS:
                     counters[ERRORS] += mark(cols, sums, extremes, i, zero, vector, position, state)
                     if i < first:
@@ -254,6 +329,9 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                         entry_row = i
                         entry_seconds = clock_seconds(day_time[i], interval_s)
                         open_position(position, day_params, sign, units, entry_raw, signal_row, day_time[i])
+                        if SKIPS_HOLD:
+                            low, high = price_band(position, day_params, bounds[0], bounds[1])
+                            until = time_bound(day_time[i], entry_seconds, bounds[2], interval_s)
                 if holding and (act == EXIT or i == n - 1):
                     whole, exit_raw = price_order(book, day_last[i], lo + i, sign < 0, exit_levels, units, fill_last, prices, sizes)
                     if act != EXIT or not (whole or forced):
@@ -282,13 +360,17 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     return count
 
 
-def make_work(rows, n_state):  # type: ignore[no-untyped-def]
+def make_work(rows, n_state, n_slots=1):  # type: ignore[no-untyped-def]
     """Return the arrays that a thread needs for blocks of up to `rows` rows; made in Python, nothing to compile."""
     plain = make_extremes.py_func(rows)
-    extremes = np.concatenate([plain, np.full((N_KEPT, rows), np.nan)]) if N_KEPT else plain
+    extremes = np.concatenate([plain, np.full((N_KEPT + N_BUILT, rows), np.nan)]) if N_KEPT + N_BUILT else plain
+    pieces = -(-rows // SPAN)
+    flags = np.zeros((n_slots, pieces * SPAN), dtype=np.uint8)
+    marks = np.zeros(SPAN, dtype=np.uint8)
     return (
         make_sums.py_func(rows), extremes, make_scratch.py_func(rows), np.zeros(POSITION_SIZE), np.zeros(n_state),
-        np.zeros(5), np.zeros(5, dtype=np.int64),
+        np.zeros(5), np.zeros(5, dtype=np.int64), flags, flags.view(np.int64), np.zeros((n_slots, pieces), dtype=np.int64),
+        marks, marks.view(np.int64), np.zeros(3),
     )  # fmt: skip
 
 
@@ -304,6 +386,8 @@ def warm() -> None:
     windows = np.ones((1, N_FEATURES), dtype=np.int64)
     run_blocks(
         (column,) * N_COLUMNS, book, column, column, stamp, blocks, numbers, np.zeros((1, PARAMS_SIZE)),
-        np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers, np.ones(7), make_work(1, N_PRESETS),
+        np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
+        np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
+        make_work(1, N_PRESETS, N_TERMS + 2),
         np.zeros((1, OUT_FIELDS)), numbers,
     )  # fmt: skip

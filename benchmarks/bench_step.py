@@ -282,7 +282,7 @@ def main() -> int:
     lengths, which = np.unique(sets[:, 0].astype(np.int64), return_inverse=True)
     out = np.empty((20_000_000, 9))
     hand_sweep_s, generated_sweep_s = medians(
-        lambda: hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out), lambda: engine.run(prepared, sets)
+        lambda: hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out), lambda: engine.run(prepared, sets, again=True)
     )
     count = hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out)
     many = engine.run(prepared, sets)

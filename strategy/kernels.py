@@ -17,7 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy import uint64 as u
 
-_SMALL: Any = {"nogil": True, "error_model": "numpy", "forceinline": True}
+_SMALL: Any = {"nogil": True, "error_model": "numpy", "forceinline": True, "cache": True}
 _READ: Any = {**_SMALL, "boundscheck": True}
 EXACT = 2**53
 """Integers up to here are exact as float64."""
@@ -57,7 +57,7 @@ def ratio(total: int, divisor: int) -> float:
     return quotient + (fma(-quotient, float(divisor), high) + low) / float(divisor)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def wide_divide(high: int, low: int, divisor: int) -> tuple[int, int, int]:
     """Return (sign, quotient, remainder) of (high·2^32 + low) / divisor by long division, sixteen bits at a time.
 
@@ -77,7 +77,7 @@ def wide_divide(high: int, low: int, divisor: int) -> tuple[int, int, int]:
     return sign, (quotient << 16) + rest // divisor, rest % divisor
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def wide_ratio(high: int, low: int, divisor: int) -> float:
     """Return the float64 nearest to (high·2^32 + low) / divisor: whole part, fraction and what rounding them lost."""
     sign, quotient, rest = wide_divide(high, low, divisor)
@@ -190,7 +190,7 @@ def window_extreme(extremes, f, row, lo, n):  # type: ignore[no-untyped-def]
     return extremes[u(f), u(row)]
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def window_levels(column, extremes, base, largest, row, lo, n):  # type: ignore[no-untyped-def]
     """Return the extreme of the `n` rows ending at `row` from two overlapping spans of 2^k rows; 0 without history."""
     if n < 1 or row - lo < n - 1:
@@ -223,7 +223,7 @@ def series_or_zero(extremes, f, row, lo):  # type: ignore[no-untyped-def]
     return x if x == x else 0.0
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def window_angle(column, row, lo, n, coefficient):  # type: ignore[no-untyped-def]
     """Return the angle of the change inside the `n` rows ending at `row`, in degrees; 0 without that much history."""
     if n < 1 or row - lo < n - 1:
@@ -252,7 +252,7 @@ def divide(x, y, state, slot):  # type: ignore[no-untyped-def]
     return x / y
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def floor_divide(x, y, state, slot):  # type: ignore[no-untyped-def]
     """Return x // y as Python does on floats."""
     if y == 0.0:
@@ -268,7 +268,7 @@ def floor_divide(x, y, state, slot):  # type: ignore[no-untyped-def]
     return math.copysign(0.0, x / y)
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def modulo(x, y, state, slot):  # type: ignore[no-untyped-def]
     """Return x % y as Python does on floats."""
     if y == 0.0:
@@ -280,7 +280,7 @@ def modulo(x, y, state, slot):  # type: ignore[no-untyped-def]
     return math.copysign(0.0, y)
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def whole_power(base, exponent, state, slot):  # type: ignore[no-untyped-def]
     """Return base to a whole power by repeated squaring; infinity out of a finite base is an error."""
     result, square, left = 1.0, base, abs(exponent)
@@ -296,7 +296,7 @@ def whole_power(base, exponent, state, slot):  # type: ignore[no-untyped-def]
     return result
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def part_power(base, exponent, state, slot):  # type: ignore[no-untyped-def]
     """Return base to a power that is not whole; a negative base is an error."""
     if base < 0.0 or (base == 0.0 and exponent < 0.0):
@@ -308,7 +308,7 @@ def part_power(base, exponent, state, slot):  # type: ignore[no-untyped-def]
     return result
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def checked(result, x, y, state, slot):  # type: ignore[no-untyped-def]
     """Return the result of a function of x and y, noting a domain or range error."""
     if (math.isnan(result) and not math.isnan(x) and not math.isnan(y)) or (math.isinf(result) and math.isfinite(x) and math.isfinite(y)):
@@ -316,7 +316,7 @@ def checked(result, x, y, state, slot):  # type: ignore[no-untyped-def]
     return result
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def finite(x, state, slot):  # type: ignore[no-untyped-def]
     """Return x, noting an error when it is not finite."""
     if not math.isfinite(x):
@@ -333,7 +333,7 @@ def known(x, assigned, state, slot):  # type: ignore[no-untyped-def]
     return x
 
 
-@njit(nogil=True, error_model="numpy", boundscheck=True)
+@njit(nogil=True, error_model="numpy", boundscheck=True, cache=True)
 def deciding(first, stops_at_zero, error_before, second, state, slot):  # type: ignore[no-untyped-def]
     """Return the operand that decides ``first and second`` / ``first or second``.
 
@@ -387,7 +387,7 @@ def rounded(x: float, scale: float) -> float:
     return np.rint(x * scale) / scale
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def clock_seconds(value: float, digits: int) -> float:
     """Return YYYYMMDDhhmmss (14 digits) or YYYYMMDDhhmm (12) as seconds since 1970; 0 when it is no time."""
     number = np.int64(value)
@@ -413,7 +413,7 @@ def clock_seconds(value: float, digits: int) -> float:
 # --- features ------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def fill_sum(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
     """Continue running sum `f` over rows i0 … i1−1: ``sums[f, i + 1]`` = Σ of rows up to i, in units of 1/scale.
 
@@ -442,7 +442,7 @@ def fill_sum(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
     fill_wide(column, sums, f, scale, i0, i1)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def fill_wide(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
     """Continue running sum `f` and its high words."""
     h = f + sums.shape[0] // 3
@@ -460,7 +460,7 @@ def fill_wide(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
         sums[h, i + 1] = high
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def fill_extreme(column, extremes, f, scratch, n, largest, lo, i0, i1):  # type: ignore[no-untyped-def]
     """Continue the extreme of the last `n` rows of the day over rows i0 … i1−1 (monotonic queue, amortised O(1)).
 
@@ -485,7 +485,7 @@ def fill_extreme(column, extremes, f, scratch, n, largest, lo, i0, i1):  # type:
     scratch[f, 0], scratch[f, 1] = head, tail
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def fill_levels(column, extremes, base, levels, largest, lo, i0, i1):  # type: ignore[no-untyped-def]
     """Continue the extremes of the last 2, 4, 8 … rows: row ``base + k − 1`` holds those of 2^k rows."""
     for k in range(1, levels + 1):

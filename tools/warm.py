@@ -17,6 +17,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("trading.ladder", "trading.book", "trading.rows", "trading.bars"),
     ("paper.made",),
     ("backtester.metrics", "trading.risk", "backtester.slippage"),
+    ("strategy.bulk", "backtester.skip", "backtester.pricing", "backtester.buffers"),
 )
 STARTED_MODULES: tuple[str, ...] = (
     "cli.main",

@@ -49,7 +49,7 @@ def test_fixed_lengths_are_kept_once_each_and_those_that_change_by_row_are_not()
 
 def test_a_search_with_kept_look_backs_equals_runs_that_keep_nothing() -> None:
     program = build(BUY, SELL, UPBIT, 1)
-    steps = steps_of(program)
+    steps = steps_of(program, planned=False)
     bare: Steps = replace(
         steps, text=functions(program), windows=lambda vector: program.windows(vector.tolist()), n_features=len(program.extremes), n_kept=0
     )

@@ -1,0 +1,84 @@
+"""Look-backs of many rows at once, for hosts that have the rows: the same numbers as the look-backs of one row.
+
+`strategy/kernels.py` answers for one row and has to ask on each whether the sum is wide and the window is
+full. Over a run of rows those questions are asked once, and what is left is a loop that the processor
+does several rows at a time.
+"""
+
+# mypy: disable-error-code="no-any-return,unused-ignore"
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy import uint64 as u
+
+from strategy.kernels import EXACT, window_angle, window_mean, window_sum, window_whole_mean
+
+_BULK: Any = {"nogil": True, "error_model": "numpy", "cache": True}
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True, cache=True)
+def _is_plain(sums, f):  # type: ignore[no-untyped-def]
+    """Tell whether no window of this day's sum can pass 2^53, so that one division is exact."""
+    flag = u(f + sums.shape[0] // 3 * 2)
+    return sums[flag, 0] == 0 and sums[flag, 1] < EXACT // 2
+
+
+@njit(**_BULK)
+def bulk_mean(sums, f, out, e, i0, i1, n, unit, scale):  # type: ignore[no-untyped-def]
+    """Write `window_mean` of rows i0 … i1−1 of a day that begins at 0 into row `e` of `out`."""
+    if n < 1 or not _is_plain(sums, f):
+        for i in range(i0, i1):
+            out[e, i] = window_mean(sums, f, i, 0, n, unit, scale)
+        return
+    full = min(max(i0, n - 1), i1)
+    for i in range(i0, full):
+        out[e, i] = 0.0
+    ends, begins, target = sums[f, full + 1 : i1 + 1], sums[f, full + 1 - n : i1 + 1 - n], out[e, full:i1]
+    divisor = float(n * unit)
+    for i in range(len(target)):
+        target[i] = np.rint(float(ends[i] - begins[i]) / divisor * scale) / scale
+
+
+@njit(**_BULK)
+def bulk_whole_mean(sums, f, out, e, i0, i1, n, unit):  # type: ignore[no-untyped-def]
+    """Write `window_whole_mean` of the rows.
+
+    Of integers below 2^53 a quotient that rounds to a whole number is one, so truncating it is exact.
+    """
+    if n < 1 or not _is_plain(sums, f):
+        for i in range(i0, i1):
+            out[e, i] = window_whole_mean(sums, f, i, 0, n, unit)
+        return
+    full = min(max(i0, n - 1), i1)
+    for i in range(i0, full):
+        out[e, i] = 0.0
+    ends, begins, target = sums[f, full + 1 : i1 + 1], sums[f, full + 1 - n : i1 + 1 - n], out[e, full:i1]
+    divisor = float(n * unit)
+    for i in range(len(target)):
+        target[i] = np.trunc(float(ends[i] - begins[i]) / divisor)
+
+
+@njit(**_BULK)
+def bulk_sum(sums, f, out, e, i0, i1, n, unit):  # type: ignore[no-untyped-def]
+    """Write `window_sum` of the rows."""
+    if n < 1 or not _is_plain(sums, f):
+        for i in range(i0, i1):
+            out[e, i] = window_sum(sums, f, i, 0, n, unit)
+        return
+    full = min(max(i0, n - 1), i1)
+    for i in range(i0, full):
+        out[e, i] = 0.0
+    ends, begins, target = sums[f, full + 1 : i1 + 1], sums[f, full + 1 - n : i1 + 1 - n], out[e, full:i1]
+    divisor = float(unit)
+    for i in range(len(target)):
+        target[i] = float(ends[i] - begins[i]) / divisor
+
+
+@njit(**_BULK)
+def bulk_angle(column, out, e, i0, i1, n, coefficient):  # type: ignore[no-untyped-def]
+    """Write `window_angle` of the rows."""
+    for i in range(i0, i1):
+        out[e, i] = window_angle(column, i, 0, n, coefficient)
