@@ -185,7 +185,7 @@ class Search:
             values[k] = row
         if rest:
             started = time.perf_counter()
-            result = self.engine.run(self.prepared, vectors[rest])
+            result = self.engine.run(self.prepared, vectors[rest], again=True)  # looked at once, here
             values[rest] = self.metrics.of(result.raw, len(rest))
             if self.folds is not None:  # nothing comes from other studies then: the rest is all
                 gained = self.folds.scores(self.objective, result.raw, len(rest), self.limits)

@@ -42,10 +42,12 @@ from strategy.nodes import (
     SetFlag,
     SetLocal,
     Stmt,
+    TextTest,
     Tree,
     Truth,
     Unary,
     Variable,
+    Window,
     is_fixed,
     walk,
 )
