@@ -42,7 +42,7 @@ class Cheap:
         self.evaluated: list[bytes] = []
         self.prepared = SimpleNamespace(options=SimpleNamespace(betting=1e6))
 
-    def run(self, prepared: Any, vectors: np.ndarray) -> Any:
+    def run(self, prepared: Any, vectors: np.ndarray, again: bool = False) -> Any:
         self.evaluated += [vector.tobytes() for vector in vectors]
         return SimpleNamespace(raw=vectors, seconds=1e-4)
 
