@@ -231,8 +231,14 @@ def _tell(reporter: Reporter, progress: Progress, study: str) -> None:
 def _judged(store: Studies, loaded: Loaded, executor: LocalExecutor, study: str, settings: Settings, reporter: Reporter) -> dict[str, Any]:
     """Return what the court says of a study that has ended; all its figures are with the verdict in the store."""
     began = time.perf_counter()
-    body = hear(store, loaded, executor, of_study(store, loaded, store.study(study)), settings, reporter)
-    reporter.close()
+    subject = of_study(store, loaded, store.study(study))
+    try:
+        with stopping() as wish:
+            body = hear(store, loaded, executor, subject, settings, reporter, wish.is_set)
+    except RefusedError:
+        return {}  # the study itself has ended and is stored: only its verdict is left out
+    finally:
+        reporter.close()
     return {
         "verdict": {"number": body["number"], **body["verdict"]},
         "overfitting": body["overfitting"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from backtester.job import Job, Loaded, load
 from backtester.verdict.lines import lines_of
 from backtester.verdict.review import Subject, review
 from backtester.verdict.subjects import of_run, of_study
+from cli.interrupt import stopping
 from cli.job_args import add_workers, executor_of, job_of_passport
 from cli.output import language
 from cli.parser import add_common
@@ -55,7 +57,8 @@ def run_verdict(args: argparse.Namespace) -> dict[str, Any]:
         reporter.note("load")
         loaded, subject = _subject(args, store, data, executor)
         reporter.note("run", subject=f"{subject.kind}:{subject.name}", rows=loaded.prepared.rows)
-        body = hear(store, loaded, executor, subject, settings, reporter)
+        with stopping() as wish:
+            body = hear(store, loaded, executor, subject, settings, reporter, wish.is_set)
     except KeyError as error:  # a passport of a version whose keys were others
         raise DataError("verdict.passport", subject=args.subject, key=str(error.args[0])) from error
     finally:
@@ -65,12 +68,26 @@ def run_verdict(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def hear(
-    store: Studies, loaded: Loaded, executor: LocalExecutor, subject: Subject, settings: Settings, reporter: Reporter
+    store: Studies,
+    loaded: Loaded,
+    executor: LocalExecutor,
+    subject: Subject,
+    settings: Settings,
+    reporter: Reporter,
+    stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Let the court judge, store it, and return figures and verdict with the number it was stored under."""
+    """Let the court judge, store it, and return figures and verdict with the number it was stored under.
+
+    Raises
+    ------
+    RefusedError
+        ``verdict.stopped``: a person did not want to wait; nothing was stored.
+    """
     began = time.perf_counter()
 
     def told(stage: str, done: int, total: int) -> None:
+        if stop():
+            raise RefusedError("verdict.stopped", subject=subject.name)
         rate = done / max(time.perf_counter() - began, 1e-9)
         reporter.tell(done, total, rate, (total - done) / rate if rate > 0 else 0.0, None, f"verdict {stage}")
 

@@ -18,6 +18,8 @@ from backtester.metrics import Metrics
 
 TRADES_MAX = 2_000_000
 """Trades kept at once (about 190 MB)."""
+SETS_MAX = 64
+"""Sets a call, so that a stop is heard between two; look-backs are shared within one."""
 _DAY = {1: 1_000_000}
 _DAY_OF_MINUTES = 10_000
 
@@ -116,7 +118,7 @@ def evaluate(
     trades_each: float,
     told: Callable[[int], None] = lambda done: None,
 ) -> Evaluated:
-    """Evaluate every row of `vectors`: one engine call, several where their trades would not fit.
+    """Evaluate every row of `vectors`: as few engine calls as room for their trades and a prompt stop allow.
 
     Parameters
     ----------
@@ -137,6 +139,6 @@ def evaluate(
 
 
 def _calls(vectors: NDArray[np.float64], trades_each: float) -> Iterator[NDArray[np.float64]]:
-    size = max(int(TRADES_MAX / max(trades_each, 1.0)), 1)
+    size = max(min(int(TRADES_MAX / max(trades_each, 1.0)), SETS_MAX), 1)
     for low in range(0, len(vectors), size):
         yield vectors[low : low + size]

@@ -124,7 +124,7 @@ def review(
     tried = evaluate(loaded.engine, search.prepared, search.whole, vectors, each, lambda done: told("trials", done, len(vectors)))
     chance = _chance(tried, subject, own_days, limits)
     told("neighbours", 0, 1)
-    around = _around(loaded, search, subject, vectors, tried, each, limits, seed)
+    around = _around(loaded, search, subject, vectors, tried, each, limits, seed, told)
     told("stress", 0, len(KINDS))
     stress = stress_metrics(loaded, subject.vector, loaded.metrics)
     told("histories", 0, 1)
@@ -256,8 +256,9 @@ def _around(
     each: float,
     limits: Verdict,
     seed: int,
+    told: Callable[[str, int, int], None],
 ) -> dict[str, Any]:
-    """Return sweeps, map and robustness; all points in one engine call."""
+    """Return sweeps, map and robustness; all points are evaluated together."""
     free = [index for index, values in subject.ranges.items() if values is None or len(values) > 1]
     betting = loaded.prepared.options.betting
     pair = subject.pair
@@ -275,7 +276,8 @@ def _around(
         limits.band_pct,
         seed,
     )
-    found = evaluate(loaded.engine, search.prepared, search.whole, points.vectors, each)
+    count = len(points.vectors)
+    found = evaluate(loaded.engine, search.prepared, search.whole, points.vectors, each, lambda done: told("neighbours", done, count))
     gained = scores(subject.objective, found.metrics, betting, subject.limits)
     return {"objective": subject.objective, "points": len(points.vectors), **read_points(points, gained, found.metrics)}
 

@@ -1,6 +1,6 @@
 """Is the best set a plateau or a needle? Its neighbours in each variable, a map of two variables, and random ones around it.
 
-Every point is evaluated in one engine call. The robustness score is the share of neighbours whose objective keeps
+All points are evaluated together. The robustness score is the share of neighbours whose objective keeps
 at least 80 % of the centre's (services 7.5); neighbours that trade exactly as the centre does say nothing and are not counted.
 """
 

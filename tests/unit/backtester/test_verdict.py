@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +272,28 @@ def test_every_answer_is_json_without_what_json_cannot_say(data: Path, capsys: p
     _, run = call(capsys, *words(data, "backtest", *SETS, "--to", "2024-01-05"))
     _, got = verdict(data, capsys, str(run["run"]))
     assert json.loads(json.dumps(got, allow_nan=False)) == got
+
+
+def test_a_stopped_verdict_stores_nothing_and_the_study_is_told_all_the_same(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = ("--method", "grid", "--ranges-form", "list", "--ranges", str(data / "ranges.txt"))
+    _, study = call(capsys, *words(data, "optimise", *grid))
+    store = Studies(data / "library.db")
+    before = store.verdict_of(subject=f"study:{study['study']}")
+
+    @contextmanager
+    def stopping() -> Iterator[threading.Event]:
+        wish = threading.Event()
+        wish.set()
+        yield wish
+
+    monkeypatch.setattr("cli.verdict.stopping", stopping)
+    status, body = verdict(data, capsys, study["study"])
+    assert (status, body["error"]["code"]) == (3, "verdict.stopped")
+    assert store.verdict_of(subject=f"study:{study['study']}") == before
+    monkeypatch.setattr("cli.optimise.stopping", stopping)
+    status, again = call(capsys, "optimise", "--data-dir", str(data), "--resume", study["study"], "--json")
+    assert status == 0
+    assert "verdict" not in again
+    assert again["best"]["vars"] == study["best"]["vars"]
