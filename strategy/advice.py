@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from strategy.arithmetic import Arithmetic, Stop, constant_value
 from strategy.catalogue import FUTURES_FLAGS, SPOT_FLAGS
 from strategy.cost import DAY_S, reach_of
-from strategy.nodes import Expr, SetFlag, Tree, Variable, Window, is_fixed, walk
+from strategy.nodes import Expr, Series, SetFlag, Tree, Variable, Window, is_fixed, walk
 from strategy.program import Program
+from strategy.series import by_output
 
 _DECIDES = frozenset(key for flags in (SPOT_FLAGS, FUTURES_FLAGS) for words in flags.values() for key in words.values())
 
@@ -75,4 +76,17 @@ def _look_backs(tree: Tree, value: Callable[[Expr], float | None]) -> list[Advic
 
 def advice_on_program(program: Program) -> list[Advice]:
     """Return the warnings about both texts."""
-    return advice_on(program.buy) + advice_on(program.sell)
+    return advice_on(program.buy) + advice_on(program.sell) + _indicators_off(program)
+
+
+def _indicators_off(program: Program) -> list[Advice]:
+    """Return each indicator that a text reads although no line of the buy text sets any of its numbers: it is 0 on every row."""
+    given = {key for key, _ in program.buy.indicators}
+    found: dict[tuple[str, str], Advice] = {}
+    for tree in (program.buy, program.sell):
+        for node in tree.nodes():
+            if isinstance(node, Series) and not node.settings:
+                function = by_output()[node.key]
+                if function.settings and not given.intersection(one.key for one in function.settings):
+                    found.setdefault((tree.side, function.key), Advice("strategy.warn_indicator_off", tree.side, function.key))
+    return list(found.values())

@@ -14,6 +14,7 @@ from backtester.job import used_variables
 from coin.markets import BINANCE_FUTURES, UPBIT
 from domain.errors import StrategyError
 from domain.records import row_schema
+from strategy.advice import advice_on_program
 from strategy.averages import fill_average
 from strategy.interpreter import Interpreter
 from strategy.program import build
@@ -169,6 +170,14 @@ def test_a_variable_that_only_sets_an_indicator_is_a_variable_of_the_texts() -> 
     assert used_variables(program) == {7}
     with pytest.raises(StrategyError, match="strategy.vars_missing"):
         program.windows([30.0])
+
+
+def test_an_indicator_that_nobody_turned_on_is_warned_of() -> None:
+    program = build(
+        "self.indicator['RSI_timeperiod'] = 14\n매수 = RSI < 30 and MACD > 0 and AD > 0", "매도 = MACDS > 0 or 변동성(9) > 1", UPBIT, 60
+    )
+    found = [(one.code, one.side, one.name) for one in advice_on_program(program)]
+    assert found == [("strategy.warn_indicator_off", "buy", "MACD"), ("strategy.warn_indicator_off", "sell", "MACD")]
 
 
 def test_before_the_first_value_comparisons_are_false_and_the_compatible_way_is_zero(tmp_path: Path) -> None:
