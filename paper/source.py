@@ -12,13 +12,15 @@ from typing import Protocol
 
 import numpy as np
 
-from domain.instruments import Instrument, Market
+from domain.instruments import NS, Instrument, Market
 from domain.records import AGGREGATE, DAY, EVENT_DTYPE, FIRST, INVALID, LAST, LEVEL, NO_BOOK, NO_ROW, PREV_CLOSE, SNAPSHOT, TOTAL, TRADE
 from paper.book import FlowBook
 from utility.event_block import EventBlock
 
 _MS = 1_000_000
 _BLOCK = 4_000
+RESYNC_NS = 60 * NS
+"""A snapshot that comes later than this after a gap was not fetched because of it."""
 _ALONE = np.array([TRADE, PREV_CLOSE, INVALID], np.uint8)
 
 
@@ -221,14 +223,21 @@ def _hoist(blocks: Iterable[np.ndarray], snapshots: np.ndarray) -> Iterator[np.n
     local = [0] * len(ahead)
     found: list[np.ndarray] = []
     held: list[np.ndarray] = []
+    lost: dict[int, int] = {}  # instrument → when its book was lost, while a snapshot may still mend it
     for message in (message for block in blocks for message in split_messages(block)):
         i, kind = int(message["instrument"][0]), int(message["kind"][0])
         is_gap = False
+        now = int(message["exchange_ns"][-1])
+        for late in [one for one, since in lost.items() if now - since > RESYNC_NS]:
+            # The next snapshot is of another time: put behind this gap it would make every change before it look old.
+            waiting.discard(late)
+            del lost[late]
         if kind == SNAPSHOT:
             ahead[i] -= 1
             if i not in waiting:
                 continue
             waiting.discard(i)
+            lost.pop(i, None)
             local[i] = int(message["last_id"][-1])
             found.append(_without_totals(message))
         else:
@@ -242,6 +251,7 @@ def _hoist(blocks: Iterable[np.ndarray], snapshots: np.ndarray) -> Iterator[np.n
             found, held = [], []
         if is_gap and ahead[i] > 0:
             waiting.add(i)
+            lost[i] = now
     if found or held:
         yield _joined(found, held)
 

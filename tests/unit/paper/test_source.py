@@ -57,6 +57,21 @@ def test_a_snapshot_after_a_gap_comes_right_behind_the_gap() -> None:
     ]
 
 
+def test_a_snapshot_of_another_day_mends_no_gap() -> None:
+    """Behind the gap its number would make every change until that day look old, and the book would stand still."""
+    day = 86_400_000
+    events = [
+        snapshot(ASKS, BIDS, 9, 1),
+        delta([(1, 99.0, 2.0)], 10, 11, 2),
+        delta([(1, 99.0, 4.0)], 15, 16, 3),
+        delta([(1, 99.0, 5.0)], 17, 18, 4),
+        delta([(1, 99.0, 6.0)], 19, 19, 120_000),
+        snapshot(ASKS, BIDS, 9_000, day),
+    ]
+    source = ArraySource(BINANCE, [PAIR], np.concatenate(events))
+    assert kinds(source) == [(SNAPSHOT, 9), (LEVEL, 11), (LEVEL, 16), (LEVEL, 18), (LEVEL, 19)]
+
+
 def test_a_snapshot_of_a_later_file_does_not_bring_its_time_along() -> None:
     """Limits a second and a minute count in the market's time: it would stand still until the later file begins."""
     later = 86_400_000
