@@ -373,7 +373,7 @@ class HttpPool:
                 return
             connection = _Connection(self, lane)
             self._connections[lane].append(connection)
-        connection.thread.start()
+            connection.thread.start()  # within the lock: who closes the pool waits for threads that run
 
     def _expire(self) -> None:
         while not self._janitor_wake.wait(0.25):
