@@ -98,6 +98,16 @@ class MethodOptions(QWidget):
             self.method.setItemText(place, word("method", name))
             tip = f"method.{name}.tip"
             self.method.setItemData(place, tr(tip) if has(tip) else name, Qt.ToolTipRole)
+        for name, widget in self.fields.items():
+            if isinstance(widget, QComboBox):
+                for place in range(widget.count()):
+                    widget.setItemText(place, _choice(name, widget.itemData(place)))
+
+
+def _choice(name: str, value: str) -> str:
+    """Return the word of one choice of an option; a proper name (a sampler, a sequence) is its own."""
+    code = f"option.{name}.{value}"
+    return tr(code) if has(code) else value
 
 
 def _label(name: str, widget: QWidget) -> QLabel:
@@ -124,7 +134,7 @@ def _field(one: Entry) -> QWidget:
         combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
         combo.setMinimumContentsLength(4)
         for value in one.choices:
-            combo.addItem(value, value)
+            combo.addItem(_choice(one.name, value), value)
         return combo
     if one.kind is str:
         return QLineEdit()
