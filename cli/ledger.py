@@ -188,8 +188,11 @@ def run_kill(args: argparse.Namespace) -> dict[str, Any] | int:
         "harder": harder,
         "problems": problems,
     }
-    unheard = [] if args.rearm else [one for one in folders if one in readable and one not in running]
-    unwritten = bool(problems)
+    unwritten = {problem["path"] for problem in problems}
+    result["written"] = [folder.name for folder in folders if str(latch_file(folder)) not in unwritten]
+    # Where a harder level holds, or nothing could be written, the switch does not stand at what was asked.
+    silent = {folder for folder in folders if folder in running or folder not in readable or folder.name in harder}
+    unheard = [] if args.rearm else [one for one in folders if one not in silent and one.name in result["written"]]
     problems += [found for folder in unheard if (found := _undone(folder, level)) is not None]
     if not problems:
         return result
@@ -285,7 +288,9 @@ def show_kill(args: argparse.Namespace, result: dict[str, Any]) -> None:
     fields = {name: ", ".join(result[name]) or "–" for name in ("accounts", "running", "flattened", "remaining")}
     fields["cancelled"] = f"{result['cancelled']}"
     fields["level"] = sentence(f"kill.name.{result['level']}", code)
-    sys.stdout.write(sentence(key, code, **fields) + "\n")
+    if result["written"]:
+        fields["accounts"] = ", ".join(result["written"])
+        sys.stdout.write(sentence(key, code, **fields) + "\n")
     for account, level in result["harder"].items():
         sys.stdout.write(sentence("kill.harder", code, account=account, level=sentence(f"kill.name.{level}", code)) + "\n")
     if result["remaining"]:

@@ -82,3 +82,12 @@ def bulk_angle(column, out, e, i0, i1, n, coefficient):  # type: ignore[no-untyp
     """Write `window_angle` of the rows."""
     for i in range(i0, i1):
         out[e, i] = window_angle(column, i, 0, n, coefficient)
+
+
+def warm() -> None:
+    """Compile everything here with the types production uses."""
+    sums, out = np.zeros((3, 3), dtype=np.int64), np.zeros((1, 2))
+    bulk_mean(sums, 0, out, 0, 0, 2, 1, 1, 1.0)
+    bulk_whole_mean(sums, 0, out, 0, 0, 2, 1, 1)
+    bulk_sum(sums, 0, out, 0, 0, 2, 1, 1)
+    bulk_angle(out[0].copy(), out, 0, 0, 2, 1, 1.0)
