@@ -79,7 +79,7 @@ def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | N
     once more after a kill is on record once.
     """
     facts = passport(data, loaded, seed, study)
-    store = Studies(data.library)
+    store = Studies(data.user_library)
     if _ticket.get():
         facts["ticket"] = _ticket.get()
         for known in store.runs_of_ticket(facts["ticket"]):

@@ -132,7 +132,7 @@ def run_add(args: argparse.Namespace) -> dict[str, Any]:
     now = time.time_ns()
     due = 0 if schedule is None else schedule.after(now)
     text = "" if schedule is None else schedule.text()
-    numbers = Batches(DataDir(args.data_dir).library).add(args.name or "", many, str(Path.cwd()), text, due, now)
+    numbers = Batches(DataDir(args.data_dir).user_library).add(args.name or "", many, str(Path.cwd()), text, due, now)
     return {"jobs": numbers, "count": len(numbers), "name": args.name or "", "schedule": text}
 
 
@@ -144,7 +144,7 @@ def show_add(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 def run_list(args: argparse.Namespace) -> dict[str, Any]:
     """Return jobs with how they stand."""
-    store = Batches(DataDir(args.data_dir).library)
+    store = Batches(DataDir(args.data_dir).user_library)
     turns = {(one.job, one.turn): one for one in store.turns()}
     return {"jobs": [_as_dict(job, turns.get((job.job, job.turn))) for job in _select(store, args.jobs, everything=True)]}
 
@@ -186,7 +186,7 @@ def show_list(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 def run_edit(args: argparse.Namespace) -> dict[str, Any]:
     """Change many jobs at once: options of their words, name, time, off, or again at once."""
-    store = Batches(DataDir(args.data_dir).library)
+    store = Batches(DataDir(args.data_dir).user_library)
     jobs = _select(store, args.jobs)
     schedule = _schedule(args)
     values: dict[str, Any] = {}
@@ -214,7 +214,7 @@ def run_edit(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_remove(args: argparse.Namespace) -> dict[str, Any]:
     """Take jobs out of the queue; what came of them stays in the results."""
-    store = Batches(DataDir(args.data_dir).library)
+    store = Batches(DataDir(args.data_dir).user_library)
     jobs = _select(store, args.jobs)
     count = store.remove([job.job for job in jobs])
     return {"changed": count, "running": len(jobs) - count}
@@ -234,7 +234,7 @@ def show_count(args: argparse.Namespace, result: dict[str, Any]) -> None:
 def run_batch(args: argparse.Namespace) -> dict[str, Any]:
     """Run the queue: what is due, or the jobs named; one runner a data directory."""
     data = DataDir(args.data_dir)
-    store, reporter = Batches(data.library), Reporter(args)
+    store, reporter = Batches(data.user_library), Reporter(args)
     only = None if not args.jobs else [job.job for job in _select(store, args.jobs)]
     wish = threading.Event()
     started = time.perf_counter()
@@ -371,7 +371,7 @@ def show_run(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 def run_results(args: argparse.Namespace) -> dict[str, Any]:
     """Return what came of the jobs: best first, how figures spread over them, and what failed."""
-    store = Batches(DataDir(args.data_dir).library)
+    store = Batches(DataDir(args.data_dir).user_library)
     turns = [one for one in store.turns() if not args.jobs or str(one.job) in args.jobs or one.batch in args.jobs]
     found = board(turns, args.by)
     for one in found["failed"]:

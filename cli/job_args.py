@@ -110,7 +110,7 @@ def _texts(args: argparse.Namespace, data: DataDir) -> tuple[str, str, str, dict
             raise InputError("backtest.two_strategies")
         from storage.strategies import Strategies
 
-        return Strategies(data.library).texts(args.strategy, args.market)
+        return Strategies(data.user_library).texts(args.strategy, args.market)
     if args.buy is None or args.sell is None:
         raise InputError("backtest.texts_missing")
     return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}

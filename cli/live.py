@@ -175,7 +175,7 @@ def _texts(args: argparse.Namespace, code: str, data: DataDir, chosen: str) -> t
         return None
     from storage.strategies import Strategies
 
-    title, buy, sell, variables = Strategies(data.library).texts(name, code)
+    title, buy, sell, variables = Strategies(data.user_library).texts(name, code)
     return title, "", buy, sell, dict(variables)
 
 

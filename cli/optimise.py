@@ -179,7 +179,7 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     data, reporter = DataDir(args.data_dir), Reporter(args)
     settings = load_settings(data.settings)
-    store = Studies(data.library)
+    store = Studies(data.user_library)
     job, plan = _settled(args, settings, data, store)
     executor = executor_of(args, settings)
     try:
@@ -293,7 +293,7 @@ def _answer(
         result |= {"run": run, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
     lines = _lines(plan)
     if lines is not None:
-        store = Studies(data.library)
+        store = Studies(data.user_library)
         trials = trials_of(store, store.study(study))
         result["conditions"] = lines.report(trials.vectors, trials.scores)
     return result

@@ -77,7 +77,7 @@ def _as_dict(run: Run) -> dict[str, Any]:
 
 def run_runs(args: argparse.Namespace) -> dict[str, Any]:
     """Return the newest runs, or one of them with its passport."""
-    store = Studies(DataDir(args.data_dir).library)
+    store = Studies(DataDir(args.data_dir).user_library)
     if args.number is None:
         return {"runs": [_as_dict(one) for one in store.runs(args.limit)]}
     run = store.run(args.number)
@@ -106,7 +106,7 @@ def run_rerun(args: argparse.Namespace) -> dict[str, Any] | int:
     started = time.perf_counter()
     data, reporter = DataDir(args.data_dir), Reporter(args)
     settings = load_settings(data.settings)
-    run = Studies(data.library).run(args.number)
+    run = Studies(data.user_library).run(args.number)
     executor = executor_of(args, settings)
     try:
         reporter.note("load", run=run.run)

@@ -71,7 +71,7 @@ def _library(args: argparse.Namespace) -> Any:
     from storage.strategies import Strategies
     from utility.paths import DataDir
 
-    return Strategies(DataDir(args.data_dir).library)
+    return Strategies(DataDir(args.data_dir).user_library)
 
 
 # --- check ----------------------------------------------------------------------------------------

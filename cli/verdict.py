@@ -51,7 +51,7 @@ def run_verdict(args: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     data, reporter = DataDir(args.data_dir), Reporter(args)
     settings = load_settings(data.settings)
-    store = Studies(data.library)
+    store = Studies(data.user_library)
     executor = executor_of(args, settings)
     try:
         reporter.note("load")

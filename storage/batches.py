@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from domain.errors import DataError, InputError
-from storage.studies import BUSY_TIMEOUT_S, _cause, _pragmas
+from storage.user_library import cause, open_library
 
 metadata = MetaData()
 WAITING, RUNNING, DONE, FAILED, OFF = "waiting", "running", "done", "failed", "off"
@@ -118,13 +117,11 @@ class Batches:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine: Engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-        event.listen(self._engine, "connect", _pragmas)
         try:
+            self._engine: Engine = open_library(path)
             metadata.create_all(self._engine)
         except SQLAlchemyError as error:
-            raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
+            raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
 
     # --- jobs ---------------------------------------------------------------------------------------
 

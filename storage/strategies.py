@@ -23,8 +23,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    create_engine,
-    event,
     func,
     insert,
     inspect,
@@ -32,14 +30,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from domain.errors import DataError, InputError
 from storage.bundles import Bundle, plain_name, read_bundle
+from storage.user_library import cause, open_library
 
 DEFAULTS = Path(__file__).parent / "library"
 DEFAULT_ORDER = ("데모_돌파", "기본_R1", "되돌림", "분봉_교차")
-BUSY_TIMEOUT_S = 10
 metadata = MetaData()
 
 versions = Table(
@@ -72,13 +69,6 @@ class Version:
         return self.bundle.name
 
 
-def _pragmas(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
 class Strategies:
     """The library of a data directory.
 
@@ -95,15 +85,12 @@ class Strategies:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A connection a transaction: any window or command may write between two.
-        self._engine: Engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-        event.listen(self._engine, "connect", _pragmas)
         try:
+            self._engine: Engine = open_library(path)
             if not inspect(self._engine).has_table(versions.name):
                 self._seed()
         except (SQLAlchemyError, OSError) as error:
-            raise DataError("strategy.library_unreadable", path=str(path), cause=_cause(error)) from error
+            raise DataError("strategy.library_unreadable", path=str(path), cause=cause(error)) from error
 
     def _seed(self) -> None:
         metadata.create_all(self._engine)
@@ -215,7 +202,7 @@ class Strategies:
             except IntegrityError:
                 continue  # another process took this number between our read and our write
             except SQLAlchemyError as error:
-                raise DataError("strategy.library_unreadable", path=str(self.path), cause=_cause(error)) from error
+                raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
 
     def rename(self, old: str, new: str) -> None:
         """Give a strategy another name; its versions stay with it.
@@ -235,7 +222,7 @@ class Strategies:
         except IntegrityError as error:
             raise InputError("strategy.library_taken", name=after) from error
         except SQLAlchemyError as error:
-            raise DataError("strategy.library_unreadable", path=str(self.path), cause=_cause(error)) from error
+            raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
 
     def _last(self, connection: Connection, name: str) -> Version | None:
         query = select(versions).where(versions.c.name == name).order_by(versions.c.version.desc()).limit(1)
@@ -247,7 +234,7 @@ class Strategies:
             with self._engine.connect() as connection:
                 return [dict(row) for row in connection.execute(query).mappings().all()]
         except SQLAlchemyError as error:
-            raise DataError("strategy.library_unreadable", path=str(self.path), cause=_cause(error)) from error
+            raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
 
 
 def _row(bundle: Bundle, version: int, utc_ns: int) -> dict[str, Any]:
@@ -275,7 +262,3 @@ def _version(row: dict[str, Any]) -> Version:
         note=row["note"],
     )
     return Version(bundle, row["version"], row["utc_ns"])
-
-
-def _cause(error: BaseException) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -7,7 +7,6 @@ from here: what comes out is what an uninterrupted search would have found.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,21 +27,18 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    create_engine,
-    event,
     func,
     insert,
     select,
     update,
 )
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from domain.errors import DataError, InputError
 from storage import evaluations
+from storage.user_library import cause, open_library
 
 metadata = MetaData()
-BUSY_TIMEOUT_S = 5.0
 
 runs = Table(
     "runs",
@@ -180,19 +176,16 @@ class Studies:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A connection a transaction: other processes may write between two batches.
-        self._engine: Engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-        event.listen(self._engine, "connect", _pragmas)
         try:
+            self._engine: Engine = open_library(path)
             metadata.create_all(self._engine)
             evaluations.metadata.create_all(self._engine)
         except OperationalError as error:
-            raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
+            raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
         except DatabaseError as error:
             raise DataError("studies.file_damaged", path=str(path), cause=str(error.orig)) from error
         except SQLAlchemyError as error:
-            raise DataError("studies.unreadable", path=str(path), cause=_cause(error)) from error
+            raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
 
     @contextmanager
     def _open(self, write: bool = False) -> Iterator[Connection]:
@@ -201,7 +194,7 @@ class Studies:
             with self._engine.begin() if write else self._engine.connect() as connection:
                 yield connection
         except OperationalError as error:  # locked for long, or the disk is full: not damage
-            raise DataError("studies.unreadable", path=str(self.path), cause=_cause(error)) from error
+            raise DataError("studies.unreadable", path=str(self.path), cause=cause(error)) from error
         except DatabaseError as error:
             raise DataError("studies.file_damaged", path=str(self.path), cause=str(error.orig)) from error
 
@@ -375,16 +368,6 @@ class Studies:
         with self._engine.connect() as connection:
             row = connection.execute(query.order_by(verdicts.c.verdict.desc()).limit(1)).mappings().first()
         return None if row is None else Judgement(**{**row, "body": msgspec.json.decode(row["body"])})
-
-
-def _pragmas(connection: sqlite3.Connection, _: Any) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _cause(error: SQLAlchemyError) -> str:
-    return str(error.orig) if isinstance(error, OperationalError) else type(error).__name__
 
 
 def _json(value: Any) -> str:

@@ -73,5 +73,5 @@ def ruling_of(data: DataDir, options: LiveOptions, market: Market) -> Ruling:
     assert strategy is not None  # the preflight has refused a run without one
     program = build(strategy.buy, strategy.sell, market, options.interval_s, strategy.rows_since)
     rule = rule_digest(program, strategy.variables)
-    kept = Studies(data.library).verdict_of(rule=rule)
+    kept = Studies(data.user_library).verdict_of(rule=rule)
     return Ruling(rule) if kept is None else Ruling(rule, kept.verdict, kept.result, dict(kept.body["verdict"]["sentence"]))

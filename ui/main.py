@@ -162,7 +162,7 @@ def make_window(place: DataDir, settings: Settings) -> MainWindow:  # noqa: F821
                 raise
         return Viewer(place)  # `live` on a terminal, or another window, has the run: join it
 
-    window = MainWindow(Bridge(make_supervisor), StoreLibrary(place.library), settings, (UPBIT, BINANCE), place)
+    window = MainWindow(Bridge(make_supervisor), StoreLibrary(place.user_library), settings, (UPBIT, BINANCE), place)
     window.bridge.profit_ready.connect(garbage.settle)
     QTimer.singleShot(LOADED_MS, garbage.settle)
     return window

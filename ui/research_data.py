@@ -47,7 +47,7 @@ def read_study(data_dir: Path, study: str) -> list[TrialRecord]:
     from storage.studies import Studies
     from utility.paths import DataDir
 
-    store = Studies(DataDir(data_dir).library)
+    store = Studies(DataDir(data_dir).user_library)
     kept = store.study(study)
     names = [str(name) for name in kept.passport["plan"]["metrics"]]
     front = {one["number"] for one in kept.result.get("front") or ()}

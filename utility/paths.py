@@ -34,7 +34,7 @@ class DataDir:
         return self.root / "settings.json"
 
     @property
-    def library(self) -> Path:
+    def user_library(self) -> Path:
         """Strategies, versions, runs and studies."""
         return self.root / "library.db"
 

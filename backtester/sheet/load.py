@@ -109,7 +109,7 @@ def load_sheet(data: DataDir, number: int) -> Sheet:
     DataError
         ``report.no_trades_file``: its file of trades is gone or damaged.
     """
-    store = Studies(data.library)
+    store = Studies(data.user_library)
     run = store.run(number)
     facts = run.passport
     rules, interval_s = market(facts["market"]), int(facts["interval_s"])

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUY = "매수 = True\n"
 SELL = "if 보유시간 >= 3:\n    매도 = True\n"
 """What is in the universe (ten symbols at a time) is bought, held for three seconds and sold: some ten orders a second."""
-FRAMES_PER_S = 6.4
-"""Frames a second of one made symbol at its own pace; many symbols are nearer to life than a fast clock."""
+FRAMES_PER_S = 5.2
+"""Frames a second of one made symbol at its own pace, what is not watched among them; many symbols are nearer to life than a fast clock."""
 SYMBOLS_MAX = 100
 START_S = 180.0
 WARM_ORDERS = 10

@@ -115,7 +115,7 @@ def test_a_verdict_is_of_one_text_with_its_variables_on_its_market(tmp_path: Pat
     own = ruling_of(data, options, UPBIT)
     assert (own.result, own.passes, own.stands) == ("", False, False)
     body = {"verdict": {"sentence": {"ko": "통과", "en": "passed"}}}
-    number = Studies(data.library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:1", "pass", body))
+    number = Studies(data.user_library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:1", "pass", body))
     found = ruling_of(data, options, UPBIT)
     assert (found.number, found.passes, found.said["ko"]) == (number, True, "통과")
     respelled = msgspec.structs.replace(text, buy="\n" + buy + "# a note\n", variables=(30.0, 100.0, 5.0))
@@ -127,7 +127,7 @@ def test_a_verdict_is_of_one_text_with_its_variables_on_its_market(tmp_path: Pat
     ):
         assert not ruling_of(data, msgspec.structs.replace(options, strategy=other), UPBIT).stands
     assert not ruling_of(data, options, BINANCE).stands
-    Studies(data.library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:2", "fail", body))
+    Studies(data.user_library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:2", "fail", body))
     assert not ruling_of(data, options, UPBIT).stands  # the newest counts
     assert is_reason("소액으로 한 주만 시험합니다")
 

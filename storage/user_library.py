@@ -1,0 +1,34 @@
+"""The door to ``library.db``, which strategies, studies and the queue share: one way to open it, one way to say what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+BUSY_TIMEOUT_S = 10.0
+"""How long a transaction waits for another process's."""
+
+
+def open_library(path: Path) -> Engine:
+    """Return the engine of a library file; its folder is made, the file itself with the first table.
+
+    A connection is one transaction long: any window or command may write between two.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _pragmas)
+    return engine
+
+
+def cause(error: BaseException) -> str:
+    """Return what the database said, in its own words where it has any."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # what was said to be saved is there after a power cut
