@@ -24,7 +24,8 @@ from backtester.executors import LocalExecutor
 from backtester.kept import keep, window_lengths
 from backtester.pointer import addresses
 from backtester.sharing import share
-from backtester.slippage import TICKS_MAX, worse_book
+from backtester.slippage import TICKS_MAX, endless_book, worse_book
+from backtester.slippage_models import SPREAD, model_book, model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.records import ROUND_TRIP_DTYPE
@@ -32,6 +33,7 @@ from strategy.compiler import functions
 from strategy.guards import NO_GUARDS, Guards, guards, make_plan
 from strategy.plan import Plan
 from strategy.program import Program
+from trading.fee_table import FeeTable
 from trading.positions import market_params
 from trading.trades import sort_trades
 
@@ -69,12 +71,14 @@ class Options:
         Rows between a signal and its fill.
     fill : {"sweep", "last"}
         Book sweep, or the whole quantity at 현재가.
-    fees : (rate, tax), optional
-        Fractions that replace the market's dated FeeRule.
+    fees : (rate, tax) or FeeTable, optional
+        Fractions, or a dated table of them, that replace the market's FeeRule.
     start, end : int, optional
         Time of day hhmmss: rows before `start` run no code, rows after `end` do not exist.
     slippage : int
         Price steps by which every fill is worse than the book says (slippage.py).
+    slippage_model : str
+        A model beside that, ``bps:5`` (slippage_models.py); empty = none.
     """
 
     betting: float
@@ -82,10 +86,11 @@ class Options:
     exit_levels: int = 5
     latency: int = 0
     fill: str = "sweep"
-    fees: tuple[float, float] | None = None
+    fees: tuple[float, float] | FeeTable | None = None
     start: int = 0
     end: int = 235959
     slippage: int = 0
+    slippage_model: str = ""
 
     def __post_init__(self) -> None:
         if not self.betting > 0:
@@ -100,6 +105,8 @@ class Options:
             raise InputError("backtest.times", start=self.start, end=self.end)
         if not 0 <= self.slippage <= TICKS_MAX:
             raise InputError("backtest.slippage", value=self.slippage, most=TICKS_MAX)
+        if self.slippage_model and model_of(self.slippage_model).kind == SPREAD and self.fill == "last":
+            raise InputError("backtest.slippage_no_book", text=self.slippage_model)
 
 
 @dataclass(frozen=True)
@@ -152,9 +159,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
     has_book = rows.has_book or _any_book(rows, blocks)
     if not has_book and options.fill != "last":
         raise InputError("backtest.no_book", source=rows.source)
-    day_rows, params_row = np.unique(days, return_inverse=True)
-    blocks[:, kernel.BLOCK_PARAMS] = params_row
-    params = np.stack([market_params(market, int(day), options.fees) for day in day_rows])
+    params, blocks[:, kernel.BLOCK_PARAMS] = _params(market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()])
     last = _plain(rows.columns["last_price"])
     book = tuple(
         _plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
@@ -162,9 +167,13 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
     gate = market.kind == "stock" and has_book
     steps = tuple(one.price_step for one in rows.instruments) or (0.0,) * len(rows.codes)
     at_last = options.fill == "last"
-    if options.slippage:
-        book = worse_book(book, last, blocks, days, np.array(steps)[symbols], market, options.slippage, at_last)
-        at_last = False
+    if options.slippage or options.slippage_model:
+        book, levels, at_last = (endless_book(book, last), 1, False) if at_last else (book, 5, False)
+        if options.slippage_model:
+            model = model_of(options.slippage_model)
+            book = model_book(book, rows, blocks, symbols, days, model, options.betting, market.value_unit, levels)
+        if options.slippage:
+            book = worse_book(book, blocks, days, np.array(steps)[symbols], market, options.slippage, levels)
     vector = np.array(
         [options.betting, options.entry_levels, options.exit_levels, options.latency, at_last, rows.interval_s, gate],
         dtype=np.float64,
@@ -185,8 +194,19 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         options=options,
         vector=vector,
         rows=int((blocks[:, kernel.BLOCK_HI] - blocks[:, kernel.BLOCK_LO]).sum()),
-        days=len(day_rows),
+        days=len(np.unique(days)),
     )
+
+
+def _params(
+    market: Market, fees: tuple[float, float] | FeeTable | None, days: NDArray[np.int64], codes: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the rows of numbers of profit, and which of them holds for each block: by day, and by symbol where a table names some."""
+    rates = [fees.rates(day, code) if isinstance(fees, FeeTable) else fees for day, code in zip(days.tolist(), codes, strict=True)]
+    keys = list(dict.fromkeys(sorted(zip(days.tolist(), rates, strict=True), key=str)))
+    place = {key: k for k, key in enumerate(keys)}
+    params = np.stack([market_params(market, day, pair) for day, pair in keys])
+    return params, np.array([place[key] for key in zip(days.tolist(), rates, strict=True)], dtype=np.int64)
 
 
 def _any_book(rows: Rows, blocks: NDArray[np.int64]) -> bool:
@@ -195,9 +215,11 @@ def _any_book(rows: Rows, blocks: NDArray[np.int64]) -> bool:
     return any(bool(np.any(side[lo:hi])) for lo, hi, *_ in blocks.tolist() for side in sides)
 
 
-def needed_columns(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return every column a run reads: the program's, and those of sizing, gating and filling."""
+def needed_columns(columns: Sequence[str], options: Options | None = None) -> tuple[str, ...]:
+    """Return every column a run reads: the program's, and those of sizing, gating, filling and the slippage model."""
     names = [key for key in (*columns, "last_price", "in_universe") if key != "row_time"]
+    if options is not None and options.slippage_model and model_of(options.slippage_model).needs_value:
+        names.append("day_value")
     names += [f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS]
     return tuple(dict.fromkeys(names))
 

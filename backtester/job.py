@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,10 +28,12 @@ from storage.columns import RowSet, open_rows
 from storage.ticks import TickStore
 from strategy import cache
 from strategy.program import Program, build
+from trading.fee_table import FeeTable, parse_fee_table
 from trading.trades import trades_sha256
 from utility.build import RESEARCH, lock_digest
 from utility.build import build as build_digest
 from utility.paths import DataDir
+from utility.text_file import read_text
 
 DEFAULT_WINDOW = 30.0
 """평균값계산틱수 when `self.vars[0]` is not given (strategy-language 1)."""
@@ -94,8 +97,9 @@ class Job:
             "exit_levels": options.exit_levels,
             "latency": options.latency,
             "slippage": options.slippage,
+            "slippage_model": options.slippage_model,
             "fill": options.fill,
-            "fees": list(options.fees) if options.fees is not None else None,
+            "fees": fees_kept(options.fees),
             "start": options.start,
             "end": options.end,
         }
@@ -153,7 +157,7 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         codes=job.symbols,
         from_time=job.from_time,
         to_time=job.to_time,
-        keys=needed_columns(steps.columns),
+        keys=needed_columns(steps.columns, job.options),
     )
     prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)
@@ -273,13 +277,31 @@ def parse_clock(text: str) -> int:
     return int(digits)
 
 
-def parse_fees(text: str) -> tuple[float, float]:
-    """Return ``RATE[:TAX]`` as fractions; InputError ``backtest.fees``."""
+def parse_fees(text: str) -> tuple[float, float] | FeeTable:
+    """Return ``RATE[:TAX]`` as fractions, or the dated table of a file of that name.
+
+    Raises
+    ------
+    InputError
+        ``backtest.fees``: neither numbers nor a file; ``fees.line``, ``fees.empty``, ``file.unreadable``.
+    """
     rate, _, tax = text.partition(":")
     try:
         return float(rate), float(tax or 0)
     except ValueError:
-        raise InputError("backtest.fees", value=text) from None
+        if not Path(text).is_file():
+            raise InputError("backtest.fees", value=text) from None
+    return parse_fee_table(read_text(text))
+
+
+def fees_kept(fees: tuple[float, float] | FeeTable | None) -> Any:
+    """Return fees as a passport keeps them: None, two fractions, or the lines of a table; `fees_of` reads them back."""
+    return {"lines": fees.as_lists()} if isinstance(fees, FeeTable) else None if fees is None else list(fees)
+
+
+def fees_of(kept: Any) -> tuple[float, float] | FeeTable | None:
+    """Return the fees that `fees_kept` wrote."""
+    return FeeTable.of_lists(kept["lines"]) if isinstance(kept, dict) else None if kept is None else (kept[0], kept[1])
 
 
 def parse_sets(parts: Sequence[str]) -> dict[int, float]:

@@ -3,6 +3,7 @@
 Every ask stands `ticks` price steps higher, every bid as many lower; sizes stay. So an order of any kind, long or short, pays
 the difference, and what the rule sees of its own position (수익률) pays it, too. A plain run reads the recorded
 columns themselves and is not touched. A forced sale that finds no size at all is still priced at 현재가.
+Other models: slippage_models.py, by the same road.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ TICKS_MAX = 1000
 ENDLESS = 1e10
 """Size of the one level that stands for 현재가 when there is no book to be swept; fits in units of 1e-8."""
 LEVELS = 5
+
+Book = tuple[NDArray[np.float64], ...]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -37,23 +40,33 @@ def moved(prices, lo, hi, table, day, own_step, ticks, out):  # type: ignore[no-
         out[i] = price
 
 
+def endless_book(book: Book, last: NDArray[np.float64]) -> Book:
+    """Return a book in which 현재가 is one level without end on both sides, for fills at the last price.
+
+    The other fifth sizes stay, because they tell auctions.
+    """
+    out, nothing = list(book), np.zeros(len(last))
+    for first in (0, 2 * LEVELS):
+        out[first : first + LEVELS] = [last] + [nothing] * (LEVELS - 1)
+        out[first + LEVELS] = np.full(len(last), ENDLESS)
+    return tuple(out)
+
+
 def worse_book(
-    book: tuple[NDArray[np.float64], ...],
-    last: NDArray[np.float64],
+    book: Book,
     blocks: NDArray[np.int64],
     days: NDArray[np.int64],
     steps: NDArray[np.float64],
     market: Market,
     ticks: int,
-    at_last: bool,
-) -> tuple[NDArray[np.float64], ...]:
+    levels: int = LEVELS,
+) -> Book:
     """Return the twenty columns of a book that is `ticks` worse on both sides.
 
     Parameters
     ----------
     book : tuple of ndarray of float64
         Five asks, their sizes, five bids, their sizes.
-    last : ndarray of float64, shape (rows,)
     blocks : ndarray of int64
         First row and row after the last of each symbol-day, then other fields.
     days : ndarray of int64
@@ -62,9 +75,8 @@ def worse_book(
         Own price step of each block's symbol, 0 where the market's ladder decides.
     ticks : int
         1 …
-    at_last : bool
-        Orders fill at 현재가 whatever the book shows: one endless level stands for it. The fifth sizes stay,
-        because they tell auctions.
+    levels : int
+        How many levels of a side there are.
 
     Raises
     ------
@@ -76,12 +88,8 @@ def worse_book(
         raise InputError("backtest.no_price_step", market=market.code)
     out = list(book)
     for first, direction in ((0, ticks), (2 * LEVELS, -ticks)):
-        if at_last:
-            nothing = np.zeros(len(last))
-            out[first : first + LEVELS] = [last] + [nothing] * (LEVELS - 1)
-            out[first + LEVELS] = np.full(len(last), ENDLESS)
-        for level in range(1 if at_last else LEVELS):
-            column = np.zeros(len(last))
+        for level in range(levels):
+            column = np.zeros(len(out[first + level]))
             for (lo, hi), day, own in zip(blocks[:, :2].tolist(), days.tolist(), steps.tolist(), strict=True):
                 moved(out[first + level], lo, hi, table, day, own, direction, column)
             column.flags.writeable = False

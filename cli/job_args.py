@@ -9,8 +9,8 @@ from typing import Any
 
 from backtester.engine import Options
 from backtester.executors import LocalExecutor
-from backtester.job import Job, default_times, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
-from backtester.slippage import TICKS_MAX
+from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from backtester.slippage_models import parse_slippage
 from cli.output import naming_file
 from cli.parser import add_common
 from cli.progress import add_progress
@@ -39,10 +39,10 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
     parser.add_argument("--betting", type=amount, default=None)
-    parser.add_argument("--fees", default=None, metavar="RATE[:TAX]")
+    parser.add_argument("--fees", default=None, metavar="RATE[:TAX]|FILE")
     parser.add_argument("--fill", choices=("sweep", "queue", "last"), default="sweep")
     parser.add_argument("--latency", type=whole(0, 100_000), default=0, metavar="ROWS")
-    parser.add_argument("--slippage", type=whole(0, TICKS_MAX), default=0, metavar="TICKS")
+    parser.add_argument("--slippage", default="0", metavar="TICKS|MODEL")
     parser.add_argument("--entry-levels", type=whole(1, 5), default=3)
     parser.add_argument("--exit-levels", type=whole(1, 5), default=5)
     parser.add_argument("--rows-since", default=None, metavar="FILE")
@@ -69,6 +69,7 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
     if args.fill == "queue":
         raise RefusedError("backtest.later", option="--fill queue")
     rules, interval_s = market(args.market), INTERVALS[args.interval]
+    ticks, model = parse_slippage(str(args.slippage))
     name, buy, sell, variables = _texts(args, data)
     start, end = default_times(rules, interval_s)
     since = None if args.since is None else parse_moment(args.since, rules, interval_s, last=False)
@@ -87,7 +88,8 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
             entry_levels=args.entry_levels,
             exit_levels=args.exit_levels,
             latency=args.latency,
-            slippage=args.slippage,
+            slippage=ticks,
+            slippage_model=model,
             fill=args.fill,
             fees=None if args.fees is None else parse_fees(args.fees),
             start=start if args.start is None else parse_clock(args.start),
@@ -132,7 +134,6 @@ def _workers(text: str) -> str:
 
 def job_of_passport(passport: dict[str, Any]) -> Job:
     """Return the job that a passport describes."""
-    fees = passport["fees"]
     return Job(
         market=market(passport["market"]),
         interval_s=passport["interval_s"],
@@ -144,8 +145,9 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
             exit_levels=passport["exit_levels"],
             latency=passport["latency"],
             slippage=passport.get("slippage", 0),  # studies of before the option
+            slippage_model=passport.get("slippage_model", ""),
             fill=passport["fill"],
-            fees=None if fees is None else (fees[0], fees[1]),
+            fees=fees_of(passport["fees"]),
             start=passport["start"],
             end=passport["end"],
         ),

@@ -98,6 +98,12 @@ class Market:
         Amount per symbol and opening cash of a paper account (architecture 3.5).
     universe_size : int
         Length of the traded-value list behind the factor 관심종목.
+    auctions : tuple of (int, int)
+        Seconds of the day from which to which orders are only collected: nothing trades continuously.
+    vi_halt_s : int
+        How long a volatility interruption lasts at most; 0 = the market has none.
+    price_limits : tuple of (int, int)
+        (day YYYYMMDD, parts per million): how far from the previous close a price may be, from that day on.
     benchmarks : tuple of str
         Codes whose price a report lays beside a run, where the store has them (workstation 12).
     """
@@ -130,6 +136,9 @@ class Market:
     publishes_book_totals: bool = False
     integer_money: bool = False
     has_vi: bool = False
+    auctions: tuple[tuple[int, int], ...] = ()
+    vi_halt_s: int = 0
+    price_limits: tuple[tuple[int, int], ...] = ()
     made_codes: tuple[str, ...] = field(default=())
     benchmarks: tuple[str, ...] = ()
 
@@ -148,6 +157,10 @@ class Market:
             if ladder.valid_from <= day:
                 chosen = ladder
         return chosen
+
+    def limit_ppm(self, day: int) -> int:
+        """Return how far a price may be from the previous close on a day YYYYMMDD, in parts per million; 0 = any distance."""
+        return next((ppm for since, ppm in sorted(self.price_limits, reverse=True) if since <= day), 0)
 
     def ladder_is_dated(self) -> bool:
         """Tell whether price steps come from the Market's ladder rather than from each instrument."""

@@ -15,7 +15,8 @@ from domain.exchange import Level, PaperOrder, PaperOrderRequest, PublicTrade, S
 from domain.instruments import QTY_UNIT
 from domain.orders import OrderKind
 from paper.book import FlowBook
-from paper.matching_queue import QueueLevel, advance
+from paper.matching_queue import QueueLevel
+from trading.fills.queue import advance
 
 
 @dataclass

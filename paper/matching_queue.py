@@ -1,4 +1,4 @@
-"""Queue position of a resting order against a flow that does not know of it.
+"""Queue position of a resting order against a flow that does not know of it; `advance` of trading/fills/queue.py eats the queue.
 
 Assumptions, stated once (docs/venues/paper.md repeats them for users):
 
@@ -49,10 +49,3 @@ class QueueLevel:
         fresh = qty - late
         self.traded += fresh
         return fresh
-
-
-def advance(ahead: int, qty: int) -> tuple[int, int]:
-    """Let `qty` trade at our price; return (what stands before us then, what reaches us)."""
-    if qty <= ahead:
-        return ahead - qty, 0
-    return 0, qty - ahead

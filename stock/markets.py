@@ -58,6 +58,9 @@ KRX = Market(
     publishes_book_totals=True,
     integer_money=True,
     has_vi=True,
+    auctions=((8 * 3600 + 30 * 60, 9 * 3600), (15 * 3600 + 20 * 60, 15 * 3600 + 30 * 60)),
+    vi_halt_s=120,
+    price_limits=((19981207, 150_000), (20150615, 300_000)),  # strategy-language 4.2; before 2015-06-15 15 %
     benchmarks=("KOSPI", "KOSDAQ"),
     made_codes=tuple(f"M{n:05d}" for n in range(1, 11)),
 )

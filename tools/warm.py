@@ -14,10 +14,10 @@ import time
 # Those of the first group are compiled into the others; the other groups share nothing worth waiting for.
 FIRST_MODULES: tuple[str, ...] = ("trading.numbers", "trading.matching", "trading.sizing", "trading.positions", "trading.position_vars")
 GROUPS: tuple[tuple[str, ...], ...] = (
-    ("trading.ladder", "trading.book", "trading.rows", "trading.bars"),
+    ("trading.ladder", "trading.book", "trading.rows", "trading.bars", "trading.fills.halts"),
     ("paper.made",),
-    ("backtester.metrics", "trading.risk", "backtester.slippage"),
-    ("strategy.bulk", "backtester.skip", "backtester.pricing", "backtester.buffers"),
+    ("backtester.metrics", "trading.risk", "backtester.slippage", "backtester.slippage_models"),
+    ("strategy.bulk", "backtester.skip", "backtester.pricing", "backtester.buffers", "trading.fills.queue"),
 )
 STARTED_MODULES: tuple[str, ...] = (
     "cli.main",

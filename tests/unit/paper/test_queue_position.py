@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from domain.orders import OrderStatus
-from paper.matching_queue import QueueLevel, advance
+from paper.matching_queue import QueueLevel
 from tests.unit.paper.flow import exchange, picture, placed, trade, units
+from trading.fills.queue import advance
 
 ASKS = [(101.0, 5.0), (102.0, 5.0)]
 BIDS = [(100.0, 4.0), (99.0, 5.0)]
