@@ -1,4 +1,4 @@
-"""`stom.py data import | list | verify | export | make`: the tick store from the command line."""
+"""`stom.py data import | download | list | verify | export | make`: the tick store from the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cli.data_download import add_download
 from cli.data_export import export_rows
 from cli.data_make import MOST_DAYS, MOST_SYMBOLS, make_data
 from cli.output import emit, language
@@ -31,6 +32,7 @@ def add_parsers(subparsers: Any) -> None:
     family = subparsers.add_parser("data")
     actions = family.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_import(actions)
+    add_download(actions)
     _add_make(actions)
     _add_list(actions)
     _add_verify(actions)
@@ -232,7 +234,7 @@ def _show_table(result: dict[str, Any], tongue: str) -> None:
         return
     table = Table(box=None)
     numeric = ("rows", "price_step", "qty_step")
-    for name in ("market", "source", "symbol", "interval", "from", "to", "rows", "price_step", "qty_step"):
+    for name in ("market", "source", "symbol", "interval", "from", "to", "rows", "price_step", "qty_step", "origins"):
         table.add_column(sentence(f"data.column.{name}", tongue), justify="right" if name in numeric else "left", no_wrap=True)
     for entry in result["datasets"] + result["events"]:
         first, last = (_moment(entry[name], entry["interval"]) for name in ("from", "to"))
@@ -246,6 +248,7 @@ def _show_table(result: dict[str, Any], tongue: str) -> None:
             f"{entry['rows']:,}",
             f"{entry['price_step']:.8g}" if entry["price_step"] else "–",
             f"{entry['qty_step']:.8f}".rstrip("0").rstrip("."),
+            ", ".join(sentence(f"data.origin.{what}", tongue) for what in entry["origins"]),
         )
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
 

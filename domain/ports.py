@@ -129,6 +129,51 @@ class Feed(Protocol):
     def close(self) -> None: ...
 
 
+class History(Protocol):
+    """What a venue tells of the past, page by page; nothing is remembered between two pages, so that anybody may go on.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Of 1s, 1m, trades, aggtrades: what can be asked for.
+    has_empty_candles : bool
+        A candle stands for every interval; without it one without a trade is left out.
+    has_running_ids : bool
+        The ids of trades rise by one: a hole in them is a missing trade.
+    requests : int
+        Requests sent so far.
+    """
+
+    kinds: tuple[str, ...]
+    has_empty_candles: bool
+    has_running_ids: bool
+
+    @property
+    def requests(self) -> int: ...
+
+    def instruments(self) -> list[Instrument]:
+        """Return what the venue trades; raise VenueError or DataError. Limits that the answer states are kept from then on."""
+        ...
+
+    def reach_s(self, kind: str) -> float:
+        """Return how far back the venue tells `kind`, in seconds; infinite when it states no end."""
+        ...
+
+    def page(self, kind: str, code: str, start_ns: int, end_ns: int, held: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return (what is new, is that all) of [start_ns, end_ns), asked with one request, two for the first page of trades.
+
+        `held` is what earlier pages gave, in the order they came: CANDLE_DTYPE, or EVENT_DTYPE of trades (`instrument` 0,
+        `first_id` the venue's number). New is what lies in the span and is not held, oldest first. Raise VenueError or DataError.
+        """
+        ...
+
+    def close_before(self, code: str, day_ns: int) -> float:
+        """Return the close of the last day before the one that begins at `day_ns`, 0 for none; raise VenueError or DataError."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the venue states it."""
 

@@ -62,6 +62,21 @@ EVENT_DTYPE = np.dtype(
 )
 assert EVENT_DTYPE.itemsize == 64
 
+CANDLE_DTYPE = np.dtype(
+    [
+        ("open_ns", "<i8"),  # UTC start
+        ("open", "<f8"),
+        ("high", "<f8"),
+        ("low", "<f8"),
+        ("close", "<f8"),
+        ("volume", "<f8"),  # base units
+        ("value", "<f8"),  # quote currency
+        ("taker", "<f8"),  # of the volume, what aggressive buyers took; NaN = not told
+        ("taker_value", "<f8"),  # NaN = not told
+    ]
+)
+"""A candle as a venue's history tells it."""
+
 # --- recorded columns of a row (strategy-language 3, 11 and 14.1) -----------------------------
 
 

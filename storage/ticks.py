@@ -208,12 +208,15 @@ class TickStore:
                                 "rows": 0,
                                 "price_step": 0.0,
                                 "qty_step": 0.0,
+                                "origins": [],
                             },
                         )
                         # 0 is no time: a segment of undated snapshots says nothing about when.
                         entry["from"] = min(filter(None, (entry["from"], span.first)), default=0)
                         entry["to"] = max(entry["to"], span.last)
                         entry["rows"] += span.rows
+                        what = str(manifest.info.origin.get("what", ""))
+                        entry["origins"] = sorted({*entry["origins"], what})
                         entry["price_step"] = steps[code].price_step
                         entry["qty_step"] = steps[code].qty_step / 1e8
         return [out[key] for key in sorted(out)]

@@ -1,4 +1,4 @@
-"""Bars only: candles without trades or books become one-minute rows (strategy-language 1.1 item 11).
+"""Bars only: candles without trades or books become rows of their length, a second or a minute (strategy-language 1.1 item 11).
 
 현재가 is the close; the buy quantity is the taker volume if known, else half of the volume; the value is the
 quote volume if known, else close × volume; book fields are 0 and every row says so. The session's rules and
@@ -17,22 +17,20 @@ from domain.instruments import NS, Market
 from domain.records import row_schema
 from trading import row_state as rs
 from trading.ladder import ladder_table
-from trading.row_columns import DAY_S, HEAD, emit, minute_label, peak_add
+from trading.row_columns import DAY_S, HEAD, emit, minute_label, peak_add, second_label
 from trading.row_machine import start_session
 
 _njit = njit(cache=True, nogil=True)
 
-MINUTE_NS = 60 * NS
-
 
 @dataclass(frozen=True)
 class Bars:
-    """One-minute bars of one instrument, oldest first, no minute twice.
+    """One-second or one-minute bars of one instrument, oldest first, none twice.
 
     Parameters
     ----------
     open_ns : int64 (n,)
-        UTC start of the minute.
+        UTC start of the bar.
     open, high, low, close : float64 (n,)
         In quote currency, > 0.
     volume : int64 (n,)
@@ -42,6 +40,9 @@ class Bars:
     taker_volume : int64 (n,) or None
         What aggressive buyers took, units of 1e-8.
     taker_value : float64 (n,) or None
+    previous_close : float
+        Of the day before the first bar's; 0 = not known.
+    interval_s : {1, 60}
     """
 
     open_ns: NDArray[np.int64]
@@ -53,19 +54,22 @@ class Bars:
     value: NDArray[np.float64] | None = None
     taker_volume: NDArray[np.int64] | None = None
     taker_value: NDArray[np.float64] | None = None
+    previous_close: float = 0.0
+    interval_s: int = 60
 
 
 @_njit
 def _run(state, peaks, open_ns, prices, volume, buy, value, buy_value, clocks_seq, work):  # type: ignore[no-untyped-def]
     cfg = work[3]
     s = state[0]
+    length_ns = cfg[rs.C_INTERVAL] * NS
     keys = np.zeros((2, 1))
     qtys = np.zeros((2, 1), np.int64)
     n = 0
     for k in range(open_ns.shape[0]):
         ns = open_ns[k]
         day = (ns // NS + cfg[rs.C_OFFSET_S]) // DAY_S
-        clocks = (ns + MINUTE_NS - 1, clocks_seq + k, 0)
+        clocks = (ns + length_ns - 1, clocks_seq + k, 0)
         if day > s.day:
             start_session(s, 0, day, ns, clocks, False, keys, qtys, work, n)
         close = prices[k, 3]
@@ -104,16 +108,19 @@ def _run(state, peaks, open_ns, prices, volume, buy, value, buy_value, clocks_se
             if level > s.peak_sell:
                 s.peak_sell = level
                 s.peak_sell_price = close
-        s.minute = (ns // NS + cfg[rs.C_OFFSET_S]) // 60
+        second = ns // NS + cfg[rs.C_OFFSET_S]
+        s.minute = second // 60
+        s.row_second = second
         if cfg[rs.C_STOCK]:
             work[2][0, 0, s.minute % 1440] = s.buy_qty + s.sell_qty
-        n = emit(s, 0, minute_label(s.minute), ns + MINUTE_NS - 1, clocks, False, keys, qtys, work, n)
+        label = minute_label(s.minute) if length_ns > NS else second_label(second)
+        n = emit(s, 0, label, ns + length_ns - 1, clocks, False, keys, qtys, work, n)
         s.minute = -1
     return n
 
 
 def bar_rows(market: Market, bars: Bars, instrument: int, first_seq: int) -> np.ndarray:
-    """Return one-minute rows of one instrument's bars.
+    """Return rows of one instrument's bars.
 
     Parameters
     ----------
@@ -124,15 +131,16 @@ def bar_rows(market: Market, bars: Bars, instrument: int, first_seq: int) -> np.
 
     Returns
     -------
-    ndarray of the market's one-minute row dtype
+    ndarray of the market's row dtype
         관심종목 is 1 everywhere; `mark_universe` sets it where there are more symbols than the list holds.
     """
     count = len(bars.open_ns)
-    schema = row_schema(market.kind, 60)
+    schema = row_schema(market.kind, bars.interval_s)
     columns = rs.column_map(schema)
     state = rs.empty_state(1)
+    state["before_price"] = bars.previous_close
     cfg = np.zeros(rs.C_SIZE, np.int64)
-    cfg[rs.C_INTERVAL], cfg[rs.C_OFFSET_S], cfg[rs.C_STOCK] = 60, market.day_offset_s(), market.kind == "stock"
+    cfg[rs.C_INTERVAL], cfg[rs.C_OFFSET_S], cfg[rs.C_STOCK] = bars.interval_s, market.day_offset_s(), market.kind == "stock"
     cfg[rs.C_TOTAL_LEVELS] = market.total_levels
     ints = np.zeros((count, HEAD + len(columns)), np.int64)
     curves = np.zeros((1, 2, 1440), np.int64)
@@ -155,8 +163,8 @@ def bar_rows(market: Market, bars: Bars, instrument: int, first_seq: int) -> np.
     return rows
 
 
-def mark_universe(market: Market, rows: np.ndarray, codes: list[str]) -> None:
-    """Set 관심종목 in one-minute rows of many symbols: the day's traded value after each minute, ties by code (item 12).
+def mark_universe(market: Market, rows: np.ndarray, codes: list[str], interval_s: int = 60) -> None:
+    """Set 관심종목 in rows of many symbols' bars: the day's traded value after each bar, ties by code (item 12).
 
     Parameters
     ----------
@@ -167,7 +175,7 @@ def mark_universe(market: Market, rows: np.ndarray, codes: list[str]) -> None:
     """
     if len(codes) <= market.universe_size:
         return
-    schema = row_schema(market.kind, 60)
+    schema = row_schema(market.kind, interval_s)
     value, flag = schema.index("day_value"), schema.index("in_universe")
     rank = np.argsort(np.argsort(codes))
     order = np.argsort(rows["row_time"], kind="stable")
@@ -175,10 +183,11 @@ def mark_universe(market: Market, rows: np.ndarray, codes: list[str]) -> None:
     starts = np.flatnonzero(np.concatenate(([True], np.diff(times) > 0)))
     ends = np.append(starts[1:], len(order))
     current = np.zeros(len(codes))
+    per_day = 10_000 if interval_s == 60 else 1_000_000
     day = -1
     for lo, hi in zip(starts.tolist(), ends.tolist(), strict=True):
-        if int(times[lo]) // 10_000 != day:
-            day = int(times[lo]) // 10_000
+        if int(times[lo]) // per_day != day:
+            day = int(times[lo]) // per_day
             current[:] = 0.0
         now = order[lo:hi]
         who = rows["instrument"][now]

@@ -7,7 +7,7 @@ from functools import cache
 
 from domain.errors import InputError
 from domain.instruments import Market
-from domain.ports import Venue
+from domain.ports import Endpoint, History, Venue
 
 VENUES: dict[str, str] = {
     "upbit": "coin.upbit",
@@ -17,6 +17,14 @@ VENUES: dict[str, str] = {
 
 MARKET_MODULES = ("stock.markets", "coin.markets")
 """Modules with a tuple MARKETS."""
+
+
+HISTORIES: dict[str, tuple[str, str]] = {
+    "upbit": ("coin.upbit.past", ""),
+    "binance": ("coin.binance.past", "SPOT"),
+    "binance-futures": ("coin.binance.past", "FUTURES"),
+}
+"""Market → (module whose open_history reads the past of its venue, name of the facts it is told)."""
 
 
 def venue(code: str) -> Venue:
@@ -37,6 +45,24 @@ def load_all(part: str) -> None:
     """Import one part (``feed``, ``broker``) of every venue, where there will be no time when it is asked for."""
     for module in VENUES.values():
         importlib.import_module(f"{module}.{part}")
+
+
+def history(market_code: str, rest: str | None = None) -> History:
+    """Return the past of a market at its venue, or at `rest`, the address of a paper exchange (loopback alone is let through).
+
+    Raises
+    ------
+    InputError
+        ``download.no_history``: no venue tells this market's past.
+    """
+    if market_code not in HISTORIES:
+        raise InputError("download.no_history", market=market_code, known=", ".join(HISTORIES))
+    module, facts = HISTORIES[market_code]
+    past = importlib.import_module(module)
+    told = (getattr(past, facts),) if facts else ()
+    endpoint = Endpoint(rest=rest, ws_public=rest, ws_private=rest) if rest else (told[0].live if told else past.LIVE)
+    found: History = past.open_history(*told, endpoint)
+    return found
 
 
 @cache

@@ -46,12 +46,27 @@ class PublicRest:
     ----------
     limits : mapping of str to Limit
         Groups of the venue; a read waits at most `PATIENCE_S` for its group.
+    heard : callable (limiter, group, answer), optional
+        Reads off each answer what the venue says is left of the group.
+
+    Attributes
+    ----------
+    requests : int
+        Sent so far, those without an answer included.
     """
 
-    def __init__(self, base_url: str, guard: HostGuard, limits: Mapping[str, Limit]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        guard: HostGuard,
+        limits: Mapping[str, Limit],
+        heard: Callable[[RateLimiter, str, Answer], None] | None = None,
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self._guard = guard
         self.limiter = RateLimiter(limits)
+        self.requests = 0
+        self._heard = heard
         self._client = httpx.Client(
             timeout=httpx.Timeout(TOTAL_S, connect=CONNECT_S),
             trust_env=False,
@@ -88,12 +103,17 @@ class PublicRest:
             if time.monotonic() + wait > deadline:
                 raise RateLimited("venue.rate_limit_local", wait)
             time.sleep(wait)
+        if self._client.is_closed:
+            raise Unreachable("venue.closed")
+        self.requests += 1
         try:
             reply = self._client.get(self._base_url + path, params=httpx.QueryParams(tuple(pairs)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable("venue.unreachable", cause=type(error).__name__) from error
         headers = {name.lower(): value for name, value in reply.headers.items()}
         answer = Answer(status=reply.status_code, headers=headers, body=reply.content)
+        if self._heard is not None:
+            self._heard(self.limiter, group, answer)
         if answer.status in (418, 429):
             wait = answer.retry_after(1.0 if answer.status == 429 else 120.0)
             self.limiter.silence(wait, group if answer.status == 429 else None)

@@ -17,6 +17,14 @@ LIVE = Endpoint(
     is_paper=False,
 )
 
+PAST_FUTURES = Endpoint(
+    rest="https://fapi.binance.com",
+    ws_public="wss://fstream.binance.com",
+    ws_private="wss://ws-fapi.binance.com/ws-fapi/v1",
+    is_paper=False,
+)
+"""USD-M futures (protocols/binance.md 11); only their past is read here, unsigned."""
+
 LIMITS = {"weight": Limit(6000.0, 60.0), "orders": Limit(50.0, 10.0)}
 """Until exchangeInfo says otherwise (protocols/binance.md 8)."""
 

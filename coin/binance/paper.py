@@ -431,7 +431,7 @@ def klines(core: ExchangeCore, index: int, interval_s: int, start_ns: int | None
     first = known[0].start_ns
     last = (end_ns - 1) // step * step
     if start_ns is not None:
-        begin = -(-start_ns // step) * step
+        begin = max(-(-start_ns // step) * step, first)
         last = min(last, begin + (limit - 1) * step)
     else:
         begin = last - (limit - 1) * step

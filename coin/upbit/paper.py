@@ -16,7 +16,7 @@ import msgspec
 from coin.upbit.paper_auth import AuthError, Groups, TokenCheck, pairs_of
 from coin.upbit.paper_orders import IDENTIFIER, MAX_TOTAL, VISIBLE, ApiError, index_of, read_order, reference
 from coin.upbit.paper_stream import PrivateSession, PublicSession
-from coin.upbit.paper_views import account_row, book_units, candle_row, order_row, periods, plain, ticker_row, trade_row
+from coin.upbit.paper_views import account_row, book_units, candle_row, order_row, periods, plain, ticker_row, trade_row, up_to
 from domain.exchange import (
     CoreRefusal,
     ExchangeCore,
@@ -214,7 +214,7 @@ class UpbitDialect:
         if not 1 <= count <= 500:
             raise ApiError("validation_error", 400, "count")
         cursor = int(params["cursor"]) if params.get("cursor") else None
-        trades = self.core.trades(index, 2_000)
+        trades = up_to(self.core.trades(index, 2_000), params, self.core.market_ns)
         if cursor is not None:
             trades = [trade for trade in trades if trade.number < cursor]
         close = self.core.day(index).previous_close

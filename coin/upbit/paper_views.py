@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from domain.exchange import Candle, ExchangeCore, Level, PaperBalance, PaperFill, PaperOrder, PaperUpdate, PublicTrade
-from domain.instruments import NS
+from domain.instruments import DAY_S, NS
 from domain.orders import OrderKind, OrderStatus, TimeInForce, qty_text
 
 KST = dt.timezone(dt.timedelta(hours=9))
@@ -204,6 +204,18 @@ def change_of(last: float, close: float) -> dict[str, Any]:
         "signed_change_price": difference,
         "signed_change_rate": difference / close,
     }
+
+
+def up_to(tape: list[PublicTrade], params: dict[str, str], market_ns: int) -> list[PublicTrade]:
+    """Return the trades before `to`, a time of the UTC day that lies `days_ago` back; ValueError for what is none."""
+    if not params.get("to") and not params.get("days_ago"):
+        return tape
+    ago, clock = int(params.get("days_ago") or 0), params.get("to", "").replace(":", "")
+    if (params.get("days_ago") and not 1 <= ago <= 7) or (clock and not (len(clock) == 6 and clock.isdigit())):
+        raise ValueError(params)
+    start_s = (market_ns // (DAY_S * NS) - ago) * DAY_S
+    end_s = start_s + (int(clock[:2]) * 3600 + int(clock[2:4]) * 60 + int(clock[4:]) if clock else DAY_S)
+    return [trade for trade in tape if trade.exchange_ns < end_s * NS]
 
 
 def trade_row(trade: PublicTrade, code: str, close: float) -> dict[str, Any]:

@@ -75,18 +75,23 @@ def load_instruments(endpoint: Endpoint, guard: HostGuard) -> list[Instrument]:
     """
     rest = PublicRest(endpoint.rest, guard, PUBLIC_LIMITS)
     try:
-        rows = rest.get("/market/all", {"is_details": "true"}, wire.markets_decoder.decode, "market")
-        codes = [row.market for row in rows if row.market.startswith("KRW-")]
-        ticks: list[wire.TickRow] = []
-        try:
-            for start in range(0, len(codes), MARKETS_PAGE):
-                names = ",".join(codes[start : start + MARKETS_PAGE])
-                ticks += rest.get("/orderbook/instruments", {"markets": names}, wire.ticks_decoder.decode, "orderbook")
-        except (VenueError, DataError):
-            ticks = []
-        return wire.instruments(rows, ticks, UPBIT.ladders[-1], UPBIT.min_notional)
+        return listed(rest)
     finally:
         rest.close()
+
+
+def listed(rest: PublicRest) -> list[Instrument]:
+    """Return the KRW markets over an open connection; as `load_instruments`."""
+    rows = rest.get("/market/all", {"is_details": "true"}, wire.markets_decoder.decode, "market")
+    codes = [row.market for row in rows if row.market.startswith("KRW-")]
+    ticks: list[wire.TickRow] = []
+    try:
+        for start in range(0, len(codes), MARKETS_PAGE):
+            names = ",".join(codes[start : start + MARKETS_PAGE])
+            ticks += rest.get("/orderbook/instruments", {"markets": names}, wire.ticks_decoder.decode, "orderbook")
+    except (VenueError, DataError):
+        ticks = []
+    return wire.instruments(rows, ticks, UPBIT.ladders[-1], UPBIT.min_notional)
 
 
 def day_values(rest: PublicRest) -> dict[str, float]:

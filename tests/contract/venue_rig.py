@@ -32,11 +32,14 @@ class VenueRig:
         The made instruments.
     """
 
-    def __init__(self, venue_code: str, codes: tuple[str, ...] = (), *, rate_factor: float = 50.0, cash: float = 0.0) -> None:
+    def __init__(
+        self, venue_code: str, codes: tuple[str, ...] = (), *, rate_factor: float = 50.0, cash: float = 0.0, start_ns: int = START_NS
+    ) -> None:
         self.venue = venues.venue(venue_code)
         self.market = venues.market(self.venue.market)
         self.codes = codes or self.market.made_codes[:2]
-        options = ExchangeOptions(codes=self.codes, seed=7, start_ns=START_NS, rate_factor=rate_factor, cash=cash)
+        options = ExchangeOptions(codes=self.codes, seed=7, start_ns=start_ns, rate_factor=rate_factor, cash=cash)
+        self._start_ns = start_ns
         self._made = made_market(self.market, options)
         self.instruments = self._made.instruments
         self.house = House(venue_code, self._made.instruments, options)
@@ -135,7 +138,7 @@ class VenueRig:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        _apply(self.house.server, self._made, START_NS + PREROLL_NS)
+        _apply(self.house.server, self._made, self._start_ns + PREROLL_NS)
         self.port = self._loop.run_until_complete(self.house.server.start())
         self._ready.set()
         self._loop.run_forever()

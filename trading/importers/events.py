@@ -58,8 +58,12 @@ def import_events(
     report: ImportReport,
     origin: dict[str, Any],
     on_progress: Callable[[int], None] | None = None,
+    fresh: Callable[[str, np.ndarray], np.ndarray] | None = None,
 ) -> None:
-    """Import files of one market as one stream; counts land in their tallies and in `report`."""
+    """Import files of one market as one stream; counts land in their tallies and in `report`.
+
+    `fresh` returns of rows of a kind (row1s, row1m) those that shall be stored.
+    """
     builders = {1: RowBuilder(market, 1, instruments), 60: RowBuilder(market, 60, instruments)}
     builders[1].number_from(store.next_seq(market.code, SOURCE))
     writers: dict[str, SegmentWriter] = {}
@@ -89,15 +93,15 @@ def import_events(
             is_trade = (kept["kind"] == TRADE) | (kept["kind"] == PREV_CLOSE)
             writers["trade"].append(kept[is_trade])
             writers["depth"].append(kept[~is_trade])
-            writers["row1s"].append(rows)
-            writers["row1m"].append(minutes)
+            writers["row1s"].append(rows if fresh is None else fresh("row1s", rows))
+            writers["row1m"].append(minutes if fresh is None else fresh("row1m", minutes))
         if on_progress is not None:
             on_progress(len(chunk))
     found = gaps.entries(builders[1], booked)
     report.gaps += [_gap_dict(market, instruments, row) for row in found]
     _count_left_out(builders[1], ordered, report)
-    for writer in writers.values():
-        writer.seal()
+    for kind in reversed(writers):  # trades last: where they are, their rows are
+        writers[kind].seal()
     if writers and len(found):
         store.append_gaps(market.code, SOURCE, found, market.day_offset_s(), instruments)
     for one in ordered:
