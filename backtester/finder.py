@@ -162,6 +162,7 @@ def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDA
         to_time=job.to_time,
         keys=tuple(dict.fromkeys([*needed, *_book()])),
     )
+    rows.refuse_unknown(program.columns)
     prepared = prepare(rows, program.columns, job.market, job.options)
     module = cache.load("find", module_text(program), data.cache / "steps", data.mac_key())
     started = time.perf_counter()

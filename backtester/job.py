@@ -159,6 +159,7 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         to_time=job.to_time,
         keys=needed_columns(steps.columns, job.options),
     )
+    rows.refuse_unknown(tuple(rows.columns))
     prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)
     return Loaded(

@@ -151,6 +151,8 @@ def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
         fields = one | {"file": Path(one["file"]).name, "family": sentence("import.family." + (one["family"] or "unknown"), tongue)}
         reasons = f" ({_reasons(one['reasons'], tongue)})" if one["reasons"] or not one["rows_in"] else ""
         print(sentence("data.import.file", tongue, **fields) + reasons)
+        if one["family"].startswith("stom ") and "note" in one:
+            print(sentence("data.import.note", tongue, note=one["note"]))
     for one in result["gap_list"][:20]:
         print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
     fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_rejected", "gaps", "events")}

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from domain.records import ROW_NO_BOOK, row_schema
 from storage.segments import Manifest
 from storage.ticks import ROW_KINDS, TickStore
 
+_UNKNOWN = ".unknown.npy"
 CODES_TOLD = 8
 """Symbols that a refusal names, those of a similar name where there are any."""
 
@@ -64,11 +65,25 @@ class RowSet:
     has_book: bool
     digest: str
     instruments: tuple[Instrument, ...] = ()
+    unknown: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Of columns with NaN, the number of them before each row, shape (n + 1,)."""
 
     @property
     def rows(self) -> int:
         """Rows in the blocks."""
         return int((self.blocks["hi"] - self.blocks["lo"]).sum())
+
+    def refuse_unknown(self, keys: Sequence[str]) -> None:
+        """Raise InputError ``store.unknown_values`` when a row of the blocks has no value in one of these columns."""
+        for key in keys:
+            if key not in self.unknown:
+                continue
+            counts = self.unknown[key]
+            for symbol, day, lo, hi in self.blocks.tolist():
+                count = int(counts[hi] - counts[lo])
+                if count:
+                    where = {"market": self.market, "source": self.source, "symbol": self.codes[symbol], "day": day}
+                    raise InputError("store.unknown_values", column=key, count=count, **where)
 
 
 class _Index(msgspec.Struct):
@@ -145,6 +160,7 @@ def open_rows(
         has_book=has_book,
         digest=digest,
         instruments=tuple(instruments[code] for code in chosen),
+        unknown={key: np.load(path, mmap_mode="r") for key in wanted if (path := folder / f"{key}{_UNKNOWN}").exists()},
     )
 
 
@@ -214,7 +230,11 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
     keep[:-1] = (np.diff(who[order]) != 0) | (np.diff(when[order]) != 0)
     order = order[keep]
     for k, key in enumerate(missing):
-        _save(folder / f"{key}.npy", np.concatenate([part[k] for part in values])[order])
+        column = np.concatenate([part[k] for part in values])[order]
+        missing_values = np.isnan(column)
+        if missing_values.any():
+            _save(folder / f"{key}{_UNKNOWN}", np.concatenate(([0], np.cumsum(missing_values))))
+        _save(folder / f"{key}.npy", column)
     used = np.unique(who)
     by_rank = {int(rank[k]): one for k, one in enumerate(table)}
     instruments = [by_rank[k] for k in used.tolist()]

@@ -19,6 +19,8 @@ from trading.importers.files import check_text, open_text, sha256_of
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
 from trading.importers.report import FileTally, ImportReport
 from trading.importers.rows_in import import_bars, import_exported
+from trading.importers.stom_db import is_database
+from trading.importers.stom_rows import DatabaseImport, unfinished
 from trading.importers.tables import heading_of, is_parquet, parquet_rows, read_table
 from trading.importers.tapes import SnapshotFile, Tape
 from trading.venues import markets
@@ -46,6 +48,7 @@ class _Job:
     bars: dict[str, list[BarFile]] = field(default_factory=dict)
     rows: list[tuple[Market, ExportedRows]] = field(default_factory=list)
     names: dict[str, tuple[str, str]] = field(default_factory=dict)
+    databases: list[tuple[Path, FileTally]] = field(default_factory=list)
 
 
 def files_under(sources: Sequence[Path]) -> list[Path]:
@@ -109,20 +112,35 @@ def import_files(
             continue
         seen.add(digest)
         hashes[str(path)] = digest
+        if is_database(path):
+            job.databases.append((path, tally))
+            continue
         try:
             _sort_in(path, tally, job, market, symbols, mapping or {})
         except InputError as error:
             if len(paths) == 1:
                 raise
             # One file of a folder that cannot be used is told, and the others are imported.
-            tally.reasons.clear()
-            tally.rows_in, tally.rows_stored, tally.note = 0 if error.code == "import.empty" else _count_rows(path), 0, error.code
-            tally.reasons[error.code.rpartition(".")[2]] = tally.rows_in
+            _refuse(tally, error, 0 if error.code == "import.empty" else _count_rows(path))
     try:
+        for path, tally in job.databases:
+            task = DatabaseImport(store, MARKETS, path, hashes[str(path)], tally, report, market, symbols, on_progress)
+            try:
+                task.run()
+            except InputError as error:
+                if len(paths) == 1:
+                    raise
+                _refuse(tally, error, tally.rows_in)
         _run(store, job, symbols, report, hashes, on_progress)
     finally:
         store.unlock()
     return report
+
+
+def _refuse(tally: FileTally, error: InputError, rows: int) -> None:
+    tally.reasons.clear()
+    tally.rows_in, tally.rows_stored, tally.note = rows, 0, error.code
+    tally.reasons[error.code.rpartition(".")[2]] = rows
 
 
 def _run(
@@ -147,13 +165,14 @@ def _run(
 
 
 def _imported_hashes(store: TickStore) -> set[str]:
-    return {
+    taken = {
         one["sha256"]
         for market in store.markets()
         if SOURCE in store.sources(market)
         for _, manifest in store.manifests(market, SOURCE)
         for one in manifest.info.origin.get("files", [])
     }
+    return taken - unfinished(store)
 
 
 def _count_rows(path: Path) -> int:

@@ -15,6 +15,9 @@ from trading.importers.bar_files import market_of_symbol
 from trading.importers.report import FileTally
 from trading.importers.tables import numbers
 
+MAY_BE_UNKNOWN = frozenset(("value_change_prev_day", "volume_ratio_prev_day", "turnover_rate", "volume_ratio_same_time"))
+"""Columns that rows of a STOM V3 database do not have: NaN, in an export as in the store."""
+
 IDENTITY = {"code": ("code", "종목코드"), "row_time": ("row_time", "체결시간")}
 
 
@@ -62,6 +65,8 @@ def read_exported(path: Path, table: pa.Table, schema: RowSchema, tally: FileTal
     rows = np.zeros(len(times), schema.dtype())
     for k, column in enumerate(schema.columns):
         values, wrong = numbers(table.column(column.key if column.key in names else column.ko))
+        if column.key in MAY_BE_UNKNOWN:
+            wrong &= ~np.isnan(values)
         reason[wrong & (reason == "")] = "number"
         rows["values"][:, k] = values
     rows["row_time"] = np.where(reason == "", times, 0).astype(np.int64)

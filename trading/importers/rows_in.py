@@ -86,7 +86,7 @@ def import_exported(store: TickStore, market: Market, file: ExportedRows, report
     rows["instrument"] = np.array([place[code] for code in file.codes], np.int32)[rows["instrument"]]
     rows = rows[np.argsort(rows["row_time"], kind="stable")]
     rows["seq"] = store.next_seq(market.code, SOURCE) + np.arange(len(rows))
-    rows["exchange_ns"] = rows["received_ns"] = _clock(rows["row_time"], schema.interval_s, market.day_offset_s())
+    rows["exchange_ns"] = rows["received_ns"] = clock_ns(rows["row_time"], schema.interval_s, market.day_offset_s())
     report.rows_made["1s" if schema.interval_s == 1 else "1m"] += len(rows)
     if not report.dry_run and len(rows):
         _store(store, market, schema.interval_s, rows, instruments, origin)
@@ -113,7 +113,7 @@ def _places(rows: np.ndarray, instrument: int, column: int) -> int:
     return 8
 
 
-def _clock(row_time: np.ndarray, interval_s: int, offset_s: int) -> np.ndarray:
+def clock_ns(row_time: np.ndarray, interval_s: int, offset_s: int) -> np.ndarray:
     """Return the UTC end of each row's second or minute in ns."""
     out = np.zeros(len(row_time), np.int64)
     whole = row_time if interval_s == 1 else row_time * 100
