@@ -90,7 +90,7 @@ def hold_bounds(variables: Any, bounds: Any) -> None:
 # === LOOP ===
 from backtester.pointer import number_at  # noqa: E402
 from backtester.pricing import BOOK_ASK, BOOK_BID, price_order  # noqa: E402
-from backtester.skip import SPAN, WORDS, merge, next_exit, next_set, price_band, time_bound  # noqa: E402
+from backtester.skip import SPAN, WORDS, merge, next_exit, next_flagged_exit, next_set, price_band, time_bound  # noqa: E402
 from strategy.borrow import borrow  # noqa: E402
 from trading.numbers import UNIT_F, clock_seconds, round_to  # noqa: E402
 from trading.position_vars import (  # noqa: E402
@@ -118,7 +118,7 @@ ERRORS = 0
 WORK_TAGS = 9  # place in `work` of what says which pieces are there; zero before a call
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def more_features(windows, cols, sums, extremes, scratch, ready, upto):  # type: ignore[no-untyped-def]
     """Continue the features over rows `ready` … upto−1."""
     fill_features(windows, cols, sums, extremes, scratch, ready - ready, ready, upto)
@@ -128,27 +128,7 @@ def more_features(windows, cols, sums, extremes, scratch, ready, upto):  # type:
     return upto
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def flag_piece(  # type: ignore[no-untyped-def]
-    t, slot, piece, stamp, group, windows, cols, sums, extremes, scratch, n, ready, vector, position, state, flags, tags,
-):  # fmt: skip
-    """See to it that a piece of condition `t` is there; return how far the features are."""
-    if tags[slot, piece] == stamp:
-        return ready
-    i0 = piece * SPAN
-    i1 = min(i0 + SPAN, n)
-    build = False
-    if NEEDS[t]:
-        if ready < i1:
-            ready = more_features(windows, cols, sums, extremes, scratch, ready, i1)
-        build = tags[0, piece] != group
-        tags[0, piece] = group
-    flag_rows(t, build, cols, sums, extremes, i0, i1, vector, position, state, flags[slot])
-    tags[slot, piece] = stamp
-    return ready
-
-
-@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+@njit(_nrt=False, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine; every road of 10.1 is here and nowhere else
     inputs, book, last, universe, row_time,
     blocks, block_nos, params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, work, out, counters,
@@ -237,42 +217,51 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                 hold_bounds(vector, bounds)
             i = 0 if HAS_MARKS else first
             while i < n:
-                if SKIPS_ENTRY and not holding and waiting < 0:
-                    while i < n:
+                if ((SKIPS_ENTRY and not holding) or (SKIPS_HOLD and holding)) and waiting < 0:
+                    # One road for both, so that what a plan needs is compiled once.
+                    end_of_search = n - 1 if holding else n
+                    while i < end_of_search:
                         piece = i // SPAN
-                        if piece != marked:
-                            for k in range(WORDS):
-                                mark_words[k] = -1
-                            for k in range(N_TERMS):
-                                t = slots[2, k]
-                                slot = slots[0, t] + ids[s, t] % slots[1, t]
-                                ready = flag_piece(
-                                    t, slot, piece, stamp + ids[s, t] + 1, group, windows[s], cols, sums, extremes, scratch, n, ready,
-                                    vector, position, state, flags, tags,
-                                )  # fmt: skip
-                                if not merge(mark_words, flag_words[slot], piece * WORDS):
-                                    break
+                        i0, i1 = piece * SPAN, min((piece + 1) * SPAN, n)
+                        k, k_end = zero, zero
+                        if holding:
+                            if HAS_EXIT_ROWS:
+                                k, k_end = zero + N_TERMS, zero + N_TERMS + 1
+                        elif piece != marked:
+                            k_end = zero + N_TERMS
                             marked = piece
-                        i = piece * SPAN + next_set(marks, mark_words, i - piece * SPAN)
-                        if i < (piece + 1) * SPAN:
-                            break
+                            for word in range(WORDS):
+                                mark_words[word] = -1
+                        slot = zero
+                        while k < k_end:
+                            t = slots[2, k]
+                            slot = slots[0, t] + ids[s, t] % slots[1, t]
+                            if tags[slot, piece] != stamp + ids[s, t] + 1:
+                                build = False
+                                if NEEDS[t]:
+                                    if ready < i1:
+                                        ready = more_features(windows[s], cols, sums, extremes, scratch, ready, i1)
+                                    build = tags[0, piece] != group
+                                    tags[0, piece] = group
+                                flag_rows(t, build, cols, sums, extremes, i0, i1, vector, position, state, flags[slot])
+                                tags[slot, piece] = stamp + ids[s, t] + 1
+                            k += 1
+                            if not holding and not merge(mark_words, flag_words[slot], piece * WORDS):
+                                break
+                        if holding:
+                            end = min(i0 + SPAN, n - 1)
+                            if HAS_EXIT_ROWS:
+                                i = next_flagged_exit(flags[slot], day_last, day_time, i, end, low, high, until)
+                            else:
+                                i = next_exit(day_last, day_time, i, end, low, high, until)
+                            if i < end:
+                                break
+                        else:
+                            i = i0 + next_set(marks, mark_words, i - i0)
+                            if i < i0 + SPAN:
+                                break
                     if i >= n:
                         break
-                elif SKIPS_HOLD and holding and waiting < 0:
-                    while i < n - 1:
-                        piece = i // SPAN
-                        slot = zero
-                        if HAS_EXIT_ROWS:
-                            t = zero + N_TERMS
-                            slot = slots[0, t] + ids[s, t] % slots[1, t]
-                            ready = flag_piece(
-                                t, slot, piece, stamp + ids[s, t] + 1, group, windows[s], cols, sums, extremes, scratch, n,
-                                ready, vector, position, state, flags, tags,
-                            )  # fmt: skip
-                        end = min((piece + 1) * SPAN, n - 1)
-                        i = next_exit(flags[slot], HAS_EXIT_ROWS, day_last, day_time, i, end, low, high, until)
-                        if i < end:
-                            break
                 elif not HAS_MARKS and waiting > i:
                     i = min(waiting, n - 1)
                 if i >= ready:

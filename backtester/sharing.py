@@ -23,7 +23,7 @@ class Shared:
     ids : ndarray of int64, shape (sets, conditions + 1)
         Equal where two sets have the same variables in a condition; the last is that of the exit.
     slots : ndarray of int64, shape (3, conditions + 1)
-        First slot of each condition, number of its slots, and the conditions of an entry in the order of asking.
+        First slot of each condition, number of its slots, and the conditions of an entry in the order of asking, then that of the exit.
     n_slots : int
         Slots in all; slot 0 belongs to none.
     """
@@ -49,5 +49,5 @@ def share(guards: Guards, vectors: NDArray[np.float64], rows: int) -> Shared:
     counts = ids.max(axis=0) + 1
     # First what reads no features, then what most sets share: the rest is asked only where these hold.
     order = sorted(range(len(guards.terms)), key=lambda t: (guards.needs[t], int(counts[t])))
-    slots[2, : len(order)] = order
+    slots[2] = [*order, len(guards.terms)]
     return Shared(ids, slots, begin)

@@ -53,14 +53,18 @@ def next_set(flags, words, i):  # type: ignore[no-untyped-def]
 
 
 @njit(**_OPTIONS)
-def next_exit(flags, use_flags, last, times, i, end, low, high, until):  # type: ignore[no-untyped-def]
+def next_exit(last, times, i, end, low, high, until):  # type: ignore[no-untyped-def]
     """Return the first row from `i` that can end a position; `end` when none before it can."""
-    if use_flags:
-        while i < end and low < last[i] and last[i] < high and times[i] < until and flags[i] == 0:
-            i += 1
-    else:
-        while i < end and low < last[i] and last[i] < high and times[i] < until:
-            i += 1
+    while i < end and low < last[i] and last[i] < high and times[i] < until:
+        i += 1
+    return i
+
+
+@njit(**_OPTIONS)
+def next_flagged_exit(flags, last, times, i, end, low, high, until):  # type: ignore[no-untyped-def]
+    """As `next_exit`; a row whose flag is set can end it too."""
+    while i < end and low < last[i] and last[i] < high and times[i] < until and flags[i] == 0:
+        i += 1
     return i
 
 
@@ -117,6 +121,7 @@ def warm() -> None:
     merge(words, words, 0)
     next_set(flags, words, 0)
     column, times = np.zeros(1), np.zeros(1, dtype=np.int64)
-    next_exit(flags, True, column, times, 0, 1, -1.0, 1.0, NEVER)
+    next_exit(column, times, 0, 1, -1.0, 1.0, NEVER)
+    next_flagged_exit(flags, column, times, 0, 1, -1.0, 1.0, NEVER)
     price_band(np.zeros(32), np.zeros(8), 1.0, -1.0)
     time_bound(20260105000000, 0, 1.0, 1)

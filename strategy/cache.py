@@ -52,7 +52,7 @@ from utility.spared_imports import spare_linear_algebra
 
 MANIFEST = "manifest.json"
 COMPILE_RECURSION = 20_000
-BASE_DEPENDS = ("strategy.kernels", "strategy.borrow")
+BASE_DEPENDS = ("strategy.kernels", "strategy.feature_kernels", "strategy.borrow")
 """Modules whose functions are compiled into every step."""
 
 

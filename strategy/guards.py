@@ -15,7 +15,7 @@ from strategy.nodes import Expr, Number, Series, Variable, Window, walk
 from strategy.plan import Plan, either, plan, used_variables
 from strategy.program import Program
 
-OPTIONS = 'nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True'
+OPTIONS = '_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True'
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from coin.markets import UPBIT
 from domain.records import POSITION_SIZE
 from strategy import cache
 from strategy.compiler import source
+from strategy.feature_kernels import fill_sum
 from strategy.features import PlainFeatures
 from strategy.interpreter import Interpreter
-from strategy.kernels import fill_sum, wide_divide, wide_ratio, window_sum, window_whole_mean
+from strategy.kernels import wide_divide, wide_ratio, window_sum, window_whole_mean
 from strategy.program import build
 
 
