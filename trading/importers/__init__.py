@@ -16,6 +16,7 @@ from trading.importers.bar_files import STEP_NAMES, BarFile, columns_of, interva
 from trading.importers.events import SOURCE, EventFile, import_events
 from trading.importers.exported import ExportedRows, market_for, read_exported, schema_of
 from trading.importers.files import check_text, open_text, sha256_of
+from trading.importers.quotes import BANDS, DEPTH, BestQuotes, DepthChanges, is_best
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
 from trading.importers.report import FileTally, ImportReport
 from trading.importers.rows_in import import_bars, import_exported
@@ -223,9 +224,12 @@ def _plan_events(
             for symbol, pair in file.decimals.items():
                 before = seen.get(symbol, (0, 0))
                 seen[symbol] = (max(before[0], pair[0]), max(before[1], pair[1]))
-        elif isinstance(file, SnapshotFile):
+        elif isinstance(file, SnapshotFile | DepthChanges | BestQuotes):
             found.add(file.symbol)
             booked.add(file.symbol)
+            before = seen.get(file.symbol, (0, 0))
+            seen[file.symbol] = (max(before[0], file.decimals[0]), max(before[1], file.decimals[1]))
+    _settle_quotes(files)
     refused = _refused(market, found, symbols)
     stored = {one.code: one for one in store.instruments(market.code, SOURCE)}
     instruments = []
@@ -235,6 +239,16 @@ def _plan_events(
         else:
             instruments.append(derived_instrument(market, symbol, steps.get(symbol) or seen.get(symbol), names.get(symbol)))
     return instruments, refused, singles, booked
+
+
+def _settle_quotes(files: list[EventFile]) -> None:
+    """Leave out the best quotes of symbols whose depth is imported, too."""
+    deep = {one.symbol for one in files if isinstance(one, DepthChanges)}
+    for file in files:
+        deep |= file.scan.booked if isinstance(file, Recording) else set()
+    for file in files:
+        if isinstance(file, BestQuotes):
+            file.is_moot = file.symbol in deep
 
 
 # --- what a file is ---------------------------------------------------------------------------------
@@ -252,6 +266,9 @@ def _sort_in(path: Path, tally: FileTally, job: _Job, market: str | None, symbol
         tally.family = "rows"
         exported = read_exported(path, read_table(path), schema, tally)
         job.rows.append((MARKETS[market] if market else market_for(exported, MARKETS), exported))
+        return
+    if is_best(names) or set(DEPTH) <= set(names):
+        _sort_quotes(path, tally, job, market, symbols, names)
         return
     tape = _match(names, TAPE_NAMES, mapping)
     bars = columns_of(names, {ours: theirs for ours, theirs in mapping.items() if theirs in names})
@@ -297,6 +314,19 @@ def _sort_tape(
     if not told:
         raise InputError("import.market_needed", file=str(path))
     job.events.setdefault(told, []).append(Tape(path, MARKETS[told], table, columns, symbol, tally))
+
+
+def _sort_quotes(path: Path, tally: FileTally, job: _Job, market: str | None, symbols: Sequence[str] | None, names: list[str]) -> None:
+    """Put a table of best quotes or depth changes where it is handled; only the futures' archives have such tables."""
+    table = read_table(path)
+    named = str(table.column("symbol")[0].as_py()) if "symbol" in names and table.num_rows else ""
+    symbol = named or _symbol_of_table(path, symbols)
+    if not symbol:
+        raise InputError("import.symbol_needed", file=str(path))
+    told = market or "binance-futures"
+    tally.family = "best quotes" if is_best(names) else "depth"
+    kind = BestQuotes if is_best(names) else DepthChanges
+    job.events.setdefault(told, []).append(kind(path, MARKETS[told], table, symbol, tally))
 
 
 def _sort_bars(
@@ -367,6 +397,8 @@ def _refuse_file(path: Path, tally: FileTally, names: list[str]) -> None:
         break
     if _OPTIONS.match(first):
         tally.family, reason = "option quotes", "no_trades_or_instrument"
+    elif set(BANDS) <= set(names):
+        tally.family, reason = "depth", "depth_bands"
     elif names:
         tally.family, reason = "table", "unknown_columns"
         tally.note = ",".join(names[:24])
