@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from backtester import kernel
 from backtester.engine import Prepared, round_trips
 from domain.instruments import NS, QTY_UNIT, Instrument
+from domain.intervals import day_unit
 from domain.settings import Risk
 from trading.counters import Counters, Window
 from trading.gateway import day_loss_pct
@@ -32,7 +33,6 @@ TRADES_MAX = 50_000
 AGAIN_MAX = 5_000
 """So many times a day of a symbol is run again after a refusal; beyond that the number is not known."""
 STRATEGY = "backtest"
-_DAY = {1: 1_000_000, 60: 10_000}
 
 
 Run = Callable[[Prepared], NDArray[np.float64]]
@@ -158,7 +158,7 @@ class _Account:
         while events:
             time, is_exit, symbol, block = heapq.heappop(events)
             one, trade = under_way[block]
-            self._enter_day(time // _DAY[self.prepared.interval_s])
+            self._enter_day(time // day_unit(self.prepared.interval_s))
             at_ns = int(row_seconds(time, self.prepared.interval_s)) * NS
             if is_exit:
                 self._leave(block, trade, at_ns)

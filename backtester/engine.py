@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from backtester import kernel
 from backtester.buffers import ROOM, Buffers
+from backtester.cut import clock_seconds, cut
 from backtester.executors import LocalExecutor
 from backtester.kept import keep, window_lengths
 from backtester.pointer import addresses
@@ -28,6 +29,7 @@ from backtester.slippage import TICKS_MAX, endless_book, worse_book
 from backtester.slippage_models import SPREAD, model_book, model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
+from domain.intervals import is_daily, time_unit_s
 from domain.records import ROUND_TRIP_DTYPE
 from strategy.compiler import functions
 from strategy.guards import NO_GUARDS, Guards, guards, make_plan
@@ -39,6 +41,7 @@ from trading.trades import sort_trades
 
 MARKER = "# === LOOP ===\n"
 LEVELS = tuple(range(1, 6))
+NO_ROWS = np.zeros(1, dtype=np.int64)
 
 
 class Rows(Protocol):
@@ -129,6 +132,20 @@ class Prepared:
     vector: NDArray[np.float64]  # the options as the kernel takes them
     rows: int
     days: int
+    block_days: NDArray[np.int64]  # number of each block's (first) day
+    row_days: NDArray[np.int64]  # of daily bars: number of each row's day
+    row_params: NDArray[np.int64]  # of daily bars: row of `params` of each row
+
+    @property
+    def holds_days(self) -> bool:
+        """Whether a block is all of a symbol's daily bars; else it is one day."""
+        return is_daily(self.interval_s)
+
+    def exit_days(self, raw: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the number of the day on which each raw trade ended."""
+        if self.holds_days:
+            return self.row_days[raw[:, kernel.OUT_EXIT].astype(np.int64)]
+        return self.block_days[raw[:, kernel.OUT_BLOCK].astype(np.int64)]
 
     def rank(self) -> NDArray[np.int64]:
         """Return the place of each block's code among the sorted code texts."""
@@ -153,13 +170,25 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
     InputError
         ``backtest.no_book`` for rows that have no book at all with ``fill="sweep"``; ``backtest.no_rows``.
     """
-    blocks, symbols, days = _cut(rows, options)
+    is_days = is_daily(rows.interval_s)
+    blocks, symbols, days = cut(rows, options)
     if not len(blocks):
         raise InputError("backtest.no_rows", market=rows.market, source=rows.source)
     has_book = rows.has_book or _any_book(rows, blocks)
     if not has_book and options.fill != "last":
         raise InputError("backtest.no_book", source=rows.source)
-    params, blocks[:, kernel.BLOCK_PARAMS] = _params(market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()])
+    dates = np.asarray(rows.row_time) // 10_000 if is_days else days
+    day_rows, block_days = np.unique(dates, return_inverse=True)
+    row_days, row_params = NO_ROWS, NO_ROWS
+    if is_days:  # a session of years has many days
+        owners = np.zeros(len(dates), dtype=np.int64)
+        for block, symbol in zip(blocks.tolist(), symbols.tolist(), strict=True):
+            owners[block[kernel.BLOCK_LO] : block[kernel.BLOCK_HI]] = symbol
+        params, row_params = _params(market, options.fees, dates, [rows.codes[symbol] for symbol in owners.tolist()])
+        row_days, block_days = block_days, block_days[blocks[:, kernel.BLOCK_LO]]
+        blocks[:, kernel.BLOCK_PARAMS] = row_params[blocks[:, kernel.BLOCK_LO]]
+    else:
+        params, blocks[:, kernel.BLOCK_PARAMS] = _params(market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()])
     last = _plain(rows.columns["last_price"])
     book = tuple(
         _plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
@@ -169,11 +198,14 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
     at_last = options.fill == "last"
     if options.slippage or options.slippage_model:
         book, levels, at_last = (endless_book(book, last), 1, False) if at_last else (book, 5, False)
+        spans, whose, when = blocks, symbols, days
+        if is_days:
+            spans, whose, when = np.stack([np.arange(len(last)), np.arange(1, len(last) + 1)], axis=1), owners, dates
         if options.slippage_model:
             model = model_of(options.slippage_model)
-            book = model_book(book, rows, blocks, symbols, days, model, options.betting, market.value_unit, levels)
+            book = model_book(book, rows, spans, whose, when, model, options.betting, market.value_unit, levels)
         if options.slippage:
-            book = worse_book(book, blocks, days, np.array(steps)[symbols], market, options.slippage, levels)
+            book = worse_book(book, spans, when, np.array(steps)[whose], market, options.slippage, levels)
     vector = np.array(
         [options.betting, options.entry_levels, options.exit_levels, options.latency, at_last, rows.interval_s, gate],
         dtype=np.float64,
@@ -194,7 +226,10 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         options=options,
         vector=vector,
         rows=int((blocks[:, kernel.BLOCK_HI] - blocks[:, kernel.BLOCK_LO]).sum()),
-        days=len(np.unique(days)),
+        days=len(day_rows),
+        block_days=block_days,
+        row_days=row_days,
+        row_params=row_params,
     )
 
 
@@ -234,25 +269,6 @@ def _plain(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float6
     return view
 
 
-def _cut(rows: Rows, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return blocks cut to the time of day, with their symbols and days; empty ones are left out."""
-    clock = 1 if rows.interval_s == 1 else 100
-    day_unit = 1_000_000 // clock
-    out, symbols, days = [], [], []
-    for block in rows.blocks:
-        symbol, day, lo, hi = (int(block[name]) for name in ("symbol", "day", "lo", "hi"))
-        times = rows.row_time[lo:hi]
-        # A minute row's label is hhmm; its time of day is hhmm00 (strategy-language 3.1).
-        end = lo + int(np.searchsorted(times, day * day_unit + options.end // clock, side="right"))
-        begin = lo + int(np.searchsorted(times, day * day_unit + -(-options.start // clock), side="left"))
-        if end <= lo:
-            continue
-        out.append((lo, end, begin - lo, 0, int(rows.qty_decimals[symbol]), symbol))
-        symbols.append(symbol)
-        days.append(day)
-    return np.array(out, dtype=np.int64).reshape(-1, kernel.BLOCK_FIELDS), np.array(symbols, dtype=np.int64), np.array(days, dtype=np.int64)
-
-
 # --- the generated module --------------------------------------------------------------------
 
 
@@ -280,6 +296,8 @@ class Steps:
         Rows of `extremes` that keep look-backs for the sets that share them (kept.py).
     guards : Guards
         Which rows need not be looked at; none of them by default.
+    holds_days : bool
+        A block is all of a symbol's daily bars, so that fees hang on the row.
     """
 
     text: str
@@ -291,6 +309,7 @@ class Steps:
     day_state: Callable[[str, float], NDArray[np.float64]]
     n_kept: int = 0
     guards: Guards = NO_GUARDS
+    holds_days: bool = False
 
 
 def steps_of(program: Program, planned: bool = True) -> Steps:
@@ -311,6 +330,7 @@ def steps_of(program: Program, planned: bool = True) -> Steps:
         day_state=lambda code, step: program.day_state(code, code, step),
         n_kept=len(kept.lengths),
         guards=made,
+        holds_days=is_daily(program.interval_s),
     )
 
 
@@ -322,7 +342,7 @@ def module_text(steps: Steps) -> str:
     constants = (
         f"N_COLUMNS, N_FEATURES = {len(steps.columns)}, {steps.n_features}\n"
         f"N_VARIABLES, N_PRESETS = {max(steps.n_vars, 1)}, {len(steps.day_state('', 0.0))}\n"
-        f"N_KEPT = {steps.n_kept}\n"
+        f"N_KEPT, HOLDS_DAYS = {steps.n_kept}, {steps.holds_days}\n"
     )
     # Only the loop is called from Python, so nothing else needs a door to it; nothing in it owns memory, so nothing is counted.
     text = steps.text.replace("@njit(", "@njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, ")
@@ -425,6 +445,7 @@ class Engine:
                     prepared.blocks[b0:b1],
                     np.arange(b0, b1, dtype=np.int64),
                     prepared.params,
+                    prepared.row_params,
                     states,
                     vectors[chosen],
                     windows[chosen],
@@ -473,7 +494,7 @@ def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void
     out["side"] = raw[:, kernel.OUT_SIGN]
     out["entry_time"], out["exit_time"] = prepared.row_time[entry], prepared.row_time[leave]
     held = clock_seconds(out["exit_time"], prepared.interval_s) - clock_seconds(out["entry_time"], prepared.interval_s)
-    out["holding_time"] = held // prepared.interval_s
+    out["holding_time"] = held // time_unit_s(prepared.interval_s)
     out["qty"] = raw[:, kernel.OUT_UNITS] / 1e8
     for side, column in (("entry", kernel.OUT_ENTRY_RAW), ("exit", kernel.OUT_EXIT_RAW)):
         amounts = raw[:, column]
@@ -482,14 +503,6 @@ def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void
     out["return_pct"], out["pnl"] = raw[:, kernel.OUT_RETURN], raw[:, kernel.OUT_PNL]
     out["exit_rule"], out["past_levels"] = raw[:, kernel.OUT_RULE], raw[:, kernel.OUT_PAST]
     return sort_trades(prepared.codes, out)
-
-
-def clock_seconds(row_time: NDArray[np.int64], interval_s: int) -> NDArray[np.int64]:
-    """Return the time of day in seconds; positions never cross a day."""
-    if interval_s != 1:
-        row_time = row_time * 100
-    seconds: NDArray[np.int64] = row_time // 10_000 % 100 * 3_600 + row_time // 100 % 100 * 60 + row_time % 100
-    return seconds
 
 
 def _round(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:

@@ -1,15 +1,16 @@
 """The back-finder (strategy-language 9): rows on which a buy text says yes, and what followed them.
 
-The text is an ordinary buy text: it sees what it would see in a back-test of a flat position, and nothing after it.
-How far to look and how much the price must rise are the finder's own numbers. What a text keeps on ``self.`` is
-noted with each hit, so any expression can be a column of the table.
+The text is an ordinary buy text, which sees what it would see in a back-test of a flat position and nothing after it, or one
+that STOM wrote for its back-finder (strategy/finder_text.py), which may ask what follows. How far to look and how much the
+price must rise are the finder's own numbers, unless the latter sets them. What a text keeps on ``self.`` is noted with each
+hit, so any expression can be a column of the table.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,21 @@ from numpy.typing import NDArray
 from backtester import find_kernel as kernel
 from backtester.engine import Prepared, prepare, warmup_rows
 from backtester.executors import LocalExecutor
-from backtester.job import Job
+from backtester.find_ahead import fill_future
+from backtester.job import Job, job_rows
 from backtester.sheet.figures import moments
 from domain.errors import InputError
 from domain.records import row_schema
-from storage.columns import RowSet, open_rows
-from storage.ticks import TickStore
+from storage.columns import RowSet
 from strategy import cache
+from strategy.arithmetic import Arithmetic
 from strategy.compiler import functions
+from strategy.finder_text import AHEAD_NAME, DATA, RISE_NAME, is_finder, parse_finder
 from strategy.program import Program, build
 from utility.paths import DataDir
 
 NO_SELL = "매도 = False\n"
-AHEAD_MAX = 86_400
+AHEAD, AHEAD_MAX = 300, 86_400
 ROOM = 100_000
 QUANTILES = (5, 25, 50, 75, 95)
 MOVES = ("best_pct", "worst_pct", "end_pct")
@@ -48,22 +51,40 @@ class Question:
     ----------
     job : Job
         Buy text, rows, times and variables; of the rest nothing is used.
-    ahead : int
-        탐색틱수: rows of the same day that must follow.
+    ahead : int, optional
+        탐색틱수: rows of the same day that must follow; None is what a back-finder text says itself, else 300.
     rise_pct : float, optional
-        탐색등락율: the price must go further than this, in %, the way the text meant; None asks for no rise.
+        탐색등락율: the price must go further than this, in %, the way the text meant; None is what a back-finder text says
+        itself, and asks for no rise where it says nothing.
     columns : tuple of str
         Recorded columns noted with each hit, by their stored names.
     """
 
     job: Job
-    ahead: int
+    ahead: int | None = None
     rise_pct: float | None = None
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ahead <= AHEAD_MAX:
+        if self.ahead is not None and not 1 <= self.ahead <= AHEAD_MAX:
             raise InputError("find.ahead", value=self.ahead, most=AHEAD_MAX)
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What is asked of a back-finder text, its own numbers worked out.
+
+    Parameters
+    ----------
+    ahead : int
+    rise_pct : float, optional
+    columns : tuple of str
+        The text's own columns.
+    """
+
+    ahead: int
+    rise_pct: float | None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,8 @@ class Found:
     errors: int
     engine_seconds: float
     source: str
+    ahead: int
+    rise_pct: float | None
 
     def summary(self, interval_s: int) -> dict[str, Any]:
         """Return what followed in figures: quantiles, shares against chance, by hour and by symbol."""
@@ -151,26 +174,20 @@ def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDA
         if name not in schema.keys:
             raise InputError("find.column", column=name, names=", ".join(schema.keys))
     sizes = ("ask_size5", "bid_size5") if job.market.kind == "stock" else ()
-    needed = [key for key in (*program.columns, "last_price", "in_universe", *sizes, *question.columns) if key != "row_time"]
-    rows = open_rows(
-        TickStore(data.root),
-        job.market.code,
-        job.interval_s,
-        source=job.source,
-        codes=job.symbols,
-        from_time=job.from_time,
-        to_time=job.to_time,
-        keys=tuple(dict.fromkeys([*needed, *_book()])),
-    )
-    rows.refuse_unknown(program.columns)
-    prepared = prepare(rows, program.columns, job.market, job.options)
+    needed = [key for key in (*program.columns, "last_price", "in_universe", *sizes, *question.columns)]
+    needed = [key for key in needed if key != "row_time" and not key.startswith("future:")]
+    rows = job_rows(job, data, tuple(dict.fromkeys([*needed, *_book()])))
+    meant = meaning(question, vector)
+    columns = program.columns[: len(program.columns) - len(program.futures)]
+    rows.refuse_unknown(columns)
+    prepared = with_futures(prepare(rows, columns, job.market, job.options), program, vector)
     module = cache.load("find", module_text(program), data.cache / "steps", data.mac_key())
     started = time.perf_counter()
-    raw, counters, totals = _run(module, program, prepared, rows, question, executor, vector)
+    raw, counters, totals = _run(module, program, prepared, rows, meant, executor, vector)
     seconds = time.perf_counter() - started
     seen = max(int(counters[kernel.SEEN]), 1)
     return Found(
-        table=_table(raw, program, prepared, rows, question.columns),
+        table=_table(raw, program, prepared, rows, question.columns, meant.columns),
         rows=prepared.rows,
         seen=int(counters[kernel.SEEN]),
         held=int(counters[kernel.HELD]),
@@ -181,12 +198,51 @@ def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDA
         errors=int(counters[kernel.ERRORS]),
         engine_seconds=seconds,
         source=rows.source,
+        ahead=meant.ahead,
+        rise_pct=meant.rise_pct,
     )
 
 
 def program_of(job: Job) -> Program:
-    """Return the checked buy text of a job with a sell text that never sells."""
-    return build(job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since)
+    """Return the checked buy text of a job, or its back-finder text, with a sell text that never sells."""
+    reader = (lambda *given: parse_finder(*given).tree) if is_finder(job.buy_text) else None
+    return build(job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since, reader=reader)
+
+
+def meaning(question: Question, vector: NDArray[np.float64]) -> Meant:
+    """Return the finder's numbers: those that were asked for, else those of the text.
+
+    Raises
+    ------
+    InputError
+        ``find.twice`` when a number is given that the text sets; ``find.ahead``.
+    """
+    job = question.job
+    if not is_finder(job.buy_text):
+        return Meant(AHEAD if question.ahead is None else question.ahead, question.rise_pct)
+    text = parse_finder(job.buy_text, job.market, job.interval_s)
+    arithmetic = Arithmetic(vector.tolist())
+    own = [None if one is None else float(arithmetic.value(one)) for one in (text.ahead, text.rise)]
+    for name, said, given in ((AHEAD_NAME, own[0], question.ahead), (RISE_NAME, own[1], question.rise_pct)):
+        if said is not None and given is not None:
+            raise InputError("find.twice", name=name, value=said)
+    ahead = question.ahead if own[0] is None else int(own[0])
+    meant = Meant(AHEAD if ahead is None else ahead, question.rise_pct if own[1] is None else own[1], text.columns)
+    if not 1 <= meant.ahead <= AHEAD_MAX:
+        raise InputError("find.ahead", value=meant.ahead, most=AHEAD_MAX)
+    return meant
+
+
+def with_futures(prepared: Prepared, program: Program, vector: NDArray[np.float64]) -> Prepared:
+    """Return the rows with what a back-finder text asks of those that follow, within each block."""
+    arithmetic = Arithmetic(vector.tolist())
+    made = []
+    for one in program.futures:
+        out = np.zeros(len(prepared.last))
+        fill_future(prepared.last, prepared.blocks[:, :2].copy(), int(arithmetic.value(one.n)), one.operation == "max", out)
+        out.flags.writeable = False
+        made.append(out)
+    return replace(prepared, inputs=(*prepared.inputs, *made))
 
 
 def _book() -> tuple[str, ...]:
@@ -209,7 +265,7 @@ def _run(
     program: Program,
     prepared: Prepared,
     rows: RowSet,
-    question: Question,
+    question: Meant,
     executor: LocalExecutor,
     vector: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
@@ -244,7 +300,9 @@ def _run(
     return np.concatenate([part[0] for part in parts]), sum(part[1] for part in parts), sum(part[2] for part in parts)
 
 
-def _table(raw: NDArray[np.float64], program: Program, prepared: Prepared, rows: RowSet, columns: Sequence[str]) -> pa.Table:
+def _table(
+    raw: NDArray[np.float64], program: Program, prepared: Prepared, rows: RowSet, columns: Sequence[str], own: Sequence[str] = ()
+) -> pa.Table:
     place = raw[:, kernel.HIT_ROW].astype(np.int64)
     # Which block a row is in: blocks are spans of rows, in ascending order of their beginning.
     order = np.argsort(prepared.blocks[:, 0])
@@ -265,8 +323,12 @@ def _table(raw: NDArray[np.float64], program: Program, prepared: Prepared, rows:
     for name in columns:
         if name not in body:
             body[name] = pa.array(np.asarray(rows.columns[name])[place][sort])
-    for k, name in enumerate(program.attributes):
-        body[f"self.{name}"] = pa.array(raw[sort, kernel.HIT_FIELDS + k])
+    place_of = {name: kernel.HIT_FIELDS + k for k, name in enumerate(program.attributes)}
+    for name in own:  # as the text names and orders them
+        body[name if name not in body else f"{name} (tickdata)"] = pa.array(raw[sort, place_of[DATA + name]])
+    for name, at in place_of.items():
+        if not name.startswith(DATA):
+            body[f"self.{name}"] = pa.array(raw[sort, at])
     return pa.table(body)
 
 

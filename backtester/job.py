@@ -23,8 +23,10 @@ from backtester.executors import LocalExecutor
 from backtester.metrics import Metrics, named
 from domain.errors import InputError
 from domain.instruments import Market
+from domain.intervals import is_daily, recorded_interval
 from domain.version import VERSION
-from storage.columns import RowSet, open_rows
+from storage.bars import open_bars
+from storage.columns import RowSet
 from storage.ticks import TickStore
 from strategy import cache
 from strategy.program import Program, build
@@ -48,7 +50,8 @@ class Job:
     Parameters
     ----------
     market : Market
-    interval_s : {1, 60}
+    interval_s : int
+        One of `domain.intervals.INTERVALS`.
     buy_text, sell_text : str
     from_time, to_time : int, optional
         Row times, both included; a date YYYYMMDD means its whole day.
@@ -149,16 +152,7 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
     data.cache.mkdir(parents=True, exist_ok=True)
     module = cache.load("engine", module_text(steps), data.cache / "steps", data.mac_key())
     compiled = time.perf_counter()
-    rows = open_rows(
-        TickStore(data.root),
-        job.market.code,
-        job.interval_s,
-        source=job.source,
-        codes=job.symbols,
-        from_time=job.from_time,
-        to_time=job.to_time,
-        keys=needed_columns(steps.columns, job.options),
-    )
+    rows = job_rows(job, data, needed_columns(steps.columns, job.options))
     rows.refuse_unknown(tuple(rows.columns))
     prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)
@@ -172,6 +166,21 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         compile_seconds=compiled - started,
         load_seconds=time.perf_counter() - compiled,
         from_cache=bool(getattr(module, "from_cache", False)),
+    )
+
+
+def job_rows(job: Job, data: DataDir, keys: Sequence[str]) -> RowSet:
+    """Return the rows of a job; equal jobs give equal places of rows."""
+    return open_bars(
+        TickStore(data.root),
+        job.market,
+        job.interval_s,
+        source=job.source,
+        codes=job.symbols,
+        from_time=job.from_time,
+        to_time=job.to_time,
+        keys=keys,
+        end=job.options.end,
     )
 
 
@@ -336,4 +345,6 @@ def parse_rows_since(text: str) -> tuple[tuple[str, str], ...]:
 
 def default_times(market: Market, interval_s: int) -> tuple[int, int]:
     """Return start and end of a run that names none: the whole day, on stocks those of workstation 8.1."""
-    return KRX_TIMES[interval_s] if market.kind == "stock" else (0, 235_959)
+    if market.kind != "stock" or is_daily(interval_s):
+        return (0, 235_959)
+    return KRX_TIMES[recorded_interval(interval_s)]

@@ -20,6 +20,7 @@ HAS_MARKS = False
 N_COLUMNS, N_FEATURES, N_VARIABLES, N_PRESETS, N_KEPT = 1, 0, 1, 1, 0
 SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS = False, False, False
 N_TERMS, N_BUILT, NEEDS = 0, 0, (False,)
+HOLDS_DAYS = False
 
 
 @njit(nogil=True)
@@ -131,7 +132,7 @@ def more_features(windows, cols, sums, extremes, scratch, ready, upto):  # type:
 @njit(_nrt=False, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine; every road of 10.1 is here and nowhere else
     inputs, book, last, universe, row_time,
-    blocks, block_nos, params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, work, out, counters,
+    blocks, block_nos, params, row_params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, work, out, counters,
 ):  # fmt: skip
     """Run every parameter set over every block, block by block, so that a block stays in cache for all sets.
 
@@ -148,6 +149,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     block_nos, set_nos : ndarray of int64
         Numbers written into `out`.
     params : ndarray of float64, shape (m, PARAMS_SIZE)
+    row_params : ndarray of int64, shape (rows,)
+        Row of `params` of each row where a block is all of a symbol's daily bars; else not looked at.
     states : ndarray of float64, shape (symbols, at least 1)
         State vector at the start of a day.
     variables, windows, rebuild, warmups : ndarray, shape (sets, …)
@@ -279,6 +282,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                 elif auction_gate and number_at(book[BOOK_ASK + 9], lo + i) == 0.0 and number_at(book[BOOK_BID + 9], lo + i) == 0.0:
                     act = NONE  # no code while the fifth levels are empty (VI, auction)
                 elif holding:
+                    if HOLDS_DAYS:
+                        day_params = params[row_params[lo + i]]
                     if USES_RETURNS:
                         update_returns(position, day_params, day_last[i])
                     if USES_HOLDING:
@@ -309,6 +314,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                 waiting = i + latency  # past the day's end it is dropped
                     elif result < 0:
                         counters[ERRORS] += 1
+                if HOLDS_DAYS:
+                    day_params = params[row_params[lo + i]]
                 if act == ENTRY:
                     whole, amount = price_order(book, day_last[i], lo + i, sign > 0, entry_levels, units, fill_last, prices, sizes)
                     if whole:
@@ -375,7 +382,7 @@ def warm() -> None:
     windows = np.ones((1, N_FEATURES), dtype=np.int64)
     run_blocks(
         (column,) * N_COLUMNS, book, column, column, stamp, blocks, numbers, np.zeros((1, PARAMS_SIZE)),
-        np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
+        numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
         np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
         make_work(1, N_PRESETS, N_TERMS + 2),
         np.zeros((1, OUT_FIELDS)), numbers,

@@ -154,11 +154,12 @@ def set_metrics(raw, row_time, times, rank, betting, days, year_days, amount_dec
         keys[k] = (ends[k] << (HOLD_BITS + RANK_BITS)) | (near << RANK_BITS) | rank[int(raw[k, kernel.OUT_BLOCK])]
     order = np.argsort(keys)
     wins, held, returns, win_sum, loss_sum = 0, 0.0, 0.0, 0.0, 0.0
+    unit = 1 if interval_s == 1 else 60
     for k in order:
         held += (
             clock_seconds(row_time[int(raw[k, kernel.OUT_EXIT])], interval_s)
             - clock_seconds(row_time[int(raw[k, kernel.OUT_ENTRY])], interval_s)
-        ) // interval_s
+        ) // unit
         value = raw[k, kernel.OUT_RETURN]
         returns += value
         if raw[k, kernel.OUT_PNL] >= 0.0:
@@ -206,12 +207,14 @@ class Metrics:
         self.prepared = prepared
         self.executor = executor
         self.rank = prepared.rank()
-        day_rows = prepared.blocks[:, kernel.BLOCK_PARAMS]
+        if prepared.holds_days:
+            rows = np.concatenate([np.arange(lo, hi) for lo, hi, *_ in prepared.blocks.tolist()])
+            self.times: NDArray[np.int64] = np.unique(prepared.row_time[rows])
+            return
+        day_rows = prepared.block_days
         by_day = np.argsort(day_rows, kind="stable")
         edges = np.searchsorted(day_rows[by_day], np.arange(prepared.days + 1))
-        self.times: NDArray[np.int64] = timeline_of(
-            prepared.row_time, prepared.blocks[by_day], np.arange(prepared.days), edges, prepared.interval_s
-        )
+        self.times = timeline_of(prepared.row_time, prepared.blocks[by_day], np.arange(prepared.days), edges, prepared.interval_s)
 
     def of(self, raw: NDArray[np.float64], sets: int) -> NDArray[np.float64]:
         """Return the metrics of every set.

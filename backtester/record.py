@@ -23,6 +23,7 @@ from backtester.executors import LocalExecutor
 from backtester.job import Job, Loaded, load, run_one, vector
 from backtester.job import Run as Finished
 from backtester.metrics import METRIC_KEYS
+from domain.intervals import day_unit, recorded_interval
 from storage.columns import days_digest
 from storage.studies import Run, Studies
 from storage.ticks import TickStore
@@ -68,8 +69,8 @@ def passport(data: DataDir, loaded: Loaded, seed: int | None = None, study: str 
 
 
 def _days(data: DataDir, job: Job, source: str, first: int, last: int) -> str:
-    unit = 1_000_000 if job.interval_s == 1 else 10_000
-    return days_digest(TickStore(data.root), job.market.code, source, job.interval_s, first // unit, last // unit)
+    unit = day_unit(job.interval_s)
+    return days_digest(TickStore(data.root), job.market.code, source, recorded_interval(job.interval_s), first // unit, last // unit)
 
 
 def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | None = None, study: str = "") -> tuple[int, Path]:

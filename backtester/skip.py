@@ -105,6 +105,8 @@ def price_band(position, params, up, down):  # type: ignore[no-untyped-def]
 @njit(**_OPTIONS)
 def time_bound(entry_time, entry_seconds, seconds, interval_s):  # type: ignore[no-untyped-def]
     """Return the row time before which a position entered at `entry_time` is surely younger than `seconds`."""
+    if interval_s >= 86_400:
+        return 0  # its rows are few: every one is looked at
     due = entry_seconds + np.floor(seconds)
     if not due < 86_400.0:
         return NEVER if due >= 86_400.0 else 0

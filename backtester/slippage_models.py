@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backtester.slippage import LEVELS, TICKS_MAX, Book
 from domain.errors import InputError
+from domain.intervals import is_daily
 from trading.fills.slippage import fixed, impact, spread, tier
 
 BPS, SPREAD, IMPACT, TIERS = range(4)
@@ -111,11 +112,17 @@ def dearer(prices, fractions, sign, out):  # type: ignore[no-untyped-def]
         out[i] = prices[i] * (1.0 + sign * fractions[i])
 
 
+def _last_rows(rows: Any) -> list[tuple[int, int, int]]:
+    """Return (symbol, day, last row) of each symbol's days; every row of daily bars is one."""
+    if is_daily(rows.interval_s):
+        return [(symbol, int(rows.row_time[i]) // 10_000, i) for symbol, _, lo, hi in rows.blocks.tolist() for i in range(lo, hi)]
+    return [(symbol, day, hi - 1) for symbol, day, _, hi in rows.blocks.tolist()]
+
+
 def histories(rows: Any, value_unit: float) -> dict[tuple[int, int], tuple[float, float]]:
     """Return (sigma, mean traded value) of the days before each (symbol, day); (NO_HISTORY_SIGMA, 0) where they are too few."""
     days: dict[int, list[tuple[int, float, float]]] = {}
-    for block in rows.blocks:
-        symbol, day, last = int(block["symbol"]), int(block["day"]), int(block["hi"]) - 1
+    for symbol, day, last in _last_rows(rows):
         value = float(rows.columns["day_value"][last]) * value_unit
         days.setdefault(symbol, []).append((day, float(rows.columns["last_price"][last]), value))
     out = {}

@@ -17,6 +17,7 @@ from cli.parser import add_common
 from cli.progress import Reporter, add_progress
 from cli.values import SEED_MAX, day, number, whole
 from domain.errors import InputError
+from domain.intervals import INTERVALS as ALL_INTERVALS
 from storage.columns import RowSet, open_rows
 from storage.ticks import TickStore
 from trading.importers import MARKETS, import_files
@@ -88,7 +89,7 @@ def _add_verify(actions: Any) -> None:
 def _add_export(actions: Any) -> None:
     parser = actions.add_parser("export")
     _add_market(parser, True)
-    parser.add_argument("--interval", choices=tuple(INTERVALS), required=True)
+    parser.add_argument("--interval", choices=tuple(ALL_INTERVALS), required=True)
     parser.add_argument("--symbol", action="append", default=None)
     parser.add_argument("--source", default=None)
     parser.add_argument("--from", dest="from_time", type=day, default=None, metavar="DATE")
@@ -313,7 +314,7 @@ def run_export(args: argparse.Namespace) -> dict[str, Any]:
     return export_rows(
         TickStore(DataDir(args.data_dir).root),
         args.market,
-        INTERVALS[args.interval],
+        ALL_INTERVALS[args.interval],
         args.source,
         args.symbol,
         days[0],

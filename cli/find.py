@@ -38,7 +38,7 @@ def add_parsers(subparsers: Any) -> None:
     for action in _backtest()._actions:
         if action.dest in SHARED:
             parser._add_action(action)
-    parser.add_argument("--ahead", type=whole(1, AHEAD_MAX), default=300, metavar="ROWS")
+    parser.add_argument("--ahead", type=whole(1, AHEAD_MAX), default=None, metavar="ROWS")
     parser.add_argument("--rise", type=number(-100.0, 1_000_000.0), default=None, metavar="PCT")
     parser.add_argument("--columns", action="append", default=[], metavar="NAME[,NAME]")
     parser.set_defaults(run=run_find, show=show_find)
@@ -57,7 +57,7 @@ def _job(args: argparse.Namespace, data: DataDir) -> Job:
         if args.buy is None:
             raise InputError("find.text_missing")
         words["sell"] = args.buy  # is not read below
-    job = job_of(argparse.Namespace(**words), data)
+    job = job_of(argparse.Namespace(**words), data, sides=("buy",))
     options = Options(betting=job.options.betting, fill="last", start=job.options.start, end=job.options.end)
     return replace(job, options=options, sell_text="")
 
@@ -84,7 +84,7 @@ def run_find(args: argparse.Namespace) -> dict[str, Any]:
         "kind": "find", "market": job.market.code, "interval_s": job.interval_s, "source": found.source, "strategy": job.strategy,
         "buy": job.buy_text, "rows_since": job.rows_since, "vars": {str(k): v for k, v in sorted(job.variables.items())},
         "from": job.from_time, "to": job.to_time, "symbols": job.symbols, "start": job.options.start, "end": job.options.end,
-        "ahead": args.ahead, "rise": args.rise, "columns": columns, "program": program.digest,
+        "ahead": found.ahead, "rise": found.rise_pct, "columns": columns, "program": program.digest,
         "build": build(RESEARCH), "lock": lock_digest(),
     }  # fmt: skip
     (data.run_dir(run) / "passport.json").write_bytes(msgspec.json.format(msgspec.json.encode(passport), indent=1))
@@ -94,8 +94,8 @@ def run_find(args: argparse.Namespace) -> dict[str, Any]:
         "hits": found.table.num_rows,
         "path": str(path),
         "source": found.source,
-        "ahead": args.ahead,
-        "rise": args.rise,
+        "ahead": found.ahead,
+        "rise": found.rise_pct,
         "seen": found.seen,
         "held": found.held,
         "reached": found.reached,

@@ -16,6 +16,7 @@ from cli.parser import add_common
 from cli.progress import add_progress
 from cli.values import amount, whole
 from domain.errors import InputError, RefusedError
+from domain.intervals import INTERVALS
 from domain.settings import Settings
 from trading.venues import market, markets
 from utility.paths import DataDir
@@ -23,7 +24,6 @@ from utility.text_file import read_text
 
 WORKERS_MAX = 1024
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
-INTERVALS = {"1s": 1, "1m": 60}
 
 
 def add_job(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,8 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 # --- from arguments to a job ------------------------------------------------------------------------
 
 
-def job_of(args: argparse.Namespace, data: DataDir) -> Job:
+def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("buy", "sell")) -> Job:
+    """Return the job of the words; `sides` are the documents that a strategy of the library must hold."""
     if args.market is None:
         raise InputError("backtest.market_missing")
     if args.order_settings is not None:
@@ -70,7 +71,7 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
         raise RefusedError("backtest.later", option="--fill queue")
     rules, interval_s = market(args.market), INTERVALS[args.interval]
     ticks, model = parse_slippage(str(args.slippage))
-    name, buy, sell, variables = _texts(args, data)
+    name, buy, sell, variables = _texts(args, data, sides)
     start, end = default_times(rules, interval_s)
     since = None if args.since is None else parse_moment(args.since, rules, interval_s, last=False)
     until = None if args.until is None else parse_moment(args.until, rules, interval_s, last=True)
@@ -105,14 +106,14 @@ def job_of(args: argparse.Namespace, data: DataDir) -> Job:
     )
 
 
-def _texts(args: argparse.Namespace, data: DataDir) -> tuple[str, str, str, dict[int, float]]:
+def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> tuple[str, str, str, dict[int, float]]:
     """Return name, buy text, sell text and stored variables."""
     if args.strategy is not None:
         if args.buy is not None or args.sell is not None:
             raise InputError("backtest.two_strategies")
         from storage.strategies import Strategies
 
-        return Strategies(data.user_library).texts(args.strategy, args.market)
+        return Strategies(data.user_library).texts(args.strategy, args.market, sides)
     if args.buy is None or args.sell is None:
         raise InputError("backtest.texts_missing")
     return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from backtester.executors import LocalExecutor
 from backtester.job import (
     Job,
     Loaded,
+    job_rows,
     load,
     parse_sets,
     run_one,
@@ -32,16 +34,14 @@ from cli.job_args import add_job, executor_of, job_of
 from cli.output import language, refusals_said
 from cli.progress import Reporter
 from domain.errors import InputError
+from domain.intervals import recorded_interval
 from domain.settings import Settings
-from storage.columns import open_rows
 from storage.ticks import ROW_KINDS, TickStore
 from trading.venues import market as find_market
 from utility.amounts import money_text
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import LANGUAGES, sentence
-
-INTERVALS = {"1s": 1, "1m": 60}
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -121,13 +121,13 @@ def load_job(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         aside = _quarantined(data, job, str(error.fields.get("source", ""))) if error.code == "backtest.no_rows" else []
         if not aside:
             raise
-        fields = {"market": job.market.code, "source": error.fields["source"], "kind": ROW_KINDS[job.interval_s]}
+        fields = {"market": job.market.code, "source": error.fields["source"], "kind": ROW_KINDS[recorded_interval(job.interval_s)]}
         raise InputError("store.no_data_quarantined", **fields, files=", ".join(aside)) from error
 
 
 def _quarantined(data: DataDir, job: Job, source: str) -> list[str]:
     """Return the damaged segments of the rows' source that were put aside: their rows are missing in the run."""
-    kind = ROW_KINDS[job.interval_s]
+    kind = ROW_KINDS[recorded_interval(job.interval_s)]
     first, last = ((text or 0) for text in (job.from_time, job.to_time))
     found = []
     for one in TickStore(data.root).quarantined(job.market.code, source):
@@ -142,8 +142,7 @@ def _refusals(data: DataDir, settings: Settings, loaded: Loaded, done: Finished,
     rules, rows = loaded.job.market, loaded.rows
     depth = None
     if rows.has_book and len(done.trades):
-        shown = open_rows(TickStore(data.root), rules.code, loaded.job.interval_s, rows.source, rows.codes, keys=("ask_total_size",))
-        depth = shown.columns["ask_total_size"]
+        depth = job_rows(replace(loaded.job, source=rows.source), data, ("ask_total_size",)).columns["ask_total_size"]
     count = settings.market(rules.code).strategy.max_positions
 
     def run(prepared: Prepared) -> NDArray[np.float64]:

@@ -94,6 +94,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     from cli.advice import spoken
     from strategy.advice import advice_on
     from strategy.catalogue import Role, vocabulary
+    from strategy.finder_text import is_finder, parse_finder
     from strategy.language import StrategyErrors, parse
     from strategy.nodes import Column, Derived, PositionField, RowCount, Series, Window
     from strategy.program import Program, empty_tree
@@ -102,7 +103,9 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     market, interval_s, side = find_market(args.market), INTERVALS[args.interval], args.side
     code = language(args)
     try:
-        tree = parse(read_text(args.file), side, market, interval_s)
+        text = read_text(args.file)
+        is_found = side == "buy" and is_finder(text)
+        tree = parse_finder(text, market, interval_s).tree if is_found else parse(text, side, market, interval_s)
     except StrategyErrors as refused:
         errors = [explain(one, code) for one in refused.errors]
         emit(args, {"ok": False, "file": args.file, "errors": errors, "warnings": [], "factors": [], "lookback": 0, "vars": 0})

@@ -79,9 +79,7 @@ def _of_bundle(bundle: Bundle) -> Iterator[StomError]:
 
 
 def _of_stom(one: StomText) -> Iterator[StomError]:
-    if one.is_finder:
-        yield InputError("strategy.import_finder", line=one.text[: one.text.index("self.tickcols")].count("\n") + 1)
-    elif one.kind in DOCUMENTS:
+    if one.kind in DOCUMENTS:
         if one.best and not one.variables:
             yield InputError("strategy.import_bundle", path=one.table, field="변수값", line=0)
         yield from _check(one.text, DOCUMENTS[one.kind], one.markets, one.interval_s)
@@ -96,13 +94,17 @@ def _of_stom(one: StomText) -> Iterator[StomError]:
 
 def _check(text: str, side: str, codes: tuple[str, ...], interval_s: int) -> list[StomError]:
     """Return the errors of a text on the market of its own where it has the fewest."""
+    from strategy.finder_text import is_finder, parse_finder
     from strategy.language import StrategyErrors, parse
     from trading.venues import market
 
     least: list[StomError] | None = None
     for code in codes or MARKET_CODES:
         try:
-            parse(text, side, market(code), interval_s)
+            if side == "buy" and is_finder(text):
+                parse_finder(text, market(code), interval_s)
+            else:
+                parse(text, side, market(code), interval_s)
         except StrategyErrors as refused:
             if least is None or len(refused.errors) < len(least):
                 least = list(refused.errors)
@@ -128,7 +130,7 @@ def _check_other(one: StomText) -> None:
 
 def _write(one: StomText, folder: str | None) -> str:
     """Write what is no strategy of the library into a file of its own; returns its path, "" when it is kept elsewhere or not wanted."""
-    if folder is None or one.kind == "schedule" or (one.kind in DOCUMENTS and not one.is_finder):
+    if folder is None or one.kind == "schedule" or one.kind in DOCUMENTS:
         return ""
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,8 @@ class Column:
         Chooses decimals and screen format.
     coin_decimals, krx_decimals : int
         Decimals of the stored value, the p of the exact sums (strategy-language 5.1).
+    joined : {"last", "first", "sum", "max", "min"}
+        What a longer bar takes of its minutes (decision 44).
     """
 
     key: str
@@ -99,6 +101,7 @@ class Column:
     unit: str
     coin_decimals: int
     krx_decimals: int
+    joined: str = "last"
 
     def decimals(self, kind: str) -> int:
         """Return the decimals of this column in a market of `kind` (stock or coin)."""
@@ -141,8 +144,8 @@ def _columns(kind: str, interval_s: int) -> tuple[Column, ...]:
             Column("near_round_figure", "라운드피겨위5호가이내", "flag", 0, 0),
         ]
     out += [
-        Column(f"buy_volume_{tag}", f"{per}매수수량", "qty", 8, 0),
-        Column(f"sell_volume_{tag}", f"{per}매도수량", "qty", 8, 0),
+        Column(f"buy_volume_{tag}", f"{per}매수수량", "qty", 8, 0, "sum"),
+        Column(f"sell_volume_{tag}", f"{per}매도수량", "qty", 8, 0, "sum"),
     ]
     if stock:
         out += [
@@ -152,12 +155,12 @@ def _columns(kind: str, interval_s: int) -> tuple[Column, ...]:
         ]
     if not second:
         out += [
-            Column("bar_open", "분봉시가", "price", 8, 0),
-            Column("bar_high", "분봉고가", "price", 8, 0),
-            Column("bar_low", "분봉저가", "price", 8, 0),
+            Column("bar_open", "분봉시가", "price", 8, 0, "first"),
+            Column("bar_high", "분봉고가", "price", 8, 0, "max"),
+            Column("bar_low", "분봉저가", "price", 8, 0, "min"),
         ]
     out += [
-        Column(f"value_{tag}", f"{per}거래대금", "value", 4, 0),
+        Column(f"value_{tag}", f"{per}거래대금", "value", 4, 0, "sum"),
         Column("mid_range_change_pct", "고저평균대비등락율", "pct", 2, 2),
         Column("ask_total_size", "매도총잔량", "qty", 8, 0),
         Column("bid_total_size", "매수총잔량", "qty", 8, 0),
@@ -165,15 +168,15 @@ def _columns(kind: str, interval_s: int) -> tuple[Column, ...]:
         Column("book5_size", "매도수5호가잔량합", "qty", 8, 0),
         Column("in_universe", "관심종목", "flag", 0, 0),
         Column("range_pct", "저가대비고가등락율", "pct", 2, 2),
-        Column(f"buy_value_{tag}", f"{per}매수금액", "value", 4, 6),
-        Column(f"sell_value_{tag}", f"{per}매도금액", "value", 4, 6),
+        Column(f"buy_value_{tag}", f"{per}매수금액", "value", 4, 6, "sum"),
+        Column(f"sell_value_{tag}", f"{per}매도금액", "value", 4, 6, "sum"),
         Column("day_buy_value", "당일매수금액", "value", 4, 6),
         Column("peak_buy_value", "최고매수금액", "value", 4, 6),
         Column("peak_buy_price", "최고매수가격", "price", 8, 0),
         Column("day_sell_value", "당일매도금액", "value", 4, 6),
         Column("peak_sell_value", "최고매도금액", "value", 4, 6),
         Column("peak_sell_price", "최고매도가격", "price", 8, 0),
-        Column("net_buy_value", "순매수금액", "value", 4, 6),
+        Column("net_buy_value", "순매수금액", "value", 4, 6, "sum"),
     ]
     return tuple(out)
 
@@ -201,7 +204,7 @@ class RowSchema:
 
 @cache
 def row_schema(kind: str, interval_s: int) -> RowSchema:
-    """Return the schema of ``kind`` (stock, coin) at 1 or 60 seconds."""
+    """Return the schema of ``kind`` (stock, coin) at one second, one minute or a longer bar, whose columns are those of a minute."""
     return RowSchema(kind, interval_s, _columns(kind, interval_s))
 
 

@@ -135,7 +135,7 @@ class Strategies:
             raise InputError("strategy.library_missing", name=name)
         return found
 
-    def texts(self, name: str, market: str) -> tuple[str, str, str, dict[int, float]]:
+    def texts(self, name: str, market: str, sides: Sequence[str] = ("buy", "sell")) -> tuple[str, str, str, dict[int, float]]:
         """Return (name, buy text, sell text, variables) of what is to run on a market.
 
         Parameters
@@ -144,6 +144,8 @@ class Strategies:
             A strategy, or ``A+B`` for the buy text of A with the sell text of B.
         market : str
             Market code; a strategy that names its markets runs on those only.
+        sides : sequence of str
+            Documents that must be there; a back-finder has a buy text alone.
 
         Raises
         ------
@@ -153,10 +155,10 @@ class Strategies:
         first, plus, second = name.partition("+")
         buy = self.get(first).bundle
         sell = self.get(second).bundle if plus else buy
-        for bundle, text in ((buy, buy.buy), (sell, sell.sell)):
+        for side, bundle, text in (("buy", buy, buy.buy), ("sell", sell, sell.sell)):
             if market and bundle.markets and market not in bundle.markets:
                 raise InputError("strategy.library_market", name=bundle.name, market=market, markets=" ".join(bundle.markets))
-            if not text.strip():
+            if side in sides and not text.strip():
                 raise InputError("strategy.library_empty", name=bundle.name)
         return name if plus else buy.name, buy.buy, sell.sell, {**sell.variables, **buy.variables}
 

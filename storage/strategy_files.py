@@ -76,7 +76,7 @@ class StomText:
 
     @property
     def is_finder(self) -> bool:
-        """Whether it is a back-finder text (strategy-language 9)."""
+        """Whether it is a back-finder text (strategy-language 9), which has no sell text."""
         return "self.tickcols" in self.text
 
     @property
@@ -171,9 +171,9 @@ def bundles_of(texts: Sequence[StomText]) -> Found:
     """
     groups: dict[tuple[object, ...], list[StomText]] = {}
     for one in texts:
-        if one.kind in DOCUMENTS and not one.is_finder:
+        if one.kind in DOCUMENTS:
             fixed = one.kind in ("buy", "sell")
-            key: tuple[object, ...] = (one.prefix, fixed, one.original, one.markets, one.interval_s)
+            key: tuple[object, ...] = (one.prefix, fixed, one.original, one.markets, one.interval_s, one.is_finder)
             side = DOCUMENTS[one.kind]
             if any(DOCUMENTS[other.kind] == side for other in groups.get(key, [])):
                 key = (*key, len(groups))

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from domain.intervals import rows_most
 from strategy.arithmetic import Arithmetic, Stop, constant_value
 from strategy.catalogue import FUTURES_FLAGS, SPOT_FLAGS
-from strategy.cost import DAY_S, reach_of
+from strategy.cost import reach_of
 from strategy.nodes import Expr, Series, SetFlag, Tree, Variable, Window, is_fixed, walk
 from strategy.program import Program
 from strategy.series import by_output
@@ -62,7 +63,7 @@ def advice_on_values(program: Program, variables: Mapping[int, float]) -> list[A
 
 def _look_backs(tree: Tree, value: Callable[[Expr], float | None]) -> list[Advice]:
     """Return the first look-back of a text that has less than one row, and the first that needs more rows than a day has."""
-    day = DAY_S // tree.interval_s
+    day = rows_most(tree.interval_s)
     short, far = [], []
     for node in tree.nodes():
         length = value(node.n) if isinstance(node, Window) else None

@@ -207,7 +207,7 @@ def _windows(words: dict[str, Word], market: Market, interval_s: int) -> None:
 
 
 def _indicators(words: dict[str, Word], interval_s: int) -> None:
-    if interval_s != 60:
+    if interval_s == 1:
         return
     for ko, en in (names for one in INDICATORS for names in one.outputs):
         for name, lag, language in ((ko, f"{ko}_N", "ko"), (en, f"{en}_ago", "en")):
@@ -266,7 +266,7 @@ def vocabulary(side: str, market: Market, interval_s: int, others: tuple[Market,
         Markets whose names are known for the message "not on this market".
     """
     words = _build(side, market, interval_s)
-    there = _build(side, market, 61 - interval_s)
+    there = _build(side, market, 60 if interval_s == 1 else 1)
     translated = {}
     for name in set(there) - set(words):
         swapped = name.replace("분당", "초당") if interval_s == 1 else name.replace("초당", "분당")

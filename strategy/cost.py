@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from domain.errors import StrategyError
+from domain.intervals import rows_most
 from strategy.arithmetic import constant_value
 from strategy.limits import MAX_COST, MAX_LOOPS, MAX_NESTING, MAX_TURNS
 from strategy.nodes import (
@@ -37,8 +38,6 @@ from strategy.nodes import (
     walk,
 )
 
-DAY_S = 86_400
-
 # Compile cost, measured: one unit is about 5 ms of a slow core.
 _LOOK_BACK = 4
 _MOVING_ROW = 30  # a look-back whose length or distance changes by row
@@ -55,7 +54,7 @@ def check_cost(tree: Tree) -> Iterator[StrategyError]:
         yield _error("strategy.too_many_loops", loops[MAX_LOOPS], count=len(loops), limit=MAX_LOOPS)
     yield from _check_turns(tree.body, 1.0)
     for statement in tree.body:
-        yield from _check_node(statement, DAY_S // tree.interval_s, 0)
+        yield from _check_node(statement, rows_most(tree.interval_s), 0)
     yield from (error for error, _ in check_size(tree.nodes()))
 
 

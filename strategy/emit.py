@@ -17,6 +17,7 @@ from strategy.catalogue import MATH_ARITY
 from strategy.factor import column_key, column_of, derived
 from strategy.feature import Preset
 from strategy.nodes import (
+    Ahead,
     Attribute,
     Binary,
     Bind,
@@ -211,7 +212,7 @@ class ExpressionEmitter:
     # --- rows ----------------------------------------------------------------------------------------------
 
     def _clock_digits(self, key: str) -> int:
-        return 12 if key == "row_time" and self.program.interval_s == 60 else 14
+        return 12 if key == "row_time" and self.program.interval_s != 1 else 14
 
     def column(self, key: str) -> str:
         """Return the local name of a column's array."""
@@ -302,6 +303,9 @@ class ExpressionEmitter:
         if kind in ("max", "min"):
             return f"window_extreme(extremes, {number(place)}, {row}, lo, {length})"
         return f"window_levels({self.column(node.key)}, extremes, {number(place)}, {kind == 'levels_max'}, {row}, lo, {length})"
+
+    def _ahead(self, node: Ahead) -> str:
+        return f"{self.column(f'future:{self.program.futures.index(node)}')}[u(i)]"
 
     def _series(self, node: Series) -> str:
         reader = "series_value" if math.isnan(self.program.warm_up) else "series_or_zero"

@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.errors import StrategyError
 from domain.instruments import Market
+from domain.intervals import interval_name
 from strategy.arithmetic import constant_value
 from strategy.calls import CallChecker
 from strategy.catalogue import Role, Word, vocabulary
@@ -89,6 +90,8 @@ FORBIDDEN = {
 }
 _BINARY: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
 _COMPARE: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+FINDER_NAMES = ("future_max", "future_min", "미래최고현재가", "미래최저현재가")
+"""Known in back-finder texts alone (strategy/finder_text.py)."""
 _BIT_HINTS = {"|": "or", "&": "and", "~": "not", "^": "!="}
 _SIDES = {"LONG": 1.0, "SHORT": -1.0}
 
@@ -169,7 +172,9 @@ class ExpressionChecker(CallChecker):
             return name
         if name.startswith("_"):
             self.error("strategy.underscore", node, name=name)
-        elif name in ("vars", "indicator", "Buy", "Sell", "tickcols", "tickdata"):
+        elif name in ("tickcols", "tickdata"):
+            self.error("strategy.finder_only", node, name=f"self.{name}")
+        elif name in ("vars", "indicator", "Buy", "Sell"):
             self.error("strategy.self_reserved", node, name=name)
         else:
             return name
@@ -250,10 +255,12 @@ class ExpressionChecker(CallChecker):
         book = self.vocabulary
         if name.startswith("_"):
             self.error("strategy.underscore", node, name=name)
+        elif name in FINDER_NAMES:
+            self.error("strategy.finder_only", node, name=name)
         elif name in book.other_interval:
             instead = book.other_interval[name]
             hint = {"hint": "strategy.hint_instead", "suggestion": instead} if instead else {}
-            self.error("strategy.wrong_interval", node, name=name, interval="1s" if self.interval_s == 1 else "1m", **hint)
+            self.error("strategy.wrong_interval", node, name=name, interval=interval_name(self.interval_s), **hint)
         elif name in book.other_side:
             self.error("strategy.wrong_side", node, name=name)
         elif name in book.other_market:

@@ -23,6 +23,7 @@ from strategy.factor import CONSTANTS, column_key, column_of, derived
 from strategy.feature import Preset
 from strategy.limits import MAX_TURNS
 from strategy.nodes import (
+    Ahead,
     Attribute,
     Bind,
     Break,
@@ -148,6 +149,9 @@ class Walk(Arithmetic):
         if node.kind is Kind.TIME:
             return clock_seconds(int(value), 14 if self.program.interval_s == 1 or node.key != "row_time" else 12)
         return value
+
+    def _ahead(self, node: Ahead) -> float:
+        return self._at(f"future:{self.program.futures.index(node)}", self.i)
 
     def _rowcount(self, node: RowCount) -> float:
         return self._count()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from domain.errors import StrategyError
@@ -71,14 +71,25 @@ def parse(text: str, side: str, market: Market, interval_s: int) -> Tree:
         With everything that is wrong.
     """
     text = text.removeprefix(BYTE_ORDER_MARK)
-    module = _parse_python(text, "exec")
-    assert isinstance(module, ast.Module)
     checker = StatementChecker(text, side, market, interval_s)
+    return finish(text, checker, lambda module: parse_statements(module, checker))
+
+
+def parse_statements(module: ast.Module, checker: StatementChecker) -> tuple[Stmt, ...]:
+    """Check the statements of a text and take its tail off."""
+    checker.find_locals(module.body)
+    return checker.block(strip_tail(module.body, checker), 0)
+
+
+def finish(text: str, checker: StatementChecker, body: Callable[[ast.Module], tuple[Stmt, ...]]) -> Tree:
+    """Return the tree of a text that `body` checks with a checker; StrategyErrors with everything that is wrong."""
+    module = _parse_python(text.removeprefix(BYTE_ORDER_MARK), "exec")
+    assert isinstance(module, ast.Module)
     statements: tuple[Stmt, ...] = ()
     with _collecting(checker):
-        checker.find_locals(module.body)
-        statements = checker.block(strip_tail(module.body, checker), 0)
-    tree = Tree(side, market.code, interval_s, statements, tuple(checker.local_names), tuple(checker.labels), tuple(checker.indicators))
+        statements = body(module)
+    names, labels, indicators = tuple(checker.local_names), tuple(checker.labels), tuple(checker.indicators)
+    tree = Tree(checker.side, checker.market.code, checker.interval_s, statements, names, labels, indicators)
     _raise(list(check_cost(tree)))
     return tree
 

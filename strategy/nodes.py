@@ -122,6 +122,14 @@ class Series(Expr):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead(Expr):
+    """The highest or lowest 현재가 of the next `n` rows of the day, 0 where so many do not follow: only in back-finder texts."""
+
+    operation: Literal["max", "min"]
+    n: Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowsSince(Expr):
     """경과틱수: rows since the named condition was last true today."""
 

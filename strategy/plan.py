@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from domain.intervals import time_unit_s
 from strategy.nodes import (
     Attribute,
     Binary,
@@ -437,7 +438,7 @@ def _way_out(way: Expr, known: Exits, interval_s: int) -> Exits | None:
         if key == "return_pct":
             return replace(known, up=(*known.up, expr)) if is_up else replace(known, down=(*known.down, expr))
         if is_up:
-            factor = interval_s if key == "holding_time" and interval_s > 1 else 1
+            factor = time_unit_s(interval_s) if key == "holding_time" else 1
             return replace(known, seconds=(*known.seconds, (expr, factor)))
     return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from domain.errors import StrategyError
 from domain.instruments import Market
+from domain.intervals import rows_most
 from domain.records import row_schema
 from strategy.arithmetic import Arithmetic
-from strategy.cost import DAY_S, check_size
+from strategy.cost import check_size
 from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
 from strategy.feature import Feature, Preset, setting_value, window_length
 from strategy.language import StrategyErrors, parse, parse_condition
 from strategy.limits import MAX_WINDOWS
 from strategy.nodes import (
+    Ahead,
     Attribute,
     Column,
     Derived,
@@ -51,9 +53,6 @@ LANGUAGE = "1"
 
 NEVER = 999_999.0
 """경과틱수 of a condition that was not true today."""
-
-LEVELS = {1: 16, 60: 10}
-"""Levels of a range-extreme table by interval: 2^16 ≥ 65,536 rows of a day of seconds is reached by two overlapping halves."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,12 @@ class Program:
             elif isinstance(node, Series):
                 used |= set(self.series_columns(by_output()[node.key]))
         order = [key for key in row_schema(self.market.kind, self.interval_s).keys if key in used]
-        return (*order, "row_time") if "row_time" in used else tuple(order)
+        return (*order, *(["row_time"] if "row_time" in used else []), *(f"future:{k}" for k in range(len(self.futures))))
+
+    @cached_property
+    def futures(self) -> tuple[Ahead, ...]:
+        """What a back-finder text asks of the rows that follow, each once; the last columns, which only the finder fills."""
+        return tuple(dict.fromkeys(node for node in self.nodes if isinstance(node, Ahead)))
 
     def derived_inputs(self, key: str) -> list[tuple[str, int]]:
         """Return (column, rows back) of each column a derived factor reads."""
@@ -208,7 +212,7 @@ class Program:
     @property
     def n_levels(self) -> int:
         """Rows of `extremes` that one of `levels` takes."""
-        return LEVELS[self.interval_s]
+        return (rows_most(self.interval_s) - 1).bit_length() - 1  # two overlapping halves reach twice as far
 
     @property
     def n_sums(self) -> int:
@@ -255,7 +259,7 @@ class Program:
 
         One that changes by row, or that hangs on variables which are not given, may read the whole day.
         """
-        day = DAY_S // self.interval_s
+        day = rows_most(self.interval_s)
         arithmetic = Arithmetic([float(one) for one in variables])
         longest = 1
         for node in self.nodes:
@@ -391,6 +395,7 @@ def build(
     rows_since: Iterable[tuple[str, str]] = (),
     never: float = NEVER,
     warm_up: float = math.nan,
+    reader: Callable[[str, Market, int], Tree] | None = None,
 ) -> Program:
     """Check two texts and the conditions of 경과틱수 and lay them out.
 
@@ -408,6 +413,8 @@ def build(
         경과틱수 of a condition that was not true today.
     warm_up : float
         An indicator before its first value: not a number, with which every ordering is false, or 0 as STOM showed it.
+    reader : callable, optional
+        Checks the buy text in place of `parse`: the back-finder's knows more names.
 
     Raises
     ------
@@ -420,7 +427,7 @@ def build(
     marks: list[tuple[str, Tree]] = []
     for side, text in (("buy", buy_text), ("sell", sell_text)):
         try:
-            trees[side] = parse(text, side, market, interval_s)
+            trees[side] = parse(text, side, market, interval_s) if reader is None or side == "sell" else reader(text, market, interval_s)
         except StrategyErrors as refused:
             errors += _with_side(refused, side)
     for name, text in rows_since:

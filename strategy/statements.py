@@ -198,7 +198,7 @@ class StatementChecker(ExpressionChecker):
         key = target.slice.value if isinstance(target.slice, ast.Constant) else None
         if self.side != "buy":
             self.error("strategy.indicator_side", target)
-        elif self.interval_s != 60:
+        elif self.interval_s == 1:
             self.error("strategy.indicator_interval", target)
         elif not isinstance(key, str) or key not in INDICATOR_KEYS:
             self.error("strategy.indicator_key", target, name=str(key))

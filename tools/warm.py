@@ -16,8 +16,15 @@ FIRST_MODULES: tuple[str, ...] = ("trading.numbers", "trading.matching", "tradin
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("trading.ladder", "trading.book", "trading.rows", "trading.bars", "trading.fills.halts"),
     ("paper.made",),
-    ("backtester.metrics", "trading.risk", "backtester.slippage", "backtester.slippage_models"),
-    ("strategy.bulk", "backtester.skip", "backtester.pricing", "backtester.buffers", "trading.fills.queue"),
+    (
+        "backtester.metrics",
+        "trading.risk",
+        "backtester.slippage",
+        "backtester.slippage_models",
+        "storage.bar_kernel",
+        "backtester.find_ahead",
+    ),
+    ("strategy.bulk", "backtester.skip", "backtester.pricing", "backtester.buffers", "backtester.find_ahead", "trading.fills.queue"),
 )
 STARTED_MODULES: tuple[str, ...] = (
     "cli.main",

@@ -76,7 +76,9 @@ def row_seconds(row_time: int, interval_s: int) -> int:
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def clock_seconds(row_time: int, interval_s: int) -> int:
-    """Return the time of day of a row time in seconds; cheap, for rows of one day."""
+    """Return the time of day of a row time in seconds; cheap, for rows of one day. Of a daily bar the seconds since 1970."""
+    if interval_s >= 86_400:
+        return row_seconds(row_time, interval_s)
     if interval_s == 1:
         clock = np.uint32(row_time % 1_000_000)
         return np.int64(

@@ -98,7 +98,7 @@ def update_returns(position: NDArray[np.float64], params: NDArray[np.float64], l
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def update_holding(position: NDArray[np.float64], seconds: int, interval_s: int) -> None:
     """Bring 보유시간 to the current row."""
-    position[HOLDING_TIME] = seconds if interval_s == 1 else seconds // interval_s
+    position[HOLDING_TIME] = seconds if interval_s == 1 else seconds // 60
     position[HOLDING_SECONDS] = seconds
 
 
@@ -117,7 +117,7 @@ def update_position(position: NDArray[np.float64], params: NDArray[np.float64], 
     seconds : int
         Row time minus entry time, from `trading.numbers.row_seconds`.
     interval_s : int
-        1 or 60; 보유시간 is in seconds or in minutes.
+        Of the rows; 보유시간 is in seconds at 1, else in minutes.
     """
     update_returns(position, params, last_price)
     update_holding(position, seconds, interval_s)

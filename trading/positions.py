@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from domain.errors import InputError
 from domain.instruments import QTY_UNIT, Instrument, Market
+from domain.intervals import time_unit_s
 from domain.orders import Fill
 from domain.records import ROUND_TRIP_DTYPE
 from trading.matching import average_price
@@ -308,7 +309,7 @@ class PositionBook:
         holding = row_seconds(row_time, self.interval_s) - row_seconds(position.entry_time, self.interval_s)
         trip["symbol"], trip["side"] = symbol, position.sign
         trip["entry_time"], trip["exit_time"] = position.entry_time, row_time
-        trip["holding_time"] = holding // self.interval_s
+        trip["holding_time"] = holding // time_unit_s(self.interval_s)
         trip["qty"] = position.bought / UNIT_F
         trip["entry_price"] = average_price(position.entry_raw, position.bought, market.price_decimals)
         trip["exit_price"] = average_price(position.exit_raw, position.sold, market.price_decimals)

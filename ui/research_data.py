@@ -10,13 +10,15 @@ import numpy as np
 
 from domain.errors import DataError
 from domain.instruments import Market
+from domain.intervals import INTERVALS
 from domain.records import row_schema
 from ui.format import row_ns
 from ui.models.runs import TradeRow, TrialRecord
 from ui.models.series import RowSeries
 
-AROUND = {"1s": dt.timedelta(minutes=12), "1m": dt.timedelta(hours=4)}
-"""How much is read before and after a trade."""
+AROUND_S = 720
+AROUND_ROWS = 240
+"""How much is read before and after a trade: seconds of one-second rows, rows of longer ones."""
 TRADES_MAX = 200_000
 
 
@@ -69,15 +71,14 @@ def read_trade_rows(data_dir: Path, market: Market, interval: str, source: str, 
     InputError, DataError
         The store has no such rows (any more).
     """
-    from storage.columns import open_rows
+    from storage.bars import open_bars
     from storage.ticks import TickStore
 
-    interval_s = 1 if interval == "1s" else 60
+    interval_s = INTERVALS[interval]
+    around = dt.timedelta(seconds=AROUND_S if interval_s == 1 else AROUND_ROWS * interval_s)
     offset = market.day_offset_s()
-    first, last = (_shift(t, sign * AROUND[interval], interval_s) for t, sign in ((trade.entry_time, -1), (trade.exit_time, 1)))
-    found = open_rows(
-        TickStore(data_dir), market.code, interval_s, source=source or None, codes=[trade.code], from_time=first, to_time=last
-    )
+    first, last = (_shift(t, sign * around, interval_s) for t, sign in ((trade.entry_time, -1), (trade.exit_time, 1)))
+    found = open_bars(TickStore(data_dir), market, interval_s, source=source or None, codes=[trade.code], from_time=first, to_time=last)
     schema = row_schema(market.kind, interval_s)
     places = np.concatenate([np.arange(block["lo"], block["hi"]) for block in found.blocks]) if len(found.blocks) else np.zeros(0, np.int64)
     if not len(places):

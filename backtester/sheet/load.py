@@ -15,7 +15,9 @@ from backtester.sheet.figures import DAY_S, Floats, Times, Trades, equal_weight,
 from backtester.verdict.subjects import division_of
 from domain.errors import DataError, InputError
 from domain.instruments import Market
-from storage.columns import RowSet, open_rows
+from domain.intervals import day_unit, is_daily
+from storage.bars import open_bars
+from storage.columns import RowSet
 from storage.studies import Run, Studies
 from storage.ticks import TickStore
 from trading.venues import market
@@ -209,15 +211,16 @@ def _gain(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> tuple
 
 
 def _rows(data: DataDir, facts: dict[str, Any], codes: tuple[str, ...]) -> RowSet:
-    return open_rows(
+    return open_bars(
         TickStore(data.root),
-        facts["market"],
+        market(facts["market"]),
         int(facts["interval_s"]),
         source=facts["source"],
         codes=codes,
         from_time=facts["first_row"],
         to_time=facts["last_row"],
         keys=("last_price",),
+        end=facts["end"],
     )
 
 
@@ -229,7 +232,8 @@ def _parts(data: DataDir, store: Studies, facts: dict[str, Any]) -> Parts:
     if plan.get("walk_forward") or (plan.get("split", "none") == "none" and not plan.get("test_days")):
         return Parts()
     try:
-        days = np.unique(_rows(data, facts, tuple(facts["codes"])).blocks["day"]).tolist()
+        rows = _rows(data, facts, tuple(facts["codes"]))
+        days = np.unique(rows.row_time // day_unit(rows.interval_s) if is_daily(rows.interval_s) else rows.blocks["day"]).tolist()
         division = division_of(plan, days)
     except (InputError, DataError):
         return Parts()

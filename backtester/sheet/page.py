@@ -22,6 +22,7 @@ from backtester.sheet.figures import costs, exposure
 from backtester.sheet.load import ROWS_MAX, Sheet
 from backtester.sheet.style import BOLD, FILES, FONTS, SIZE, THEMES, Theme, drawing, number
 from backtester.verdict.lines import lines_of
+from domain.intervals import interval_name
 from utility.text import has, sentence
 
 FACT_MAX = 90
@@ -47,7 +48,7 @@ def title(sheet: Sheet, language: str) -> str:
 def facts(sheet: Sheet, language: str) -> Pairs:
     """Return the passport as (name, value) for people; the texts are not among them."""
     known = sheet.run.passport
-    unit = {1: "1s", 60: "1m"}.get(sheet.interval_s, f"{sheet.interval_s} s")
+    unit = interval_name(sheet.interval_s)
     symbols = list(known.get("codes") or known.get("symbols") or ())
     shown = ", ".join(symbols[:8]) + (f" +{len(symbols) - 8:,}" if len(symbols) > 8 else "")
     period = " … ".join(str(one).replace("T", " ") for one in sheet.period) if "first_row" in known or len(sheet.trades) else "–"

@@ -15,40 +15,67 @@ from backtester import kernel
 from backtester.engine import Engine, Prepared
 from backtester.executors import LocalExecutor
 from backtester.metrics import Metrics
+from domain.intervals import day_unit
 
 TRADES_MAX = 2_000_000
 """Trades kept at once (about 190 MB)."""
 SETS_MAX = 64
 """Sets a call, so that a stop is heard between two; look-backs are shared within one."""
-_DAY = {1: 1_000_000}
-_DAY_OF_MINUTES = 10_000
 
 
 def run_days(prepared: Prepared) -> NDArray[np.int64]:
     """Return the run's days as YYYYMMDD, ascending: position k is day k of `daily_profit`."""
-    unit = _DAY.get(prepared.interval_s, _DAY_OF_MINUTES)
+    unit = day_unit(prepared.interval_s)
     out = np.zeros(prepared.days, dtype=np.int64)
-    out[prepared.blocks[:, kernel.BLOCK_PARAMS]] = prepared.row_time[prepared.blocks[:, kernel.BLOCK_LO]] // unit
+    if prepared.holds_days:
+        out[prepared.row_days] = prepared.row_time // unit
+        return out
+    out[prepared.block_days] = prepared.row_time[prepared.blocks[:, kernel.BLOCK_LO]] // unit
     return out
 
 
 def restrict(prepared: Prepared, days: Sequence[int]) -> tuple[Prepared, NDArray[np.int64]]:
-    """Return the run cut to `days`, and the new number of each block (−1: left out).
+    """Return the run cut to `days`, and the new number of each block (−1: left out), of daily bars of each row.
 
     The rows themselves are shared, not copied.
     """
     place = np.flatnonzero(np.isin(run_days(prepared), np.asarray(days, dtype=np.int64)))
-    of_block = prepared.blocks[:, kernel.BLOCK_PARAMS]
-    kept = np.isin(of_block, place)
-    blocks = prepared.blocks[kept].copy()
-    blocks[:, kernel.BLOCK_PARAMS] = np.searchsorted(place, blocks[:, kernel.BLOCK_PARAMS])
+    if prepared.holds_days:
+        return _restrict_daily(prepared, place)
+    kept = np.isin(prepared.block_days, place)
+    blocks = prepared.blocks[kept]
     numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int64)
     cut = replace(
         prepared,
         blocks=blocks,
         symbols=prepared.symbols[kept],
-        params=prepared.params[place],
+        block_days=np.searchsorted(place, prepared.block_days[kept]),
         rows=int((blocks[:, kernel.BLOCK_HI] - blocks[:, kernel.BLOCK_LO]).sum()),
+        days=len(place),
+    )
+    return cut, numbers
+
+
+def _restrict_daily(prepared: Prepared, place: NDArray[np.int64]) -> tuple[Prepared, NDArray[np.int64]]:
+    """Cut daily bars: each stretch of kept days of a symbol is a session of its own."""
+    blocks, symbols = [], []
+    numbers = np.full(len(prepared.row_time), -1, dtype=np.int64)
+    kept = np.isin(prepared.row_days, place)
+    for block, symbol in zip(prepared.blocks.tolist(), prepared.symbols.tolist(), strict=True):
+        rows = np.flatnonzero(kept[block[kernel.BLOCK_LO] : block[kernel.BLOCK_HI]]) + block[kernel.BLOCK_LO]
+        for stretch in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+            if len(stretch):
+                numbers[stretch] = len(blocks)
+                lo, hi = int(stretch[0]), int(stretch[-1]) + 1
+                blocks.append([lo, hi, 0, int(prepared.row_params[lo]), *block[kernel.BLOCK_DECIMALS :]])
+                symbols.append(symbol)
+    cut = replace(
+        prepared,
+        blocks=np.array(blocks, dtype=np.int64).reshape(-1, kernel.BLOCK_FIELDS),
+        symbols=np.array(symbols, dtype=np.int64),
+        block_days=np.searchsorted(place, prepared.row_days[[block[kernel.BLOCK_LO] for block in blocks]]),
+        row_days=np.searchsorted(place, prepared.row_days).clip(max=max(len(place) - 1, 0)),
+        rows=int(kept.sum()),
         days=len(place),
     )
     return cut, numbers
@@ -78,7 +105,11 @@ class Part:
 
     def take(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the trades of these days out of the whole run's, with the blocks' new numbers."""
-        numbers = self._numbers[raw[:, kernel.OUT_BLOCK].astype(np.int64)]
+        if self.prepared.holds_days:  # positions cross days: those count that began and ended in one stretch of the part
+            numbers = self._numbers[raw[:, kernel.OUT_ENTRY].astype(np.int64)]
+            numbers = np.where(numbers == self._numbers[raw[:, kernel.OUT_EXIT].astype(np.int64)], numbers, -1)
+        else:
+            numbers = self._numbers[raw[:, kernel.OUT_BLOCK].astype(np.int64)]
         out: NDArray[np.float64] = raw[numbers >= 0].copy()
         out[:, kernel.OUT_BLOCK] = numbers[numbers >= 0]
         return out
@@ -90,7 +121,7 @@ class Part:
 
 def daily_profit(prepared: Prepared, raw: NDArray[np.float64], sets: int) -> NDArray[np.float64]:
     """Return what each set earned on each day, float64 (sets, days) in the quote currency."""
-    day = prepared.blocks[raw[:, kernel.OUT_BLOCK].astype(np.int64), kernel.BLOCK_PARAMS]
+    day = prepared.exit_days(raw)
     place = raw[:, kernel.OUT_SET].astype(np.int64) * prepared.days + day
     summed = np.bincount(place, weights=raw[:, kernel.OUT_PNL], minlength=sets * prepared.days)
     return summed.reshape(sets, prepared.days)

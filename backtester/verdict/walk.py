@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester import kernel
 from backtester.executors import LocalExecutor
 from backtester.job import Loaded
 from backtester.metrics import METRIC_KEYS, SEED, TC, TG, Limits
@@ -172,8 +171,7 @@ def _over(progress: Progress, number: int, before: int, windows: int) -> Progres
 
 def _of_days(loaded: Loaded, raw: NDArray[np.float64], days: Sequence[int]) -> NDArray[np.float64]:
     """Return the trades of some days, numbered as in the whole run."""
-    of_block = run_days(loaded.prepared)[loaded.prepared.blocks[:, kernel.BLOCK_PARAMS]]
-    return raw[np.isin(of_block[raw[:, kernel.OUT_BLOCK].astype(np.int64)], np.asarray(days))]
+    return raw[np.isin(run_days(loaded.prepared)[loaded.prepared.exit_days(raw)], np.asarray(days))]
 
 
 def _join(

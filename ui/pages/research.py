@@ -379,7 +379,7 @@ class ResearchPage(QWidget):
         """Show a run's metrics and read its trades."""
         self.shown = record
         self.run_table.select_key(record.number)
-        self.metrics.show_metrics(record.metrics, record.currency, 60 if record.request.interval == "1m" else 1)
+        self.metrics.show_metrics(record.metrics, record.currency, 1 if record.request.interval == "1s" else 60)
         path = record.result.get("trades_path")
         if not path:
             return

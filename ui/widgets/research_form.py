@@ -23,6 +23,7 @@ from PyQt5.QtWidgets import (
 from backtester.figures import OBJECTIVES
 from domain.errors import InputError
 from domain.instruments import Market
+from domain.intervals import INTERVALS
 from domain.settings import Settings
 from ui.models.research_request import BACKTEST, FILLS, FORMS, LINES, ResearchRequest, grid_size
 from ui.text import bind, has, on_language, tr, word
@@ -41,7 +42,7 @@ class ResearchForm(QWidget):
         self.setObjectName("researchForm")
         self.markets = {market.code: market for market in markets}
         self.market = self._combo("researchMarket", [market.code for market in markets])
-        self.interval = self._combo("researchInterval", ["1s", "1m"])
+        self.interval = self._combo("researchInterval", list(INTERVALS))
         self.source = self._combo("researchSource", ["", "recorded", "made"])
         self.strategy = self._combo("researchStrategy", [])
         self.whole = QCheckBox()

@@ -62,7 +62,7 @@ class TradeChart(QWidget):
             self.chart = Chart(schema)
             self.page_column.addWidget(self.chart, 1)
         self.stack.setCurrentWidget(self.page)
-        self.chart.interval_s = 5 if schema.interval_s == 1 else 60
+        self.chart.interval_s = 5 if schema.interval_s == 1 else schema.interval_s
         self.chart.show_rows(span.rows, lambda value: fmt.price(value))
         long = 1 if trade.side == "LONG" else -1
         self.chart.set_marks([(span.entry_ns, trade.entry_price, long), (span.exit_ns, trade.exit_price, -long)])

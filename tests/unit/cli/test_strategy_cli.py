@@ -114,6 +114,18 @@ if 매수:
 V3_BUY = (
     "if not 이평지지후이평돌파(60):\n    매수 = False\nelif 변동성(30, 1, calc=True) > 1:\n    매수 = False\nif 매수:\n    self.Buy()\n"
 )
+FINDER = """탐색틱수 = 300
+탐색등락율 = 10
+self.tickcols = ['등락율', '시가대비']
+시가대비 = round((현재가 / 시가 - 1) * 100, 2)
+if (future_max(탐색틱수) / 현재가 - 1) * 100 <= 탐색등락율:
+    매수 = False
+elif not 초당거래대금 > 초당거래대금N(1):
+    매수 = False
+if 매수:
+    self.tickdata = [등락율, 시가대비]
+    self.tickq.put(self.tickdata)
+"""
 FUTURES_SELL = """
 if 수익률 <= -2:
     SELL_LONG = True
@@ -129,7 +141,8 @@ def test_a_stom_database_comes_in_unchanged_and_what_cannot_run_is_listed(tmp_pa
         {
             "coinbuy": [
                 ("추세", V1_BUY),
-                ("찾기", "x = 1\nself.tickcols = ['a']\n"),
+                ("찾기", FINDER),
+                ("덜찾기", "x = 1\nself.tickcols = ['a']\n"),
                 ("오타", "매수 = True\nif 현재까 > 1:\n    매수 = False\n"),
             ],
             "coinsell": [("추세", "매도 = 수익률 > 1\nif 매도:\n    self.Sell()\n"), ("선물", FUTURES_SELL)],
@@ -143,17 +156,18 @@ def test_a_stom_database_comes_in_unchanged_and_what_cannot_run_is_listed(tmp_pa
     status, out, _ = call(capsys, "import", file, "--texts", str(tmp_path / "texts"), *here)
     assert status == 0
     kept = {one["name"]: one for one in out["strategies"]}
-    assert set(kept) == {"추세", "추세_coinoptibuy", "오타", "선물", "V3"}
+    assert set(kept) == {"추세", "추세_coinoptibuy", "찾기", "덜찾기", "오타", "선물", "V3"}
+    assert call(capsys, "show", "찾기", *here)[1]["strategies"][0]["buy"] == FINDER
     assert kept["추세_coinoptibuy"]["vars"] == {"0": 30, "1": 1.5}
     assert (kept["선물"]["markets"], kept["V3"]["markets"]) == (["binance-futures"], ["krx"])
     whole = call(capsys, "show", "추세", *here)[1]["strategies"][0]
     assert (whole["buy"], whole["sell"]) == (V1_BUY.strip("\n") + "\n", "매도 = 수익률 > 1\nif 매도:\n    self.Sell()\n")
     refused = {(one["source"], one["name"]): (one["line"], one["code"]) for one in out["refused"]}
     assert refused == {
-        ("coinbuy", "찾기"): (2, "strategy.import_finder"),
+        ("coinbuy", "덜찾기"): (1, "strategy.finder_form"),
         ("coinbuy", "오타"): (2, "strategy.unknown_name"),
         ("coinoptivars", "깨짐"): (1, refused["coinoptivars", "깨짐"][1]),
     }
     assert {Path(one["path"]).name for one in out["texts"] if one["path"]} == {
-        "coinbuy_찾기.txt", "coinoptivars_범위.txt", "coinoptivars_깨짐.txt", "coinbuyconds_조건.txt"
+        "coinoptivars_범위.txt", "coinoptivars_깨짐.txt", "coinbuyconds_조건.txt"
     }  # fmt: skip
