@@ -1,7 +1,8 @@
-"""Rows cut to a run's time of day, and their clock as arrays."""
+"""Rows cut to a run's time of day, their clock as arrays, and the numbers of profit that hold on their days."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from backtester import kernel
 from domain.errors import InputError
+from domain.instruments import Market
 from domain.intervals import RECORDED, day_unit, is_daily
+from trading.fee_table import FeeTable
+from trading.positions import market_params
 
 if TYPE_CHECKING:
     from backtester.engine import Options, Rows
@@ -49,3 +53,20 @@ def clock_seconds(row_time: NDArray[np.int64], interval_s: int) -> NDArray[np.in
         months = ((date // 10_000 - 1970) * 12 + date // 100 % 100 - 1).astype("datetime64[M]")
         seconds = seconds + (months.astype("datetime64[D]").astype(np.int64) + date % 100 - 1) * 86_400
     return seconds
+
+
+def profit_params(
+    market: Market, fees: tuple[float, float] | FeeTable | None, days: NDArray[np.int64], codes: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the rows of numbers of profit, and which of them holds for each block: by day, and by symbol where a table names some."""
+    rates = [fees.rates(day, code) if isinstance(fees, FeeTable) else fees for day, code in zip(days.tolist(), codes, strict=True)]
+    keys = list(dict.fromkeys(sorted(zip(days.tolist(), rates, strict=True), key=str)))
+    place = {key: k for k, key in enumerate(keys)}
+    params = np.stack([market_params(market, day, pair) for day, pair in keys])
+    return params, np.array([place[key] for key in zip(days.tolist(), rates, strict=True)], dtype=np.int64)
+
+
+def any_book(rows: Rows, blocks: NDArray[np.int64]) -> bool:
+    """Tell whether any row has a book: where some do, an order on one that has none finds no depth."""
+    sides = [rows.columns[key] for key in ("ask_size1", "bid_size1") if key in rows.columns]
+    return any(bool(np.any(side[lo:hi])) for lo, hi, *_ in blocks.tolist() for side in sides)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backtester import kernel
 from backtester.buffers import ROOM, Buffers
-from backtester.cut import clock_seconds, cut
+from backtester.cut import any_book, clock_seconds, cut, profit_params
 from backtester.executors import LocalExecutor
 from backtester.kept import keep, window_lengths
 from backtester.pointer import addresses
@@ -36,7 +36,6 @@ from strategy.guards import NO_GUARDS, Guards, guards, make_plan
 from strategy.plan import Plan
 from strategy.program import Program
 from trading.fee_table import FeeTable
-from trading.positions import market_params
 from trading.trades import sort_trades
 
 MARKER = "# === LOOP ===\n"
@@ -174,7 +173,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
     blocks, symbols, days = cut(rows, options)
     if not len(blocks):
         raise InputError("backtest.no_rows", market=rows.market, source=rows.source)
-    has_book = rows.has_book or _any_book(rows, blocks)
+    has_book = rows.has_book or any_book(rows, blocks)
     if not has_book and options.fill != "last":
         raise InputError("backtest.no_book", source=rows.source)
     dates = np.asarray(rows.row_time) // 10_000 if is_days else days
@@ -184,11 +183,13 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         owners = np.zeros(len(dates), dtype=np.int64)
         for block, symbol in zip(blocks.tolist(), symbols.tolist(), strict=True):
             owners[block[kernel.BLOCK_LO] : block[kernel.BLOCK_HI]] = symbol
-        params, row_params = _params(market, options.fees, dates, [rows.codes[symbol] for symbol in owners.tolist()])
+        params, row_params = profit_params(market, options.fees, dates, [rows.codes[symbol] for symbol in owners.tolist()])
         row_days, block_days = block_days, block_days[blocks[:, kernel.BLOCK_LO]]
         blocks[:, kernel.BLOCK_PARAMS] = row_params[blocks[:, kernel.BLOCK_LO]]
     else:
-        params, blocks[:, kernel.BLOCK_PARAMS] = _params(market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()])
+        params, blocks[:, kernel.BLOCK_PARAMS] = profit_params(
+            market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()]
+        )
     last = _plain(rows.columns["last_price"])
     book = tuple(
         _plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
@@ -231,23 +232,6 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         row_days=row_days,
         row_params=row_params,
     )
-
-
-def _params(
-    market: Market, fees: tuple[float, float] | FeeTable | None, days: NDArray[np.int64], codes: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the rows of numbers of profit, and which of them holds for each block: by day, and by symbol where a table names some."""
-    rates = [fees.rates(day, code) if isinstance(fees, FeeTable) else fees for day, code in zip(days.tolist(), codes, strict=True)]
-    keys = list(dict.fromkeys(sorted(zip(days.tolist(), rates, strict=True), key=str)))
-    place = {key: k for k, key in enumerate(keys)}
-    params = np.stack([market_params(market, day, pair) for day, pair in keys])
-    return params, np.array([place[key] for key in zip(days.tolist(), rates, strict=True)], dtype=np.int64)
-
-
-def _any_book(rows: Rows, blocks: NDArray[np.int64]) -> bool:
-    """Tell whether any row has a book: where some do, an order on one that has none finds no depth."""
-    sides = [rows.columns[key] for key in ("ask_size1", "bid_size1") if key in rows.columns]
-    return any(bool(np.any(side[lo:hi])) for lo, hi, *_ in blocks.tolist() for side in sides)
 
 
 def needed_columns(columns: Sequence[str], options: Options | None = None) -> tuple[str, ...]:
