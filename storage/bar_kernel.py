@@ -11,7 +11,7 @@ RULES = ("last", "first", "sum", "max", "min")
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def join(values, begins, ends, rule, scale, out):  # type: ignore[no-untyped-def]
-    """Fill ``out[k]`` from rows begins[k] … ends[k] − 1 of a column.
+    """Fill ``out[k]`` from rows begins[k] … ends[k] − 1 of a column; not a number where a value that counts is none.
 
     Parameters
     ----------
@@ -31,14 +31,17 @@ def join(values, begins, ends, rule, scale, out):  # type: ignore[no-untyped-def
         elif rule == 1:
             out[k] = values[lo]
         elif rule == 2:
-            total = np.int64(0)
+            total, known = np.int64(0), True
             for i in range(lo, hi):
-                total += np.int64(np.rint(values[i] * scale))
-            out[k] = total / scale
+                if np.isnan(values[i]):
+                    known = False
+                else:
+                    total += np.int64(np.rint(values[i] * scale))
+            out[k] = total / scale if known else np.nan
         else:
             best = values[lo]
             for i in range(lo + 1, hi):
-                if (values[i] > best) == (rule == 3) and values[i] != best:
+                if np.isnan(values[i]) or ((values[i] > best) == (rule == 3) and values[i] != best and not np.isnan(best)):
                     best = values[i]
             out[k] = best
 

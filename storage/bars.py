@@ -95,6 +95,7 @@ def build_bars(
         row_time=times,
         blocks=_blocks(times, symbols, interval_s),
         digest=hashlib.sha256(told.encode()).hexdigest(),
+        unknown={key: np.concatenate(([0], np.cumsum(np.isnan(columns[key])))) for key in minutes.unknown},
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from coin.markets import UPBIT
+from domain.errors import InputError
 from domain.instruments import Market
 from domain.intervals import INTERVALS, RECORDED
 from domain.records import row_schema
@@ -149,3 +150,20 @@ def test_a_gap_of_a_whole_bar_leaves_no_bar() -> None:
     times = build_bars(holed, UPBIT, 300).row_time
     assert 202601051005 not in times
     assert 202601051010 in times
+
+
+def test_a_bar_of_a_minute_without_a_value_has_none() -> None:
+    rows = minutes(UPBIT, keep=1.0)
+    columns = {key: column.copy() for key, column in rows.columns.items()}
+    for key in ("value_1m", "bar_high", "last_price"):
+        columns[key][7] = np.nan
+        columns[key].flags.writeable = False
+    counts = {key: np.concatenate(([0], np.cumsum(np.isnan(columns[key])))) for key in ("value_1m", "bar_high", "last_price")}
+    bars = build_bars(replace(rows, columns=columns, unknown=counts), UPBIT, 300)
+    assert np.flatnonzero(np.isnan(bars.columns["value_1m"])).tolist() == [1]
+    assert np.flatnonzero(np.isnan(bars.columns["bar_high"])).tolist() == [1]
+    assert not np.isnan(bars.columns["last_price"]).any()  # the last minute of the bar has one
+    assert bars.unknown["value_1m"][-1] == 1
+    with pytest.raises(InputError):
+        bars.refuse_unknown(("value_1m",))
+    bars.refuse_unknown(("last_price",))
