@@ -26,7 +26,7 @@ def quotes(path: Path, bad: bool = False) -> Path:
 
 def trades(path: Path) -> Path:
     lines = ["id,price,qty,quote_qty,time,is_buyer_maker"]
-    lines += [f"{k + 1},{100 + k / 10:.1f},0.5,50,{T0_MS + 1000 * k - 500 * (k == 0) + 200},{str(k % 2 == 0).lower()}" for k in range(6)]
+    lines += [f"{k + 1},{100 + k / 10:.1f},0.5,50,{T0_MS + 1000 * k + 50},{str(k % 2 == 0).lower()}" for k in range(6)]
     path.write_text("\n".join(lines) + "\n")
     return path
 
