@@ -1,8 +1,7 @@
 """Rows in, closed trades out: what stands around the compiled loop of kernel.py.
 
-`prepare` fixes the rows of a run, `Engine.run` evaluates any number of parameter sets over them on
-threads, and the answer does not depend on how many threads there are. A backtest is a run with one
-parameter set; an optimiser's population is a run with many: the same function.
+`prepare` fixes the rows of a run, `Engine.run` evaluates any number of parameter sets over them on threads, and the answer does
+not depend on how many threads there are. A backtest is a run with one set; an optimiser's population is a run with many.
 """
 
 from __future__ import annotations
@@ -19,14 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester import kernel
+from backtester.books import is_moved, moved_book
 from backtester.buffers import ROOM, Buffers
 from backtester.cut import any_book, clock_seconds, cut, profit_params
 from backtester.executors import LocalExecutor
+from backtester.executors.base import Stop, never
+from backtester.far import run_far
 from backtester.kept import keep, window_lengths
 from backtester.pointer import addresses
 from backtester.sharing import share
-from backtester.slippage import TICKS_MAX, endless_book, worse_book
-from backtester.slippage_models import SPREAD, model_book, model_of
+from backtester.slippage import TICKS_MAX
+from backtester.slippage_models import SPREAD, model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.intervals import is_daily, time_unit_s
@@ -57,6 +59,7 @@ class Rows(Protocol):
     has_book: bool
     digest: str
     instruments: tuple[Instrument, ...]
+    window_rows: int
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ class Prepared:
     block_days: NDArray[np.int64]  # number of each block's (first) day
     row_days: NDArray[np.int64]  # of daily bars: number of each row's day
     row_params: NDArray[np.int64]  # of daily bars: row of `params` of each row
+    has_book: bool = True
+    window_rows: int = 0  # rows mapped at a time (far.py), 0 where the columns are mapped whole
 
     @property
     def holds_days(self) -> bool:
@@ -190,23 +195,18 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         params, blocks[:, kernel.BLOCK_PARAMS] = profit_params(
             market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()]
         )
-    last = _plain(rows.columns["last_price"])
+    plain = (lambda column: column) if rows.window_rows else _plain
+    last = plain(rows.columns["last_price"])
     book = tuple(
-        _plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
+        plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
     )
     gate = market.kind == "stock" and has_book
     steps = tuple(one.price_step for one in rows.instruments) or (0.0,) * len(rows.codes)
-    at_last = options.fill == "last"
-    if options.slippage or options.slippage_model:
-        book, levels, at_last = (endless_book(book, last), 1, False) if at_last else (book, 5, False)
-        spans, whose, when = blocks, symbols, days
-        if is_days:
-            spans, whose, when = np.stack([np.arange(len(last)), np.arange(1, len(last) + 1)], axis=1), owners, dates
-        if options.slippage_model:
-            model = model_of(options.slippage_model)
-            book = model_book(book, rows, spans, whose, when, model, options.betting, market.value_unit, levels)
-        if options.slippage:
-            book = worse_book(book, spans, when, np.array(steps)[whose], market, options.slippage, levels)
+    if not rows.window_rows:  # else window by window
+        each = np.arange(len(last))
+        spans, whose, when = (np.stack([each, each + 1], axis=1), owners, dates) if is_days else (blocks, symbols, days)
+        book = moved_book(book, last, rows, spans, whose, when, np.array(steps)[whose], market, options)
+    at_last = options.fill == "last" and not is_moved(options)
     vector = np.array(
         [options.betting, options.entry_levels, options.exit_levels, options.latency, at_last, rows.interval_s, gate],
         dtype=np.float64,
@@ -215,10 +215,10 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         market=market,
         interval_s=rows.interval_s,
         codes=rows.codes,
-        inputs=tuple(_plain(rows.row_time if key == "row_time" else rows.columns[key]) for key in columns),
+        inputs=tuple(plain(rows.row_time if key == "row_time" else rows.columns[key]) for key in columns),
         book=book,
         last=last,
-        universe=_plain(rows.columns["in_universe"]),
+        universe=plain(rows.columns["in_universe"]),
         row_time=np.ascontiguousarray(rows.row_time, dtype=np.int64),
         blocks=blocks,
         symbols=symbols,
@@ -231,6 +231,8 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         block_days=block_days,
         row_days=row_days,
         row_params=row_params,
+        has_book=has_book,
+        window_rows=rows.window_rows,
     )
 
 
@@ -245,10 +247,7 @@ def needed_columns(columns: Sequence[str], options: Options | None = None) -> tu
 
 def _plain(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the column as a plain read-only array, so that there is one machine code for all of them."""
-    view = np.asarray(column, dtype=np.float64).view(np.ndarray)
-    if not view.flags.c_contiguous:
-        view = np.ascontiguousarray(view)
-    view = view[:]
+    view = np.ascontiguousarray(np.asarray(column, dtype=np.float64).view(np.ndarray))[:]
     view.flags.writeable = False
     return view
 
@@ -379,7 +378,7 @@ class Engine:
         self.executor = executor
         self._buffers = Buffers(kernel.OUT_FIELDS)
 
-    def run(self, prepared: Prepared, vectors: NDArray[np.float64], again: bool = False) -> Result:
+    def run(self, prepared: Prepared, vectors: NDArray[np.float64], again: bool = False, stop: Stop = never) -> Result:
         """Evaluate every row of `vectors`.
 
         Parameters
@@ -389,6 +388,8 @@ class Engine:
             `self.vars` of each set.
         again : bool
             The trades may stand in memory that the next run writes over: for a search, which looks at them once.
+        stop : callable
+            Asked between two windows of rows that are not mapped whole; then `StoppedError`.
 
         Returns
         -------
@@ -396,6 +397,8 @@ class Engine:
             Identical for any number of threads.
         """
         vectors = np.ascontiguousarray(vectors, dtype=np.float64)
+        if prepared.window_rows:
+            return run_far(self, prepared, vectors, stop)
         windows = np.stack([np.asarray(self.steps.windows(vector), dtype=np.int64).reshape(-1) for vector in vectors])
         warmups = np.array([warmup_rows(vector) for vector in vectors], dtype=np.int64)
         # Sets with equal windows stand together: a feature is built once for all of them.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.engine import Engine, Options, Prepared, Result, module_text, needed_columns, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, Prepared, Result, Steps, module_text, needed_columns, prepare, round_trips, steps_of
 from backtester.executors import LocalExecutor
 from backtester.metrics import Metrics, named
 from domain.errors import InputError
@@ -34,6 +35,7 @@ from trading.fee_table import FeeTable, parse_fee_table
 from trading.trades import trades_sha256
 from utility.build import RESEARCH, lock_digest
 from utility.build import build as build_digest
+from utility.memory import budget
 from utility.paths import DataDir
 from utility.text_file import read_text
 
@@ -136,8 +138,18 @@ class Run:
     past_levels: int
 
 
+def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:
+    """Return a job's strategy, its steps and their compiled module, from the data directory's signed cache where it is there."""
+    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since)
+    steps = steps_of(program)
+    data.cache.mkdir(parents=True, exist_ok=True)
+    return program, steps, cache.load("engine", module_text(steps), data.cache / "steps", data.mac_key())
+
+
 def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
     """Compile the strategy, map the rows, cut them to the job's times.
+
+    Where the rows need more memory than `executor.memory_mb` says, a window of them is mapped at a time (far.py).
 
     Raises
     ------
@@ -147,12 +159,11 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         No such rows, symbols or columns; rows without a book.
     """
     started = time.perf_counter()
-    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since)
-    steps = steps_of(program)
-    data.cache.mkdir(parents=True, exist_ok=True)
-    module = cache.load("engine", module_text(steps), data.cache / "steps", data.mac_key())
+    program, steps, module = compiled_code(job, data)
     compiled = time.perf_counter()
-    rows = job_rows(job, data, needed_columns(steps.columns, job.options))
+    # A model of slippage looks at a symbol's earlier days, which a window does not have.
+    memory = 0 if job.options.slippage_model else budget(executor.memory_mb)
+    rows = job_rows(job, data, needed_columns(steps.columns, job.options), memory)
     rows.refuse_unknown(tuple(rows.columns))
     prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)
@@ -169,8 +180,8 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
     )
 
 
-def job_rows(job: Job, data: DataDir, keys: Sequence[str]) -> RowSet:
-    """Return the rows of a job; equal jobs give equal places of rows."""
+def job_rows(job: Job, data: DataDir, keys: Sequence[str], memory: int = 0) -> RowSet:
+    """Return the rows of a job, mapped a window at a time past `memory` bytes (0: never); equal jobs give equal places of rows."""
     return open_bars(
         TickStore(data.root),
         job.market,
@@ -181,6 +192,7 @@ def job_rows(job: Job, data: DataDir, keys: Sequence[str]) -> RowSet:
         to_time=job.to_time,
         keys=keys,
         end=job.options.end,
+        memory=memory,
     )
 
 

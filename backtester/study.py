@@ -15,8 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from backtester import far
 from backtester.engine import Engine, Prepared
+from backtester.executors.base import Stop
 from backtester.front import Front
+from backtester.ground import Ground, Origin
 from backtester.known import Known
 from backtester.metrics import METRIC_KEYS, NO_TRADES, OUT_OF_LIMITS, Limits, Metrics, named, scores
 from backtester.optimisers import Optimiser
@@ -26,8 +29,6 @@ from storage.studies import Studies, Trials
 ASK = 4_096
 """Sets an optimiser is asked for at once; a population may answer with more."""
 FIRST_CHUNK = 8
-CHUNK_SECONDS = 0.5
-"""A compiled call is kept about this long, so that a stop is obeyed within two seconds."""
 CHUNK_TRADES = 2_000_000
 """Trades a compiled call may keep at once (about 190 MB)."""
 
@@ -97,6 +98,8 @@ class Search:
         Upper bound of trials; 0 means none.
     folds : Scores, optional
         Train and validation parts that make the score; the metrics stay those of all `prepared`. `context` must be empty then.
+    origin : Origin, optional
+        Where `prepared` comes from; an executor that works elsewhere needs it.
     """
 
     def __init__(
@@ -112,9 +115,11 @@ class Search:
         context: bytes = b"",
         trials: int = 0,
         folds: Scores | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.folds = folds
-        self.engine, self.prepared, self.metrics = engine, prepared, metrics
+        self.prepared, self.executor = prepared, engine.executor
+        self.ground = Ground(engine, prepared, metrics, origin)
         self.optimiser = optimiser
         self.objective, self.limits = objective, limits
         self.store, self.study, self.context, self.most = store, study, context, trials
@@ -159,7 +164,7 @@ class Search:
         out.front = None if self.front is None else self.front.result()
         return out
 
-    def _evaluate(self, keys: list[bytes], vectors: NDArray[np.float64], stop: Callable[[], bool], told: Callable[[], None]) -> bool:
+    def _evaluate(self, keys: list[bytes], vectors: NDArray[np.float64], stop: Stop, told: Callable[[], None]) -> bool:
         """Evaluate what is not known yet, in compiled calls of bounded length; False when it was stopped."""
         new = {keys[k]: k for k in np.flatnonzero(self._known.find(keys) < 0)[::-1].tolist()}  # the first of equals
         places = sorted(new.values())
@@ -173,31 +178,47 @@ class Search:
             computed = np.cumsum([place not in rows for place in places])  # only these take time
             size = max(int(np.searchsorted(computed, self._chunk(), side="right")), 1)
             part, places = places[:size], places[size:]
-            self._answer([keys[k] for k in part], vectors[part], {k: rows[place] for k, place in enumerate(part) if place in rows})
+            found_here = {k: rows[place] for k, place in enumerate(part) if place in rows}
+            if not self._answer([keys[k] for k in part], vectors[part], found_here, stop):
+                return False
             told()
         return True
 
-    def _answer(self, keys: list[bytes], vectors: NDArray[np.float64], found: dict[int, NDArray[np.float64]]) -> None:
-        """Give these new sets their figures, those `found` in other studies or the engine's, and store them."""
+    def _answer(self, keys: list[bytes], vectors: NDArray[np.float64], found: dict[int, NDArray[np.float64]], stop: Stop) -> bool:
+        """Give these new sets their figures, those `found` in other studies or the executor's, and store them.
+
+        False when it was stopped before all of them had theirs: those before the first without are stored.
+        """
         values = np.empty((len(keys), len(METRIC_KEYS)), dtype=np.float64)
         rest = [k for k in range(len(keys)) if k not in found]
         for k, row in found.items():
             values[k] = row
+        whole = True
         if rest:
             started = time.perf_counter()
-            result = self.engine.run(self.prepared, vectors[rest], again=True)  # looked at once, here
-            values[rest] = self.metrics.of(result.raw, len(rest))
-            if self.folds is not None:  # nothing comes from other studies then: the rest is all
-                gained = self.folds.scores(self.objective, result.raw, len(rest), self.limits)
-            self._pace = (time.perf_counter() - started) / len(rest)
-            self._trades = max(len(result.raw) / len(rest), 1.0)
-            self.outcome.engine_seconds += result.seconds
+            answer = self.executor.evaluate(self.ground, vectors[rest], self.folds is not None, stop)
+            done = len(answer.metrics)
+            whole = done == len(rest)
+            values[rest[:done]] = answer.metrics
+            if not whole:
+                first = rest[done]
+                keys, vectors, values = keys[:first], vectors[:first], values[:first]
+                found = {k: row for k, row in found.items() if k < first}
+            if not keys:
+                return False
+            if self.folds is not None and answer.raw is not None:  # nothing comes from other studies then: the rest is all
+                gained = self.folds.scores(self.objective, answer.raw, len(keys), self.limits)
+            self.outcome.engine_seconds += answer.seconds
+            if done:
+                self._pace = (time.perf_counter() - started) / done
+                self._trades = max(answer.trades / done, 1.0)
         if self.folds is None:
             gained = scores(self.objective, values, self.prepared.options.betting, self.limits)
         self.store.add_trials(self.study, len(self._known), vectors, gained, values, keys if self.context else ())
         self._take(keys, vectors, gained, values)
         self.outcome.evaluations += len(keys)
         self.outcome.cached += len(found)
+        return whole
 
     def _take(self, keys: list[bytes], vectors: NDArray[np.float64], gained: NDArray[np.float64], values: NDArray[np.float64]) -> None:
         """Remember answered sets, the best of them and the front."""
@@ -217,7 +238,8 @@ class Search:
     def _chunk(self) -> int:
         if not self._pace:
             return FIRST_CHUNK
-        return int(max(self.engine.executor.workers, min(CHUNK_SECONDS / self._pace, CHUNK_TRADES / self._trades, 100_000)))
+        seconds = far.CHUNK_SECONDS if self.prepared.window_rows else self.executor.chunk_seconds
+        return int(max(self.executor.workers, min(seconds / self._pace, CHUNK_TRADES / self._trades, 100_000)))
 
     def _tell(self, watch: Callable[[Progress], None], started: float) -> None:
         elapsed = time.perf_counter() - started

@@ -109,10 +109,10 @@ def study(sets: int, rows: int, folder: Path) -> dict[str, Any]:
 class Nothing:
     """Engine and metrics of a rule that costs nothing."""
 
-    executor = SimpleNamespace(workers=2)
-    prepared = SimpleNamespace(options=SimpleNamespace(betting=1.0))
+    executor = LocalExecutor(1)
+    prepared = SimpleNamespace(window_rows=0, options=SimpleNamespace(betting=1.0))
 
-    def run(self, prepared: Any, vectors: np.ndarray) -> Any:
+    def run(self, prepared: Any, vectors: np.ndarray, again: bool = False, stop: Any = None) -> Any:
         return SimpleNamespace(raw=vectors, seconds=1e-6)
 
     def of(self, raw: np.ndarray, count: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 from backtester.engine import Options
 from backtester.executors import LocalExecutor
+from backtester.executors.nodes import NodesExecutor
 from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
 from backtester.slippage_models import parse_slippage
 from cli.output import naming_file
@@ -23,6 +24,7 @@ from utility.paths import DataDir
 from utility.text_file import read_text
 
 WORKERS_MAX = 1024
+RAY = "ray://"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 
 
@@ -119,13 +121,26 @@ def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> t
     return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}
 
 
-def executor_of(args: argparse.Namespace, settings: Settings) -> LocalExecutor:
-    text = args.workers
+def executor_of(args: argparse.Namespace, settings: Settings) -> LocalExecutor | NodesExecutor:
+    """Return who does the work: threads of this process, or for ``ray://…`` the nodes of a cluster.
+
+    Raises
+    ------
+    InputError
+        ``executor.workers``: neither a number nor an address.
+    RefusedError
+        Ray is not installed, or no cluster answers there.
+    """
+    text, memory_mb = args.workers, settings.research.memory_mb
     if text is None or text == "local":
-        return LocalExecutor(settings.research.workers)
+        return LocalExecutor(settings.research.workers, memory_mb)
+    if text.startswith(RAY):
+        from backtester.executors.ray_cluster import RayCluster
+
+        return NodesExecutor(RayCluster(text), settings.research.workers, memory_mb=memory_mb)
     if not _NUMBER.fullmatch(text):
-        raise RefusedError("backtest.later", option=f"--workers {text}")
-    return LocalExecutor(int(text))
+        raise InputError("executor.workers", value=text)
+    return LocalExecutor(int(text), memory_mb)
 
 
 def _workers(text: str) -> str:

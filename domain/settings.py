@@ -105,6 +105,9 @@ class Processes(Group, frozen=True):
 
 class Research(Group, frozen=True):
     workers: Annotated[int, field("작업 스레드 (0 = 코어 수)", "Worker threads (0 = cores)", ge=0, le=256)] = 0
+    memory_mb: Annotated[
+        int, field("행 메모리 (0 = 남은 메모리의 절반)", "Memory for rows (0 = half of what is free)", unit="MB", ge=0, le=16_777_216)
+    ] = 0
     population: Annotated[int, field("GA 개체 수", "GA population", ge=4, le=100_000)] = 100
     generations: Annotated[int, field("GA 세대 수", "GA generations", ge=1, le=100_000)] = 20
     seed: Annotated[int, field("난수 시드", "Random seed", ge=0, le=2**31 - 1)] = 1

@@ -33,6 +33,7 @@ def open_bars(
     to_time: int | None = None,
     keys: Sequence[str] | None = None,
     end: int = WHOLE_DAY,
+    memory: int = 0,
 ) -> RowSet:
     """Return rows of an interval as `storage.columns.open_rows` does; those of a longer bar stand in memory.
 
@@ -46,6 +47,8 @@ def open_bars(
         Of the bars' own times, both included; a date (YYYYMMDD) means its whole day.
     end : int
         hhmmss: minutes after it do not exist for a longer bar; 1-second and 1-minute rows are not cut.
+    memory : int
+        As `open_rows` takes it, of rows that are mapped.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def open_bars(
         As `open_rows`.
     """
     if interval_s in RECORDED:
-        return open_rows(store, market.code, interval_s, source, codes, from_time, to_time, keys)
+        return open_rows(store, market.code, interval_s, source, codes, from_time, to_time, keys, memory)
     first, last = (None if at is None else at if at < 100_000_000 else at // 10_000 for at in (from_time, to_time))
     minutes = open_rows(store, market.code, 60, source, codes, first, last, keys)
     return build_bars(minutes, market, interval_s, from_time, to_time, end)
@@ -96,6 +99,7 @@ def build_bars(
         blocks=_blocks(times, symbols, interval_s),
         digest=hashlib.sha256(told.encode()).hexdigest(),
         unknown={key: np.concatenate(([0], np.cumsum(np.isnan(columns[key])))) for key in minutes.unknown},
+        folder="",
     )
 
 

@@ -52,6 +52,11 @@ class RowSet:
         Every row of the blocks has a book; without it only ``--fill last`` can trade.
     digest : str
         Of the dataset, the selection not included.
+    window_rows : int
+        Where the columns are larger than memory: they are `FarColumn`, and so many rows of all of them may be mapped at
+        a time. 0: mapped whole.
+    folder : str
+        Where the column files are; empty where the columns come from elsewhere.
     """
 
     market: str
@@ -67,6 +72,8 @@ class RowSet:
     instruments: tuple[Instrument, ...] = ()
     unknown: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     """Of columns with NaN, the number of them before each row, shape (n + 1,)."""
+    window_rows: int = 0
+    folder: str = ""
 
     @property
     def rows(self) -> int:
@@ -86,6 +93,43 @@ class RowSet:
                     raise InputError("store.unknown_values", column=key, count=count, **where)
 
 
+class FarColumn:
+    """A float64 column on disk that maps what is read of it and nothing else; as an array it is mapped whole.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npy`` file of one dimension.
+    """
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape: tuple[int, ...] = read(file)[0]
+            self._begin = file.tell()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            low, high, step = key.indices(len(self))
+            if step == 1 and high > low:
+                return np.memmap(self.path, np.float64, "r", self._begin + 8 * low, (high - low,))
+        elif isinstance(key, (int, np.integer)):
+            key = int(key) + (len(self) if key < 0 else 0)
+            return self[key : key + 1][0]
+        return np.asarray(self)[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        whole = np.load(self.path, mmap_mode="r")
+        return np.array(whole, dtype=dtype) if copy else np.asarray(whole, dtype=dtype)
+
+
 class _Index(msgspec.Struct):
     """What a built dataset holds."""
 
@@ -103,6 +147,7 @@ def open_rows(
     from_time: int | None = None,
     to_time: int | None = None,
     keys: Sequence[str] | None = None,
+    memory: int = 0,
 ) -> RowSet:
     """Return stored rows as memory-mapped columns.
 
@@ -119,6 +164,8 @@ def open_rows(
         Row times, both included; a date (YYYYMMDD) means its whole day.
     keys : sequence of str, optional
         Columns to map; all when None.
+    memory : int
+        Bytes that the mapped rows may take; where they need more they are mapped a window at a time. 0: no bound.
 
     Raises
     ------
@@ -145,15 +192,17 @@ def open_rows(
             raise InputError("store.unknown_symbol", symbol=code, market=market, source=source, known=known)
     row_time = np.load(folder / "row_time.npy", mmap_mode="r")
     blocks = _select(np.load(folder / "blocks.npy"), row_time, index.codes, chosen, *_span(interval_s, from_time, to_time))
-    no_book = np.load(folder / "no_book.npy")
+    no_book = np.load(folder / "no_book.npy", mmap_mode="r")
     has_book = not any(int(no_book[hi] - no_book[lo]) for lo, hi in zip(blocks["lo"].tolist(), blocks["hi"].tolist(), strict=True))
     instruments = {one.code: one for one in index.instruments}
+    row_bytes = 8 * max(len(wanted), 1)
+    is_far = bool(memory) and int((blocks["hi"] - blocks["lo"]).sum()) * row_bytes > memory
     return RowSet(
         market=market,
         interval_s=interval_s,
         source=source,
         codes=tuple(chosen),
-        columns={key: np.load(folder / f"{key}.npy", mmap_mode="r") for key in wanted},
+        columns={key: map_column(folder / f"{key}.npy", is_far) for key in wanted},
         row_time=row_time,
         blocks=blocks,
         qty_decimals=np.array([instruments[code].qty_decimals for code in chosen], np.int64),
@@ -161,7 +210,15 @@ def open_rows(
         digest=digest,
         instruments=tuple(instruments[code] for code in chosen),
         unknown={key: np.load(path, mmap_mode="r") for key in wanted if (path := folder / f"{key}{_UNKNOWN}").exists()},
+        # Half, because the window before may still be mapped by a thread that has just finished with it.
+        window_rows=max(memory // row_bytes // 2, 1) if is_far else 0,
+        folder=str(folder),
     )
+
+
+def map_column(path: Path, is_far: bool = False) -> Any:
+    """Return a column file as a mapped array, or as one that is mapped a piece at a time."""
+    return FarColumn(path) if is_far else np.load(path, mmap_mode="r")
 
 
 def dataset_digest(manifests: Sequence[Manifest]) -> str:
@@ -233,8 +290,8 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
         column = np.concatenate([part[k] for part in values])[order]
         missing_values = np.isnan(column)
         if missing_values.any():
-            _save(folder / f"{key}{_UNKNOWN}", np.concatenate(([0], np.cumsum(missing_values))))
-        _save(folder / f"{key}.npy", column)
+            save_column(folder / f"{key}{_UNKNOWN}", np.concatenate(([0], np.cumsum(missing_values))))
+        save_column(folder / f"{key}.npy", column)
     used = np.unique(who)
     by_rank = {int(rank[k]): one for k, one in enumerate(table)}
     instruments = [by_rank[k] for k in used.tolist()]
@@ -247,9 +304,9 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
         blocks = np.zeros(len(starts), BLOCK_DTYPE)
         blocks["symbol"], blocks["day"] = symbol[starts], day[starts]
         blocks["lo"], blocks["hi"] = starts, np.append(starts[1:], len(order))
-        _save(folder / "row_time.npy", times)
-        _save(folder / "blocks.npy", blocks)
-        _save(folder / "no_book.npy", np.concatenate(([0], np.cumsum((flags[order] & ROW_NO_BOOK) != 0))))
+        save_column(folder / "row_time.npy", times)
+        save_column(folder / "blocks.npy", blocks)
+        save_column(folder / "no_book.npy", np.concatenate(([0], np.cumsum((flags[order] & ROW_NO_BOOK) != 0))))
         temporary = head.with_suffix(f".{os.getpid()}")
         temporary.write_bytes(msgspec.json.encode(index))
         os.replace(temporary, head)
@@ -257,7 +314,7 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
     return index
 
 
-def _save(path: Path, array: np.ndarray) -> None:
+def save_column(path: Path, array: np.ndarray) -> None:
     """Write an array so that a reader sees the whole of it or nothing."""
     temporary = path.with_suffix(f".{os.getpid()}")
     with open(temporary, "wb") as file:

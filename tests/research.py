@@ -38,6 +38,7 @@ class MadeRows:
     source: str = "made"
     digest: str = "0"
     instruments: tuple[Instrument, ...] = ()
+    window_rows: int = 0
 
 
 def made_rows(market: str, seed: int, symbols: int = 3, days: int = 2, rows: int = 240, interval_s: int = 1, thin: float = 1.0) -> MadeRows:

@@ -340,9 +340,12 @@ def _lock(arguments, root):
     if not shutil.which("uv"):
         raise SetupError(word("setup.lock_needs_uv"))
     # Index addresses are left out: the file says what, each machine's own configuration says from where.
-    command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.11", "--no-emit-index-url"]
-    command += ["--no-emit-find-links", "--custom-compile-command", "make lock", "-o", "requirements/lock.txt"]
-    sys.exit(subprocess.call(command + arguments + ["requirements/runtime.in", "requirements/dev.in"], cwd=root))
+    common = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.11", "--no-emit-index-url"]
+    common += ["--no-emit-find-links", "--custom-compile-command", "make lock"] + arguments
+    status = subprocess.call(common + ["-o", "requirements/lock.txt", "requirements/runtime.in", "requirements/dev.in"], cwd=root)
+    # The extra must fit what is installed already, so the lock is its bound.
+    extra = ["-c", "requirements/lock.txt", "-o", "requirements/ray.txt", "requirements/ray.in"]
+    sys.exit(status or subprocess.call(common + extra, cwd=root))
 
 
 def _clean(_arguments, root):

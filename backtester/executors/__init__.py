@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backtester.executors.base import Answer, Executor
 from backtester.executors.local import LocalExecutor
 
-__all__ = ["LocalExecutor"]
+__all__ = ["Answer", "Executor", "LocalExecutor"]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtester.executors.base import Answer, Stop, never
+
+if TYPE_CHECKING:
+    from backtester.ground import Ground
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -18,9 +26,15 @@ class LocalExecutor:
     ----------
     workers : int
         Threads; 0 means one per core that this process may use.
+    memory_mb : int
+        Megabytes that mapped rows may take; 0 means half of what is free.
     """
 
-    def __init__(self, workers: int = 0) -> None:
+    chunk_seconds = 0.5
+    """A compiled call cannot be interrupted, and a stop is to be obeyed within two seconds."""
+
+    def __init__(self, workers: int = 0, memory_mb: int = 0) -> None:
+        self.memory_mb = memory_mb
         self.workers = workers or available_cores()
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="engine") if self.workers > 1 else None
 
@@ -29,6 +43,10 @@ class LocalExecutor:
         if self._pool is None or len(tasks) < 2:
             return [function(task) for task in tasks]
         return list(self._pool.map(function, tasks))
+
+    def evaluate(self, ground: Ground, vectors: NDArray[np.float64], trades: bool, stop: Stop = never) -> Answer:
+        """Evaluate sets on this process's threads (`Executor.evaluate`); their trades stand in memory that is used again."""
+        return ground.answer(vectors, trades, stop)
 
     def close(self) -> None:
         """Wait for what runs and end the threads."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester.executors import LocalExecutor
+from backtester.ground import Origin
 from backtester.job import Loaded
 from backtester.metrics import METRIC_KEYS, SEED, TC, TG, Limits
 from backtester.optimisers import Space, make
@@ -62,6 +63,7 @@ def searched(
         context=b"" if folds is not None else context if whole else part_context(context, days),
         trials=plan["options"]["trials"],
         folds=folds,
+        origin=Origin(loaded.job, loaded.rows, tuple(days)),
     )
     search.recall(store.trials(name))
     return search

@@ -38,11 +38,11 @@ class Cheap:
     """Engine and metrics of a made-up rule, and a record of what was evaluated."""
 
     def __init__(self) -> None:
-        self.executor = SimpleNamespace(workers=2)
+        self.executor = LocalExecutor(1)
         self.evaluated: list[bytes] = []
-        self.prepared = SimpleNamespace(options=SimpleNamespace(betting=1e6))
+        self.prepared = SimpleNamespace(window_rows=0, options=SimpleNamespace(betting=1e6))
 
-    def run(self, prepared: Any, vectors: np.ndarray, again: bool = False) -> Any:
+    def run(self, prepared: Any, vectors: np.ndarray, again: bool = False, stop: Any = None) -> Any:
         self.evaluated += [vector.tobytes() for vector in vectors]
         return SimpleNamespace(raw=vectors, seconds=1e-4)
 

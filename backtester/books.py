@@ -1,0 +1,55 @@
+"""The book that a run fills against: the recorded one, or one that a setting made worse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtester.slippage import LEVELS, endless_book, worse_book
+from backtester.slippage_models import model_book, model_of
+from domain.instruments import Market
+
+if TYPE_CHECKING:
+    from backtester.engine import Options
+
+Book = tuple[NDArray[np.float64], ...]
+
+
+def is_moved(options: Options) -> bool:
+    """Tell whether the settings move the book; then 현재가, where fills are at it, is a level of the moved book, too."""
+    return bool(options.slippage or options.slippage_model)
+
+
+def moved_book(
+    book: Book,
+    last: NDArray[np.float64],
+    rows: Any,
+    blocks: NDArray[np.int64],
+    symbols: NDArray[np.int64],
+    days: NDArray[np.int64],
+    steps: NDArray[np.float64],
+    market: Market,
+    options: Options,
+) -> Book:
+    """Return the twenty columns of the book as the settings want it; the book itself where they want nothing.
+
+    Parameters
+    ----------
+    rows : RowSet
+        Read where a model of slippage is set.
+    blocks : ndarray of int64
+        First row and row after the last of spans within a day, then other fields.
+    symbols, days, steps : ndarray
+        Symbol, day YYYYMMDD and own price step of each span.
+    """
+    if not is_moved(options):
+        return book
+    book, levels = (endless_book(book, last), 1) if options.fill == "last" else (book, LEVELS)
+    if options.slippage_model:
+        model = model_of(options.slippage_model)
+        book = model_book(book, rows, blocks, symbols, days, model, options.betting, market.value_unit, levels)
+    if options.slippage:
+        book = worse_book(book, blocks, days, steps, market, options.slippage, levels)
+    return book
