@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,9 @@ def add_parsers(subparsers: Any) -> None:
     diff.add_argument("old", type=whole(1, 10**9))
     diff.add_argument("new", type=whole(1, 10**9), nargs="?", default=None)
 
+    guard = _action(actions, "guard", _guard, _show_guarded)
+    guard.add_argument("name")
+    guard.add_argument("--version", type=int, default=None)
     save = _action(actions, "save", _save, _show_saved)
     save.add_argument("name")
     save.add_argument("--buy", metavar="FILE", required=True)
@@ -173,17 +175,22 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _history(args: argparse.Namespace) -> dict[str, Any]:
-    return {"strategies": [_entry(one) for one in _library(args).history(args.name)]}
+    library = _library(args)
+    return {"strategies": [{**_entry(one), "look_ahead": library.check_of(one.name, one.version)} for one in library.history(args.name)]}
 
 
 def _show_list(args: argparse.Namespace, result: dict[str, Any]) -> None:
     for one in result["strategies"]:
         markets = " ".join(one["markets"]) or "*"
-        sys.stdout.write(f"{one['name']}  v{one['version']}  {one['interval']}  {markets}  {one['saved']}  {one['note']}\n")
+        found = one.get("look_ahead") or {"ok": None}
+        mark = {True: "  ✓", False: "  " + sentence("strategy.look_ahead_mark", language(args)), None: ""}[found["ok"]]
+        sys.stdout.write(f"{one['name']}  v{one['version']}  {one['interval']}  {markets}  {one['saved']}  {one['note']}{mark}\n")
 
 
 def _show_one(args: argparse.Namespace) -> dict[str, Any]:
-    return {"strategies": [_entry(_library(args).get(args.name, args.version), texts=True)]}
+    library = _library(args)
+    version = library.get(args.name, args.version)
+    return {"strategies": [{**_entry(version, texts=True), "look_ahead": library.check_of(version.name, version.version)}]}
 
 
 def _show_text(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -218,19 +225,57 @@ def _save(args: argparse.Namespace) -> dict[str, Any]:
     )
     if not args.unchecked:
         _must_run(bundle)
-    version, new = _library(args).save(bundle)
-    return {"strategies": [_entry(version)], "new": new}
+    library = _library(args)
+    version, new = library.save(bundle)
+    return {"strategies": [{**_entry(version), "look_ahead": _checked(library, version)}], "new": new}
+
+
+def _checked(library: Any, version: Any) -> dict[str, Any]:
+    """Return what the check of a version finds; one that is stored is not made again."""
+    from trading.save_check import check_saved
+
+    return library.check_of(version.name, version.version) or check_saved(library, version)
+
+
+def _guard(args: argparse.Namespace) -> dict[str, Any] | int:
+    from trading.save_check import check_saved
+
+    library = _library(args)
+    version = library.get(args.name, args.version)
+    result = {"strategies": [{**_entry(version), "look_ahead": check_saved(library, version)}]}
+    if result["strategies"][0]["look_ahead"]["ok"] is False:
+        emit(args, result)
+        return 2
+    return result
+
+
+def _show_guarded(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    _tell_look_ahead(result["strategies"][0], language(args))
+
+
+def _tell_look_ahead(one: dict[str, Any], code: str) -> None:
+    found = one["look_ahead"]
+    bad = next((each for each in found["judged"] if not each["ok"]), None)
+    if bad is not None:
+        fields = {"row": bad["row"], "side": sentence(f"strategy.side_{bad['side']}", code), "market": bad["market"]}
+        sys.stdout.write(sentence("strategy.look_ahead_bad", code, **fields) + "\n")
+    elif found["ok"]:
+        cuts, signals = (sum(each[name] for each in found["judged"]) for name in ("cuts", "signals"))
+        sys.stdout.write(sentence("strategy.look_ahead_ok", code, cuts=cuts, signals=signals, seconds=found["seconds"]) + "\n")
+    else:
+        sys.stdout.write(sentence("strategy.look_ahead_none", code) + "\n")
 
 
 def _must_run(bundle: Any) -> None:
     """Refuse texts that do not pass the checker on the markets they are for (any one market when they name none)."""
     from strategy.program import build
+    from trading.save_check import conditions
     from trading.venues import market as find_market
 
     refused: StrategyError | None = None
     for code in bundle.markets or MARKET_CODES:
         try:
-            build(bundle.buy, bundle.sell, find_market(code), bundle.interval_s, _conditions(bundle.buy + bundle.sell))
+            build(bundle.buy, bundle.sell, find_market(code), bundle.interval_s, conditions(bundle.buy + bundle.sell))
         except StrategyError as error:
             refused = refused or error
             if bundle.markets:
@@ -243,16 +288,11 @@ def _must_run(bundle: Any) -> None:
         raise refused
 
 
-def _conditions(text: str) -> list[tuple[str, str]]:
-    """Return a stand-in for each condition of 경과틱수 that a text names: they are settings of a run, not of the text."""
-    names = dict.fromkeys(re.findall(r"""(?:경과틱수|rows_since)\s*\(\s*['"]([^'"]+)['"]""", text))
-    return [(name, "True") for name in names]
-
-
 def _show_saved(args: argparse.Namespace, result: dict[str, Any]) -> None:
     one = result["strategies"][0]
     code = "strategy.saved" if result["new"] else "strategy.unchanged"
     sys.stdout.write(sentence(code, language(args), name=one["name"], version=one["version"]) + "\n")
+    _tell_look_ahead(one, language(args))
 
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:

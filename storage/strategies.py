@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    delete,
     func,
     insert,
     inspect,
@@ -53,6 +54,16 @@ versions = Table(
     Column("note", Text, nullable=False),
 )
 """One row a save; the newest of a name is the strategy."""
+
+checks = Table(
+    "strategy_checks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("utc_ns", BigInteger, nullable=False),
+    Column("found", Text, nullable=False),  # JSON
+)
+"""What a check of a version found, the newest one."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,8 @@ class Strategies:
             self._engine: Engine = open_library(path)
             if not inspect(self._engine).has_table(versions.name):
                 self._seed()
+            else:
+                metadata.create_all(self._engine)  # a library from before there were checks
         except (SQLAlchemyError, OSError) as error:
             raise DataError("strategy.library_unreadable", path=str(path), cause=cause(error)) from error
 
@@ -206,6 +219,21 @@ class Strategies:
             except SQLAlchemyError as error:
                 raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
 
+    def keep_check(self, name: str, version: int, found: dict[str, Any]) -> None:
+        """Keep what a check of a version found, in place of what an earlier one did."""
+        row = {"name": plain_name(name), "version": version, "utc_ns": time.time_ns(), "found": json.dumps(found)}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(delete(checks).where((checks.c.name == row["name"]) & (checks.c.version == version)))
+                connection.execute(insert(checks), row)
+        except SQLAlchemyError as error:
+            raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
+
+    def check_of(self, name: str, version: int) -> dict[str, Any] | None:
+        """Return what the newest check of a version found, None when nobody checked it."""
+        rows = self._rows(select(checks).where((checks.c.name == plain_name(name)) & (checks.c.version == version)))
+        return dict(json.loads(rows[0]["found"])) if rows else None
+
     def rename(self, old: str, new: str) -> None:
         """Give a strategy another name; its versions stay with it.
 
@@ -221,6 +249,7 @@ class Strategies:
                     raise InputError("strategy.library_taken", name=after)
                 if connection.execute(update(versions).where(versions.c.name == before).values(name=after)).rowcount == 0:
                     raise InputError("strategy.library_missing", name=old)
+                connection.execute(update(checks).where(checks.c.name == before).values(name=after))
         except IntegrityError as error:
             raise InputError("strategy.library_taken", name=after) from error
         except SQLAlchemyError as error:
