@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtester import kernel
+from backtester import managed as managed_loop
 from backtester.books import is_moved, moved_book
 from backtester.buffers import ROOM, Buffers
 from backtester.cut import any_book, clock_seconds, cut, profit_params
@@ -25,6 +26,7 @@ from backtester.executors import LocalExecutor
 from backtester.executors.base import Stop, never
 from backtester.far import run_far
 from backtester.kept import keep, window_lengths
+from backtester.managed_rows import Managed, arrange, manage, managed_columns, plain_column
 from backtester.pointer import addresses
 from backtester.sharing import share
 from backtester.slippage import TICKS_MAX
@@ -32,6 +34,7 @@ from backtester.slippage_models import SPREAD, model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.intervals import is_daily, time_unit_s
+from domain.order_settings import OrderSettings
 from domain.records import ROUND_TRIP_DTYPE
 from strategy.compiler import functions
 from strategy.guards import NO_GUARDS, Guards, guards, make_plan
@@ -43,6 +46,8 @@ from trading.trades import sort_trades
 MARKER = "# === LOOP ===\n"
 LEVELS = tuple(range(1, 6))
 NO_ROWS = np.zeros(1, dtype=np.int64)
+ENTRY_LEVELS, EXIT_LEVELS = 3, 5
+"""매수시장가잔량범위, 매도시장가잔량범위 of who names none."""
 
 
 class Rows(Protocol):
@@ -84,11 +89,13 @@ class Options:
         Price steps by which every fill is worse than the book says (slippage.py).
     slippage_model : str
         A model beside that, ``bps:5`` (slippage_models.py); empty = none.
+    orders : OrderSettings, optional
+        Order management: the loop of managed.py, whose own levels count; None: market orders, whole positions.
     """
 
     betting: float
-    entry_levels: int = 3
-    exit_levels: int = 5
+    entry_levels: int = ENTRY_LEVELS
+    exit_levels: int = EXIT_LEVELS
     latency: int = 0
     fill: str = "sweep"
     fees: tuple[float, float] | FeeTable | None = None
@@ -96,6 +103,7 @@ class Options:
     end: int = 235959
     slippage: int = 0
     slippage_model: str = ""
+    orders: OrderSettings | None = None
 
     def __post_init__(self) -> None:
         if not self.betting > 0:
@@ -139,6 +147,7 @@ class Prepared:
     row_params: NDArray[np.int64]  # of daily bars: row of `params` of each row
     has_book: bool = True
     window_rows: int = 0  # rows mapped at a time (far.py), 0 where the columns are mapped whole
+    managed: Managed | None = None  # what managed.py needs besides; None: kernel.py
 
     @property
     def holds_days(self) -> bool:
@@ -195,7 +204,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         params, blocks[:, kernel.BLOCK_PARAMS] = profit_params(
             market, options.fees, days, [rows.codes[symbol] for symbol in symbols.tolist()]
         )
-    plain = (lambda column: column) if rows.window_rows else _plain
+    plain = (lambda column: column) if rows.window_rows else plain_column
     last = plain(rows.columns["last_price"])
     book = tuple(
         plain(rows.columns[f"{side}{level}"]) if has_book else last for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS
@@ -233,23 +242,18 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         row_params=row_params,
         has_book=has_book,
         window_rows=rows.window_rows,
+        managed=None if options.orders is None else manage(options.orders, rows, market, last, has_book, plain),
     )
 
 
-def needed_columns(columns: Sequence[str], options: Options | None = None) -> tuple[str, ...]:
+def needed_columns(columns: Sequence[str], options: Options | None = None, interval_s: int = 1) -> tuple[str, ...]:
     """Return every column a run reads: the program's, and those of sizing, gating, filling and the slippage model."""
     names = [key for key in (*columns, "last_price", "in_universe") if key != "row_time"]
     if options is not None and options.slippage_model and model_of(options.slippage_model).needs_value:
         names.append("day_value")
+    names += () if options is None or options.orders is None else managed_columns(options.orders, interval_s)
     names += [f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS]
     return tuple(dict.fromkeys(names))
-
-
-def _plain(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the column as a plain read-only array, so that there is one machine code for all of them."""
-    view = np.ascontiguousarray(np.asarray(column, dtype=np.float64).view(np.ndarray))[:]
-    view.flags.writeable = False
-    return view
 
 
 # --- the generated module --------------------------------------------------------------------
@@ -317,8 +321,8 @@ def steps_of(program: Program, planned: bool = True) -> Steps:
     )
 
 
-def module_text(steps: Steps) -> str:
-    """Return the text of the module that holds the steps inside the loop.
+def module_text(steps: Steps, managed: bool = False) -> str:
+    """Return the text of the module that holds the steps inside the loop, of order management if `managed`.
 
     `strategy.cache.load` hashes it together with every module that it imports from.
     """
@@ -329,13 +333,14 @@ def module_text(steps: Steps) -> str:
     )
     # Only the loop is called from Python, so nothing else needs a door to it; nothing in it owns memory, so nothing is counted.
     text = steps.text.replace("@njit(", "@njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, ")
-    return f"{text}\n\n{steps.guards.text}\n\n{constants}\n\n{loop_text()}"
+    loops = loop_text() + (loop_text(managed_loop.__file__) if managed else "")
+    return f"{text}\n\n{steps.guards.text}\n\n{constants}\n\n{loops}"
 
 
 @cache
-def loop_text() -> str:
-    """Return the part of kernel.py that is joined to a strategy."""
-    return Path(kernel.__file__).read_text("utf-8").split(MARKER, 1)[1]
+def loop_text(file: str = kernel.__file__) -> str:
+    """Return the part of kernel.py, or of managed.py, that is joined to a strategy."""
+    return Path(file).read_text("utf-8").split(MARKER, 1)[1]
 
 
 # --- running -----------------------------------------------------------------------------------
@@ -373,7 +378,8 @@ class Engine:
 
     def __init__(self, module: ModuleType, steps: Steps, executor: LocalExecutor) -> None:
         self.run_blocks: Callable[..., int] = module.run_blocks
-        self.make_work: Callable[[int, int], tuple[NDArray[np.float64], ...]] = module.make_work
+        self.make_work: Callable[..., tuple[NDArray[Any], ...]] = module.make_work
+        self.module = module  # has the loop of managed.py, too, where it was compiled with it
         self.steps = steps
         self.executor = executor
         self._buffers = Buffers(kernel.OUT_FIELDS)
@@ -408,44 +414,39 @@ class Engine:
         ordered = windows[order]
         changed = np.ones(len(vectors), dtype=np.int64)
         changed[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
-        tasks = self._tasks(prepared, len(vectors))
-        longest = int((prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO]).max())
+        managed = prepared.managed
+        lanes = None if managed is None else arrange(managed, prepared.blocks, prepared.row_time, prepared.interval_s)
+        sizes = prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO]
+        tasks = self._tasks(sizes if lanes is None else lanes.group_rows(sizes), len(vectors))
+        longest = int(sizes.max())
         shared = share(self.steps.guards, vectors, longest)
-        shape = (longest, states.shape[1], shared.n_slots)
+        shape: tuple[int, ...] = (longest, states.shape[1], shared.n_slots, *(() if lanes is None else (lanes.most,)))
+        make_work = self.make_work if lanes is None else self.module.make_managed_work
         started = time.perf_counter()
 
         def call(task: tuple[int, int, int, int]) -> tuple[NDArray[np.float64], int]:
-            b0, b1, s0, s1 = task
+            first, past, s0, s1 = task
             chosen = order[s0:s1]
-            work = self._buffers.work(self.make_work, shape)
+            work = self._buffers.work(make_work, shape)
             work[kernel.WORK_TAGS].fill(0)
+            columns = (prepared.inputs, book, prepared.last, prepared.universe, prepared.row_time)
+            sets = (
+                prepared.params, prepared.row_params, states, vectors[chosen], windows[chosen], changed[s0:s1], warmups[chosen],
+                chosen.astype(np.int64), shared.ids[chosen], shared.slots, prepared.vector,
+            )  # fmt: skip
             room = ROOM
             while True:
                 out = self._buffers.out(room)
                 counters = np.zeros(1, dtype=np.int64)
-                count = self.run_blocks(
-                    prepared.inputs,
-                    book,
-                    prepared.last,
-                    prepared.universe,
-                    prepared.row_time,
-                    prepared.blocks[b0:b1],
-                    np.arange(b0, b1, dtype=np.int64),
-                    prepared.params,
-                    prepared.row_params,
-                    states,
-                    vectors[chosen],
-                    windows[chosen],
-                    changed[s0:s1],
-                    warmups[chosen],
-                    chosen.astype(np.int64),
-                    shared.ids[chosen],
-                    shared.slots,
-                    prepared.vector,
-                    work,
-                    out,
-                    counters,
-                )
+                if managed is None or lanes is None:
+                    numbers = np.arange(first, past, dtype=np.int64)
+                    count = self.run_blocks(*columns, prepared.blocks[first:past], numbers, *sets, work, out, counters)
+                else:
+                    rest = (managed.rules, managed.weights, managed.coefficient, managed.account)
+                    count = self.module.run_managed(
+                        *columns, *managed.columns, lanes.groups[first:past], lanes.members, lanes.turns,
+                        prepared.blocks, managed.facts, *sets, *rest, work, out, counters,
+                    )  # fmt: skip
                 if count <= len(out):
                     self._buffers.take_back(work, shape)
                     return out[:count], int(counters[kernel.ERRORS])
@@ -455,10 +456,10 @@ class Engine:
         raw = self._buffers.by_set([part for part, _ in answers], kernel.OUT_SET, len(vectors), again)
         return Result(raw, sum(errors for _, errors in answers), time.perf_counter() - started)
 
-    def _tasks(self, prepared: Prepared, sets: int) -> list[tuple[int, int, int, int]]:
-        """Return (first block, last, first set, last): shards of symbol-days, and of sets where days are few."""
-        count, workers = len(prepared.blocks), self.executor.workers
-        rows = np.cumsum(prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO])
+    def _tasks(self, sizes: NDArray[np.int64], sets: int) -> list[tuple[int, int, int, int]]:
+        """Return (first block or group, past, first set, past): shards of symbol-days, and of sets where days are few."""
+        count, workers = len(sizes), self.executor.workers
+        rows = np.cumsum(sizes)
         wanted = min(count, max(workers, 2) * 4)  # more than threads, so that an interrupt is noticed between two
         cuts = [0, *np.searchsorted(rows, rows[-1] * np.arange(1, wanted) / wanted).tolist(), count]
         shards = [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]

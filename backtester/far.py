@@ -70,6 +70,7 @@ def near(prepared: Prepared, first: int, last: int) -> tuple[Prepared, int]:
         block_days=prepared.block_days[first:last],
         rows=int((blocks[:, kernel.BLOCK_HI] - blocks[:, kernel.BLOCK_LO]).sum()),
         window_rows=0,
+        managed=None if prepared.managed is None else prepared.managed.over(cut),
     )
     return part, begin
 

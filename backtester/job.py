@@ -107,6 +107,7 @@ class Job:
             "fees": fees_kept(options.fees),
             "start": options.start,
             "end": options.end,
+            "orders": None if options.orders is None else msgspec.to_builtins(options.orders),
         }
 
 
@@ -143,7 +144,7 @@ def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:
     program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since)
     steps = steps_of(program)
     data.cache.mkdir(parents=True, exist_ok=True)
-    return program, steps, cache.load("engine", module_text(steps), data.cache / "steps", data.mac_key())
+    return program, steps, cache.load("engine", module_text(steps, job.options.orders is not None), data.cache / "steps", data.mac_key())
 
 
 def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
@@ -163,7 +164,7 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
     compiled = time.perf_counter()
     # A model of slippage looks at a symbol's earlier days, which a window does not have.
     memory = 0 if job.options.slippage_model else budget(executor.memory_mb)
-    rows = job_rows(job, data, needed_columns(steps.columns, job.options), memory)
+    rows = job_rows(job, data, needed_columns(steps.columns, job.options, job.interval_s), memory)
     rows.refuse_unknown(tuple(rows.columns))
     prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from domain.errors import InputError
 from domain.instruments import Market
-from trading.ladder import NEAREST, ladder_table, on_step, table_step
+from trading.ladder import ladder_table, moved_price
 
 TICKS_MAX = 1000
 ENDLESS = 1e10
@@ -28,16 +28,7 @@ Book = tuple[NDArray[np.float64], ...]
 def moved(prices, lo, hi, table, day, own_step, ticks, out):  # type: ignore[no-untyped-def]
     """Fill ``out[lo:hi]`` with the prices moved by `ticks` (below 0: down); a price of 0 stays, none falls to 0."""
     for i in range(lo, hi):
-        price = prices[i]
-        if price > 0.0:
-            for _ in range(abs(ticks)):
-                near = price if ticks > 0 else price * (1.0 - 1e-12)  # one down takes the lower band's step
-                step = own_step if own_step > 0.0 else table_step(table, day, near)
-                further = on_step(price + step if ticks > 0 else price - step, step, NEAREST)
-                if further <= 0.0:
-                    break
-                price = further
-        out[i] = price
+        out[i] = moved_price(prices[i], ticks, table, day, own_step) if prices[i] > 0.0 else prices[i]
 
 
 def endless_book(book: Book, last: NDArray[np.float64]) -> Book:

@@ -78,7 +78,7 @@ class Failure:
 
 def columns_of(job: Job, columns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the files that a job's ground is made of."""
-    return (*needed_columns(columns, job.options), ROW_TIME)
+    return (*needed_columns(columns, job.options, job.interval_s), ROW_TIME)
 
 
 class Worker:
@@ -148,7 +148,7 @@ class Worker:
 
     def _compiled(self, job: Job) -> tuple[Steps, ModuleType]:
         """Return a job's code: compiled once, from the node's signed cache where an earlier study has left it."""
-        texts = (job.market.code, job.interval_s, job.buy_text, job.sell_text, job.rows_since)
+        texts = (job.market.code, job.interval_s, job.buy_text, job.sell_text, job.rows_since, job.options.orders is not None)
         if self._code is None or self._code[0] != texts:
             _, steps, module = compiled_code(job, self.data)
             self._code = (texts, steps, module)

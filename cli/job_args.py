@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from backtester.engine import Options
+import msgspec
+
+from backtester.engine import ENTRY_LEVELS, EXIT_LEVELS, Options
 from backtester.executors import LocalExecutor
 from backtester.executors.nodes import NodesExecutor
 from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
@@ -17,9 +19,12 @@ from cli.parser import add_common
 from cli.progress import add_progress
 from cli.values import amount, whole
 from domain.errors import InputError, RefusedError
+from domain.instruments import Market
 from domain.intervals import INTERVALS
+from domain.order_settings import OrderSettings, settings_of
 from domain.settings import Settings
 from trading.venues import market, markets
+from utility.order_settings_file import load_orders
 from utility.paths import DataDir
 from utility.text_file import read_text
 
@@ -45,11 +50,11 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fill", choices=("sweep", "queue", "last"), default="sweep")
     parser.add_argument("--latency", type=whole(0, 100_000), default=0, metavar="ROWS")
     parser.add_argument("--slippage", default="0", metavar="TICKS|MODEL")
-    parser.add_argument("--entry-levels", type=whole(1, 5), default=3)
-    parser.add_argument("--exit-levels", type=whole(1, 5), default=5)
+    parser.add_argument("--entry-levels", type=whole(1, 5), default=None)
+    parser.add_argument("--exit-levels", type=whole(1, 5), default=None)
     parser.add_argument("--rows-since", default=None, metavar="FILE")
     parser.add_argument("--source", default=None)
-    parser.add_argument("--order-settings", default=None, metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--order-settings", default=None, metavar="FILE")
     add_workers(parser)
     add_progress(parser)
     add_common(parser)
@@ -67,8 +72,6 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
     """Return the job of the words; `sides` are the documents that a strategy of the library must hold."""
     if args.market is None:
         raise InputError("backtest.market_missing")
-    if args.order_settings is not None:
-        raise RefusedError("backtest.later", option="--order-settings")
     if args.fill == "queue":
         raise RefusedError("backtest.later", option="--fill queue")
     rules, interval_s = market(args.market), INTERVALS[args.interval]
@@ -79,6 +82,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
     until = None if args.until is None else parse_moment(args.until, rules, interval_s, last=True)
     if since is not None and until is not None and since > until:
         raise InputError("backtest.range", since=args.since, until=args.until)
+    orders = orders_of_args(args, rules)
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
     return Job(
@@ -88,8 +92,8 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         sell_text=sell,
         options=Options(
             betting=rules.backtest_betting if args.betting is None else args.betting,
-            entry_levels=args.entry_levels,
-            exit_levels=args.exit_levels,
+            entry_levels=(args.entry_levels or ENTRY_LEVELS) if orders is None else orders.entry.levels,
+            exit_levels=(args.exit_levels or EXIT_LEVELS) if orders is None else orders.exit.levels,
             latency=args.latency,
             slippage=ticks,
             slippage_model=model,
@@ -97,6 +101,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
             fees=None if args.fees is None else parse_fees(args.fees),
             start=start if args.start is None else parse_clock(args.start),
             end=end if args.end is None else parse_clock(args.end),
+            orders=orders,
         ),
         from_time=since,
         to_time=until,
@@ -106,6 +111,18 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         source=args.source,
         strategy=name,
     )
+
+
+def orders_of_args(args: argparse.Namespace, rules: Market) -> OrderSettings | None:
+    """Return the settings of order management; levels that the command line names win over those of the file."""
+    if args.order_settings is None:
+        return None
+    orders = load_orders(Path(args.order_settings), rules)
+    if args.entry_levels is not None:
+        orders = msgspec.structs.replace(orders, entry=msgspec.structs.replace(orders.entry, levels=args.entry_levels))
+    if args.exit_levels is not None:
+        orders = msgspec.structs.replace(orders, exit=msgspec.structs.replace(orders.exit, levels=args.exit_levels))
+    return orders
 
 
 def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> tuple[str, str, str, dict[int, float]]:
@@ -166,6 +183,7 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
             fees=fees_of(passport["fees"]),
             start=passport["start"],
             end=passport["end"],
+            orders=None if passport.get("orders") is None else settings_of(passport["orders"]),
         ),
         from_time=passport["from"],
         to_time=passport["to"],

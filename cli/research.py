@@ -35,10 +35,12 @@ from cli.output import language, refusals_said
 from cli.progress import Reporter
 from domain.errors import InputError
 from domain.intervals import recorded_interval
+from domain.order_settings import titles
 from domain.settings import Settings
 from storage.ticks import ROW_KINDS, TickStore
 from trading.venues import market as find_market
 from utility.amounts import money_text
+from utility.order_settings_file import changed
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import LANGUAGES, sentence
@@ -72,6 +74,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     finally:
         executor.close()
     number, path = keep(data, loaded, done, "backtest")
+    orders = loaded.job.options.orders
     result = {
         "run": number,
         "rows": loaded.prepared.rows,
@@ -91,6 +94,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "quarantined": _quarantined(data, loaded.job, loaded.rows.source),
         "refusals": refused,
         "refusals_of": "intents",
+        "order_settings": None if orders is None else changed(orders, loaded.job.market),
         "latency": loaded.job.options.latency,
         "slippage": loaded.job.options.slippage,
         "fill": loaded.job.options.fill,
@@ -138,7 +142,9 @@ def _quarantined(data: DataDir, job: Job, source: str) -> list[str]:
 
 
 def _refusals(data: DataDir, settings: Settings, loaded: Loaded, done: Finished, values: NDArray[np.float64]) -> dict[str, int] | None:
-    """Return the intents that the limits of the paper account would have refused, by limit; None when too many to tell."""
+    """Return the intents that the limits of the paper account would have refused, by limit; None when nobody can tell."""
+    if loaded.job.options.orders is not None:
+        return None  # a trade is many intents then; the check leads whole positions past the limits
     rules, rows = loaded.job.market, loaded.rows
     depth = None
     if rows.has_book and len(done.trades):
@@ -170,7 +176,10 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(sentence("research.errors", code, count=result["errors"]) + "\n")
     if result["past_levels"]:
         sys.stdout.write(sentence("research.past_levels", code, count=result["past_levels"]) + "\n")
-    if result["refusals"] is None:
+    if result["order_settings"] is not None:
+        said = ", ".join(f"{titles(code)[path]} {value}" for path, value in result["order_settings"].items())
+        sys.stdout.write(sentence("research.orders", code, settings=said or "-") + "\n")
+    elif result["refusals"] is None:
         sys.stdout.write(sentence("research.refusals_unknown", code, most=TRADES_MAX) + "\n")
     elif result["refusals"]:
         sys.stdout.write(sentence("research.refusals", code, refusals=refusals_said(result["refusals"], code)) + "\n")

@@ -205,10 +205,10 @@ STEPS = Path(__file__).resolve().parents[1] / "_database" / "cache" / "test-step
 """Compiled strategies of the tests, kept between runs: a directory's name is the digest of all that went into it."""
 
 
-def compiled(steps: Steps) -> ModuleType:
+def compiled(steps: Steps, managed: bool = False) -> ModuleType:
     """Compile a strategy with the cache of the product."""
     STEPS.mkdir(parents=True, exist_ok=True)
-    return load("test", module_text(steps), STEPS, b"k" * 32)
+    return load("test", module_text(steps, managed), STEPS, b"k" * 32)
 
 
 def hand_module() -> ModuleType:

@@ -24,7 +24,16 @@ GROUPS: tuple[tuple[str, ...], ...] = (
         "storage.bar_kernel",
         "backtester.find_ahead",
     ),
-    ("strategy.bulk", "backtester.skip", "backtester.pricing", "backtester.buffers", "backtester.find_ahead", "trading.fills.queue"),
+    (
+        "strategy.bulk",
+        "backtester.skip",
+        "backtester.pricing",
+        "backtester.buffers",
+        "backtester.find_ahead",
+        "trading.fills.queue",
+        "trading.order_rules",
+        "backtester.lanes",
+    ),
 )
 STARTED_MODULES: tuple[str, ...] = (
     "cli.main",

@@ -85,6 +85,50 @@ def on_step(price: float, step: float, direction: int) -> float:
 
 
 @njit(cache=True, nogil=True)
+def moved_price(price: float, steps: int, table: np.ndarray, day: int, own_step: float) -> float:
+    """Return `price` moved by a number of steps, below 0 down; it never falls to 0.
+
+    One up from p is p + step(p), one down p − step(just below p), so that a move down across a band's
+    border takes the lower band's step. The price stays where nobody states a step.
+
+    Parameters
+    ----------
+    table : ndarray of float64, shape (n, 3)
+        From `ladder_table`.
+    day : int
+        YYYYMMDD.
+    own_step : float
+        The instrument's step, 0 where the ladder decides.
+    """
+    for _ in range(abs(steps)):
+        near = price if steps > 0 else price * (1.0 - 1e-12)
+        step = own_step if own_step > 0.0 else table_step(table, day, near)
+        further = on_step(price + step if steps > 0 else price - step, step, NEAREST)
+        if further <= 0.0:
+            break
+        price = further
+    return price
+
+
+@njit(cache=True, nogil=True)
+def near_border(price: float, steps: int, is_above: bool, table: np.ndarray, day: int) -> bool:
+    """Tell whether `price` is on a round figure, the border of two price bands, or up to `steps` steps above (below) it."""
+    valid = 0.0
+    for k in range(table.shape[0]):
+        if table[k, 0] <= day or k == 0:
+            valid = table[k, 0]
+    for k in range(table.shape[0]):
+        border = table[k, 1]
+        if table[k, 0] != valid or border <= 0.0:
+            continue
+        if is_above and border <= price <= border + steps * table[k, 2]:
+            return True
+        if not is_above and border - steps * table_step(table, day, border * (1.0 - 1e-12)) <= price <= border:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def is_on_step(price: float, step: float) -> bool:
     """Tell whether `price` is a whole number of steps (always true for step 0)."""
     if step <= 0.0:
@@ -120,14 +164,8 @@ def move_price(market: Market, instrument: Instrument, price: float, steps: int,
     One up from p is p + step(p), one down p − step(just below p) (strategy-language 4.2), so that a
     move down across a band's border takes the lower band's step.
     """
-    for _ in range(abs(steps)):
-        if steps > 0:
-            step = price_step(market, instrument, price, day)
-            price = float(on_step(price + step, step, NEAREST))
-        else:
-            step = price_step(market, instrument, price * (1.0 - 1e-12), day)
-            price = float(on_step(price - step, step, NEAREST))
-    return price
+    price_step(market, instrument, price, day)  # refuses an instrument without steps
+    return float(moved_price(price, steps, ladder_table(market), day.year * 10_000 + day.month * 100 + day.day, instrument.price_step))
 
 
 def warm() -> None:
@@ -136,3 +174,13 @@ def warm() -> None:
     table_step(table, 20260105, 1.5)
     on_step(1.5, 0.1, UP)
     is_on_step(1.5, 0.1)
+    for one in (table, read_only(table)):
+        moved_price(1.5, 1, one, 20260105, 0.0)
+        near_border(1.5, 5, True, one, 20260105)
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view that nobody writes: such arrays are a type of their own to the compiler."""
+    view = array[:]
+    view.flags.writeable = False
+    return view

@@ -84,6 +84,42 @@ def open_position(
     position[LEVERAGE] = 1.0
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def enlarge_position(position: NDArray[np.float64], params: NDArray[np.float64], held: int, raw: float, entry_row: int) -> None:
+    """Write a further entry into the vector: average price, cost and quantity of what is held, 분할매수횟수, 매수틱번호.
+
+    Parameters
+    ----------
+    held : int
+        Units of 1e-8 after the entry.
+    raw : float
+        Unrounded cost of them.
+    entry_row : int
+        0-based row of the entry's signal: look-backs of −1 begin at the newest entry.
+    """
+    position[ENTRY_PRICE] = average_price(raw, held, int(params[PRICE_DECIMALS]))
+    position[ENTRY_COST] = round_to(raw, int(params[AMOUNT_DECIMALS]))
+    position[POSITION_QTY] = held / UNIT_F
+    position[ENTRY_ROW] = entry_row
+    position[SCALE_IN_COUNT] += 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def shrink_position(position: NDArray[np.float64], held: int, cost: float) -> None:
+    """Write a partial exit into the vector; the average price stays.
+
+    Parameters
+    ----------
+    held : int
+        Units of 1e-8 that are left.
+    cost : float
+        What they cost, rounded to money.
+    """
+    position[POSITION_QTY] = held / UNIT_F
+    position[ENTRY_COST] = cost
+    position[SCALE_OUT_COUNT] += 1.0
+
+
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def update_returns(position: NDArray[np.float64], params: NDArray[np.float64], last_price: float) -> None:
     """Bring 수익률, 수익금, 최고수익률 and 최저수익률 to the current row."""
@@ -132,3 +168,5 @@ def warm() -> None:
     clear_position(position)
     open_position(position, params, 1, 100, 1.0, 0, 20260105000000)
     update_position(position, params, 2.0, 5, 1)
+    enlarge_position(position, params, 200, 2.0, 1)
+    shrink_position(position, 100, 1.0)

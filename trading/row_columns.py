@@ -15,7 +15,7 @@ from numba import njit
 from domain.records import ROW_GAP, ROW_NO_BOOK
 from trading import row_state as rs
 from trading.book import best
-from trading.ladder import on_step, table_step
+from trading.ladder import near_border, on_step, table_step
 
 _njit = njit(cache=True, nogil=True)
 
@@ -178,15 +178,8 @@ def _stock_columns(s, v, i, label_day, cfg, flt, ladder, curves):  # type: ignor
     upper = on_step(upper, table_step(ladder, label_day, upper), 1)
     v[rs.S_VI_PRICE] = upper
     v[rs.S_VI_STEP] = table_step(ladder, label_day, upper)
-    # A round figure is the border of two price bands and the five steps above it.
-    valid = 0.0
-    for k in range(ladder.shape[0]):
-        if ladder[k, 0] <= label_day or k == 0:
-            valid = ladder[k, 0]
-    for k in range(ladder.shape[0]):
-        border = ladder[k, 1]
-        if ladder[k, 0] == valid and border > 0.0 and border <= s.last_price <= border + 5.0 * ladder[k, 2]:
-            v[rs.S_ROUND] = 1.0
+    if near_border(s.last_price, 5, True, ladder, label_day):
+        v[rs.S_ROUND] = 1.0
 
 
 @_njit

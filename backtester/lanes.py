@@ -1,0 +1,170 @@
+"""What a lane of the order-managed loop remembers, and how fills, orders and closed trades are written into it.
+
+A lane is a symbol's day. `market_fill`, `limit_fill` and `account_lets` are the places where another fill model or a shared
+account comes in.
+"""
+
+# mypy: disable-error-code="no-untyped-call,no-any-return,unused-ignore"
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from backtester.kernel import (
+    EXIT,
+    OUT_BLOCK,
+    OUT_ENTRY,
+    OUT_ENTRY_RAW,
+    OUT_EXIT,
+    OUT_EXIT_RAW,
+    OUT_FIELDS,
+    OUT_PAST,
+    OUT_PNL,
+    OUT_RETURN,
+    OUT_RULE,
+    OUT_SET,
+    OUT_SIGN,
+    OUT_UNITS,
+)
+from backtester.pricing import price_order
+from strategy.kernels import window_angle
+from trading.numbers import round_to
+from trading.order_rules import (
+    ANGLE_ROWS,
+    MEASURE,
+    MEMORY,
+    WEIGHTS,
+    cost_left,
+    day_range,
+    is_buying,
+    limit_is_passed,
+    note_fill,
+    weight,
+)
+from trading.position_vars import POSITION_SIZE, enlarge_position, open_position, shrink_position
+from trading.positions import AMOUNT_DECIMALS, PARAMS_SIZE, profit
+
+(
+    HELD, BOUGHT, SIGN, ENTRIES, EXITS, ENTRY_ROW, ENTRY_SECONDS, PENDING, IS_RESTING, UNITS, DUE_ROW, SINCE, REPLACED, RULE,
+    IS_FORCED, SIGNAL_ROW, PENDING_SIGN, PAST, READY,
+) = range(19)  # fmt: skip
+LANE_WHOLE = 19
+ENTRY_RAW, EXIT_RAW, OPEN_RAW, BASE_PRICE, PRICE, AMOUNT, PENDING_AMOUNT = range(7)
+LANE_MONEY = 7
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "cache": True}
+
+
+@njit(**_OPTIONS)
+def market_fill(book, last_price, row, buying, levels, units, fill_last, prices, sizes):  # type: ignore[no-untyped-def]
+    """Decide the fill of a market order on a row: (whole quantity fits, unrounded amount of the whole)."""
+    return price_order(book, last_price, row, buying, levels, units, fill_last, prices, sizes)
+
+
+@njit(**_OPTIONS)
+def limit_fill(lane, money, is_exit, low, high):  # type: ignore[no-untyped-def]
+    """Decide whether the resting order of a lane is filled, whole, on a row with these extremes."""
+    return limit_is_passed(is_buying(is_exit, lane[PENDING_SIGN]), money[PRICE], low, high)
+
+
+@njit(**_OPTIONS)
+def account_lets(account, lane, units, price):  # type: ignore[no-untyped-def]
+    """Return how many of the units of an entry may be ordered: all of them, where symbols share no account."""
+    return units
+
+
+@njit(**_OPTIONS)
+def day_weight(weights, measures, i, lo, coefficient):  # type: ignore[no-untyped-def]
+    """Return 비중조절 on a row; `measures` are the columns its measure is made of."""
+    mode = int(weights[MEASURE])
+    if mode == 0:
+        return 1.0
+    if mode == 1:
+        return weight(weights, day_range(measures[0][lo + i], measures[1][lo + i]))
+    if mode <= 3:
+        return weight(weights, window_angle(measures[0], lo + i, lo, lo - lo + ANGLE_ROWS, coefficient))
+    return weight(weights, measures[0][lo + i])
+
+
+@njit(**_OPTIONS)
+def take_in(lane, money, position, params, memory, units, amount, i, seconds, row_time, last_price):  # type: ignore[no-untyped-def]
+    """Book an entry that was filled on row `i`; `last_price` is 현재가 of its signal."""
+    if lane[HELD] == 0:
+        lane[HELD], lane[BOUGHT], lane[SIGN], lane[ENTRIES], lane[EXITS], lane[PAST] = units, units, lane[PENDING_SIGN], 1, 0, 0
+        lane[ENTRY_ROW], lane[ENTRY_SECONDS] = i, seconds
+        money[ENTRY_RAW], money[EXIT_RAW], money[OPEN_RAW], money[AMOUNT] = amount, 0.0, amount, money[PENDING_AMOUNT]
+        open_position(position, params, lane[SIGN], units, amount, lane[SIGNAL_ROW], row_time)
+    else:
+        lane[HELD] += units
+        lane[BOUGHT] += units
+        lane[ENTRIES] += 1
+        money[ENTRY_RAW] += amount
+        money[OPEN_RAW] += amount
+        enlarge_position(position, params, lane[HELD], money[OPEN_RAW], lane[SIGNAL_ROW])
+    money[BASE_PRICE] = last_price
+    note_fill(memory, seconds)
+
+
+@njit(**_OPTIONS)
+def let_out(lane, money, position, params, memory, units, amount, whole, rule, seconds):  # type: ignore[no-untyped-def]
+    """Book an exit; tell whether the position is flat now."""
+    money[EXIT_RAW] += amount
+    lane[RULE] = rule
+    if not whole:
+        lane[PAST] = 1
+    note_fill(memory, seconds)
+    if units >= lane[HELD]:
+        lane[HELD] = 0
+        return True
+    money[OPEN_RAW], cost = cost_left(money[OPEN_RAW], lane[HELD], units, int(params[AMOUNT_DECIMALS]))
+    lane[HELD] -= units
+    lane[EXITS] += 1
+    shrink_position(position, lane[HELD], cost)
+    return False
+
+
+@njit(**_OPTIONS)
+def write_trade(out, count, set_no, block, lo, i, lane, money, params):  # type: ignore[no-untyped-def]
+    """Write the trade of a lane that is flat now; return its net profit."""
+    decimals = int(params[AMOUNT_DECIMALS])
+    paid, got = round_to(money[ENTRY_RAW], decimals), round_to(money[EXIT_RAW], decimals)
+    pnl, return_pct = profit(params, paid, got, lane[SIGN])
+    if count < len(out):
+        out[count, OUT_SET] = set_no
+        out[count, OUT_BLOCK] = block
+        out[count, OUT_ENTRY] = lo + lane[ENTRY_ROW]
+        out[count, OUT_EXIT] = lo + i
+        out[count, OUT_SIGN] = lane[SIGN]
+        out[count, OUT_UNITS] = lane[BOUGHT]
+        out[count, OUT_ENTRY_RAW] = money[ENTRY_RAW]
+        out[count, OUT_EXIT_RAW] = money[EXIT_RAW]
+        out[count, OUT_RETURN] = return_pct
+        out[count, OUT_PNL] = pnl
+        out[count, OUT_RULE] = lane[RULE]
+        out[count, OUT_PAST] = lane[PAST]
+    return pnl
+
+
+@njit(**_OPTIONS)
+def put_order(lane, money, kind, rests, units, sign, price, due_row, signal_row, seconds, rule, amount):  # type: ignore[no-untyped-def]
+    """Remember an order that waits for its row or rests in the book."""
+    lane[PENDING], lane[IS_RESTING], lane[UNITS], lane[PENDING_SIGN] = kind, rests, units, sign
+    lane[DUE_ROW], lane[SIGNAL_ROW], lane[SINCE], lane[REPLACED], lane[IS_FORCED] = due_row, signal_row, seconds, 0, 0
+    money[PRICE], money[PENDING_AMOUNT] = price, amount
+    if kind == EXIT:
+        lane[RULE] = rule
+
+
+def warm() -> None:
+    """Compile everything here with the types production uses."""
+    lane, money, memory = np.zeros(LANE_WHOLE, dtype=np.int64), np.zeros(LANE_MONEY), np.zeros(MEMORY)
+    position, params, column = np.zeros(POSITION_SIZE), np.zeros(PARAMS_SIZE), np.zeros(1)
+    market_fill(np.zeros(20, dtype=np.int64), 1.0, 0, True, 5, 0, False, np.zeros(5), np.zeros(5, dtype=np.int64))
+    limit_fill(lane, money, True, 1.0, 1.0)
+    account_lets(column, lane, 1, 1.0)
+    day_weight(np.zeros(WEIGHTS), (column, column), 0, 0, 1.0)
+    put_order(lane, money, 1, True, 1, 1, 1.0, 0, 0, 0, 0, 1.0)
+    take_in(lane, money, position, params, memory, 1, 1.0, 0, 0, 20260105000000, 1.0)
+    let_out(lane, money, position, params, memory, 1, 1.0, True, 0, 0)
+    write_trade(np.zeros((1, OUT_FIELDS)), 0, 0, 0, 0, 0, lane, money, params)

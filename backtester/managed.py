@@ -1,0 +1,479 @@
+"""The compiled loop with order management: split entries and exits, limit orders, bans, stops, weights.
+
+It stands beside kernel.py and is joined to a strategy in the same way, below it: `backtester.engine.module_text` puts the
+functions of the strategy, the loop of kernel.py (whose helpers this one uses) and the part below the LOOP line here into one text.
+Every rule is a function of trading/order_rules.py; this file is the order in which they are asked
+(docs/decisions/0051). With settings that change nothing the trades are those of kernel.py.
+
+A *group* of lanes, symbols' days, runs together in the order of row times; what a lane remembers stands in arrays. Where symbols
+do not see each other a group is one lane, whose rows may be skipped as in kernel.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from backtester.kernel import (
+    AUCTION_GATE,
+    BETTING,
+    BLOCK_BEGIN,
+    BLOCK_DECIMALS,
+    BLOCK_FIELDS,
+    BLOCK_HI,
+    BLOCK_LO,
+    BLOCK_PARAMS,
+    BLOCK_SYMBOL,
+    BOOK_ASK,
+    BOOK_BID,
+    CHUNK,
+    ENTRY,
+    ERRORS,
+    EXIT,
+    FILL_LAST,
+    HAS_MARKS,
+    INTERVAL,
+    LATENCY,
+    N_BUILT,
+    N_COLUMNS,
+    N_FEATURES,
+    N_KEPT,
+    N_PRESETS,
+    N_TERMS,
+    N_VARIABLES,
+    NEEDS,
+    NONE,
+    OUT_FIELDS,
+    SKIPS_ENTRY,
+    borrow_inputs,
+    buy,
+    flag_rows,
+    make_extremes,
+    make_scratch,
+    make_sums,
+    mark,
+    more_features,
+    sell,
+    slice_inputs,
+)
+from backtester.pointer import number_at
+from backtester.skip import SPAN, WORDS, merge, next_set
+from strategy.borrow import borrow
+from trading.numbers import UNIT_F, clock_seconds
+from trading.position_vars import FORCE_EXIT, ORDER_QTY, POSITION_SIZE, clear_position, update_holding, update_returns
+from trading.positions import PARAMS_SIZE
+from trading.sizing import quantity
+
+__all__ = ["make_managed_work", "run_managed", "warm"]
+
+# === LOOP ===
+from backtester.lanes import (
+    AMOUNT,
+    BASE_PRICE,
+    DUE_ROW,
+    ENTRIES,
+    ENTRY_SECONDS,
+    EXITS,
+    HELD,
+    IS_FORCED,
+    IS_RESTING,
+    LANE_MONEY,
+    LANE_WHOLE,
+    PENDING,
+    PENDING_SIGN,
+    PRICE,
+    READY,
+    REPLACED,
+    RULE,
+    SIGN,
+    SIGNAL_ROW,
+    SINCE,
+    UNITS,
+    account_lets,
+    day_weight,
+    let_out,
+    limit_fill,
+    market_fill,
+    put_order,
+    take_in,
+    write_trade,
+)
+from trading.order_rules import (
+    BY_SIGNAL,
+    CANCEL_SIGNAL,
+    IS_LIMIT,
+    LEVELS,
+    MEMORY,
+    RULES,
+    SPLIT_RULE,
+    SPLITS,
+    STOP_RULE,
+    WEIGHTS,
+    add_is_due,
+    cancel_is_due,
+    entry_is_open,
+    entry_may_leave,
+    exit_may_leave,
+    exit_units,
+    forget,
+    is_buying,
+    limit_price,
+    note_close,
+    replace_is_due,
+    replace_price,
+    step_is_due,
+    step_share,
+    stop_is_hit,
+)
+from trading.order_rules import ENTRY as ENTRY_SIDE
+from trading.order_rules import EXIT as EXIT_SIDE
+from trading.position_vars import ENTRY_PRICE, POSITION_SIDE, RETURN_PCT
+from trading.position_vars import PNL as POSITION_PNL
+
+GROUP_FIRST, GROUP_PAST, GROUP_TURNS = range(3)
+GROUP_FIELDS = 3  # first member, member after the last, first turn (of groups of one lane nobody reads the turns)
+FACT_STEP, FACT_NOTIONAL, FACT_LISTED = range(3)
+FACTS = 3  # of a symbol: its own price step, least value of an order, whether it is on the blacklist
+
+
+@njit(_nrt=False, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine, as run_blocks
+    inputs, book, last, universe, row_time, quotes, spans, measures, ladder, groups, members, turns,
+    blocks, facts, params, row_params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, rules, weights,
+    coefficient, account, work, out, counters,
+):  # fmt: skip
+    """Run every parameter set over every group of symbol-days.
+
+    Parameters
+    ----------
+    inputs, book, last, universe, row_time, params, row_params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options
+        As of `kernel.run_blocks`.
+    quotes : tuple of two ndarray of float64, shape (rows,)
+        매도호가1 and 매수호가1 as recorded, from which limit prices are counted.
+    spans : tuple of two ndarray of float64, shape (rows,)
+        Lowest and highest price of each row: 분봉저가, 분봉고가; 현재가 twice where rows are seconds.
+    measures : tuple of two ndarray of float64, shape (rows,)
+        What 비중조절 weighs by.
+    ladder : ndarray of float64, shape (n, 3)
+        From `trading.ladder.ladder_table`.
+    groups : ndarray of int64, shape (groups, GROUP_FIELDS)
+    members : ndarray of int64
+        Numbers of blocks, those of a group together.
+    turns : ndarray of int64, shape (rows of groups with several lanes, 2)
+        Lane within its group and row within its day, in the order in which rows are met.
+    blocks : ndarray of int64, shape (blocks, BLOCK_FIELDS)
+    facts : ndarray of float64, shape (symbols, FACTS)
+    rules : ndarray of float64, shape (2, RULES)
+    weights : ndarray of float64, shape (WEIGHTS,)
+    coefficient : float
+        Of the angle that 비중조절 weighs by.
+    account : ndarray of float64
+        What lanes of a group share; read and written by `account_lets` alone.
+    work : tuple of ndarray
+        From `make_managed_work`.
+    out, counters
+        As of `kernel.run_blocks`.
+
+    Returns
+    -------
+    int
+        Number of trades; more than ``len(out)`` means that the rest was not kept.
+    """
+    betting, latency, fill_last = options[BETTING], int(options[LATENCY]), options[FILL_LAST] != 0.0
+    interval_s, auction_gate = int(options[INTERVAL]), options[AUCTION_GATE] != 0.0
+    lane_sums, lane_extremes, lane_scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
+    positions, lane_states, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
+    flags, flag_words, tags = borrow(work[7]), borrow(work[8]), borrow(work[9])
+    marks, mark_words = borrow(work[10]), borrow(work[11])
+    lanes, moneys, memories = borrow(work[12]), borrow(work[13]), borrow(work[14])
+    ids, slots = borrow(ids), borrow(slots)
+    columns = borrow_inputs(inputs)
+    last, universe, row_time, book = borrow(last), borrow(universe), borrow(row_time), borrow(book)
+    ask1, bid1 = borrow(quotes[0]), borrow(quotes[1])
+    lows, highs = borrow(spans[0]), borrow(spans[1])
+    measured, ladder = (borrow(measures[0]), borrow(measures[1])), borrow(ladder)
+    groups, members, turns, facts = borrow(groups), borrow(members), borrow(turns), borrow(facts)
+    blocks, params, states = borrow(blocks), borrow(params), borrow(states)
+    variables, windows, rebuild, warmups = borrow(variables), borrow(windows), borrow(rebuild), borrow(warmups)
+    set_nos, out, counters = borrow(set_nos), borrow(out), borrow(counters)
+    rules, weights, account = borrow(rules), borrow(weights), borrow(account)
+    entry_rules, exit_rules = rules[ENTRY_SIDE], rules[EXIT_SIDE]
+    entry_rests, exit_rests = entry_rules[IS_LIMIT] != 0.0, exit_rules[IS_LIMIT] != 0.0
+    entry_levels, exit_levels = int(entry_rules[LEVELS]), int(exit_rules[LEVELS])
+    entry_splits, exit_splits = int(entry_rules[SPLITS]), int(exit_rules[SPLITS])
+    day_unit = 1_000_000 if interval_s == 1 else 10_000
+    zero = len(blocks) - len(blocks)  # not a literal, which would be a type of its own and a second compilation
+    count, stamp_group = zero, zero
+    for g in range(len(groups)):
+        m0, m1 = groups[g, GROUP_FIRST], groups[g, GROUP_PAST]
+        single = m1 - m0 == 1
+        steps = zero
+        for m in range(m0, m1):
+            steps += blocks[members[m], BLOCK_HI] - blocks[members[m], BLOCK_LO]
+            lanes[m - m0, READY] = 0
+        for s in range(len(variables)):
+            stamp_group += rebuild[s] != 0 or s == 0
+            vector = variables[s]
+            for m in range(m0, m1):
+                ready_rows = lanes[m - m0, READY]
+                lanes[m - m0, :] = 0
+                lanes[m - m0, READY] = 0 if rebuild[s] else ready_rows
+                clear_position(positions[m - m0])
+                forget(memories[m - m0])
+                for k in range(lane_states.shape[1]):
+                    lane_states[m - m0, k] = states[blocks[members[m], BLOCK_SYMBOL], k]
+            loaded = zero - 1
+            ln = zero
+            b = members[m0]
+            lo, n, first = blocks[b, BLOCK_LO], zero, zero
+            stamp, marked = (b + 1) << 32, zero - 1
+            k = zero
+            while k < steps:
+                i = k
+                if not single:
+                    ln, i = turns[groups[g, GROUP_TURNS] + k, 0], turns[groups[g, GROUP_TURNS] + k, 1]
+                if ln != loaded:
+                    b = members[m0 + ln]
+                    lo, n = blocks[b, BLOCK_LO], blocks[b, BLOCK_HI] - blocks[b, BLOCK_LO]
+                    first = max(blocks[b, BLOCK_BEGIN], warmups[s] - 1)
+                    cols = slice_inputs(columns, lo, lo + n)
+                    sums, extremes, scratch = lane_sums[ln], lane_extremes[ln], lane_scratch[ln]
+                    position, state, lane = positions[ln], lane_states[ln], lanes[ln]
+                    money, memory, day_params = moneys[ln], memories[ln], params[blocks[b, BLOCK_PARAMS]]
+                    decimals, own = blocks[b, BLOCK_DECIMALS], facts[blocks[b, BLOCK_SYMBOL]]
+                    own_step, least, is_listed = own[FACT_STEP], own[FACT_NOTIONAL], own[FACT_LISTED] != 0.0
+                    day = row_time[lo] // day_unit
+                    loaded = ln
+                    if single and not HAS_MARKS and first > 0:
+                        k = first
+                        continue
+                if SKIPS_ENTRY and single and lane[HELD] == 0 and lane[PENDING] == NONE:
+                    while i < n:
+                        piece = i // SPAN
+                        if piece != marked:
+                            for w in range(WORDS):
+                                mark_words[w] = -1
+                            for w in range(N_TERMS):
+                                t = slots[2, w]
+                                slot = slots[0, t] + ids[s, t] % slots[1, t]
+                                if tags[slot, piece] != stamp + ids[s, t] + 1:
+                                    i0, i1 = piece * SPAN, min((piece + 1) * SPAN, n)
+                                    build = False
+                                    if NEEDS[t]:
+                                        if lane[READY] < i1:
+                                            lane[READY] = more_features(windows[s], cols, sums, extremes, scratch, lane[READY], i1)
+                                        build = tags[0, piece] != stamp_group
+                                        tags[0, piece] = stamp_group
+                                    flag_rows(t, build, cols, sums, extremes, i0, i1, vector, position, state, flags[slot])
+                                    tags[slot, piece] = stamp + ids[s, t] + 1
+                                if not merge(mark_words, flag_words[slot], piece * WORDS):
+                                    break
+                            marked = piece
+                        i = piece * SPAN + next_set(marks, mark_words, i - piece * SPAN)
+                        if i < (piece + 1) * SPAN:
+                            break
+                    if i >= n:
+                        break
+                    k = i
+                k += 1
+                if i >= lane[READY]:
+                    lane[READY] = more_features(
+                        windows[s], cols, sums, extremes, scratch, lane[READY], min(max(lane[READY] + CHUNK, i + 1), n)
+                    )
+                if HAS_MARKS:
+                    counters[ERRORS] += mark(cols, sums, extremes, i, zero, vector, position, state)
+                if i < first:
+                    continue
+                row = lo + i
+                price, seconds = last[row], clock_seconds(row_time[row], interval_s)
+                act, rule, forced, units, at_limit = NONE, zero, False, zero, 0.0
+                quiet, ended, was_held = False, False, lane[HELD] > 0
+
+                # --- the order that is under way ---
+                if lane[PENDING] != NONE:
+                    is_exit = lane[PENDING] == EXIT
+                    side = exit_rules if is_exit else entry_rules
+                    if lane[IS_RESTING] == 0 or i <= lane[DUE_ROW]:
+                        quiet = True
+                        if lane[IS_RESTING] == 0 and i == lane[DUE_ROW]:
+                            act, units, rule, forced = lane[PENDING], lane[UNITS], lane[RULE], lane[IS_FORCED] != 0
+                            lane[PENDING] = NONE
+                    elif limit_fill(lane, money, is_exit, lows[row], highs[row]):
+                        act, units, rule, at_limit, quiet = lane[PENDING], lane[UNITS], lane[RULE], money[PRICE], True
+                        lane[PENDING] = NONE
+                    elif cancel_is_due(side, is_exit, seconds - lane[SINCE], universe[row] != 0.0, i == 0 or universe[row - 1] != 0.0):
+                        lane[PENDING], ended = NONE, True
+                    else:
+                        buying = is_buying(is_exit, lane[PENDING_SIGN])
+                        if replace_is_due(side, buying, lane[REPLACED], money[PRICE], price, ladder, day, own_step):
+                            money[PRICE] = replace_price(side, buying, price, ladder, day, own_step)
+                            lane[REPLACED] += 1
+                            lane[SINCE], lane[DUE_ROW] = seconds, i + latency
+                            ended = True
+
+                # --- the codes ---
+                if quiet or (auction_gate and number_at(book[BOOK_ASK + 9], row) == 0.0 and number_at(book[BOOK_BID + 9], row) == 0.0):
+                    pass
+                elif was_held:
+                    update_returns(position, day_params, price)
+                    update_holding(position, seconds - lane[ENTRY_SECONDS], interval_s)
+                    position[FORCE_EXIT] = 0.0
+                    step_units = lane[HELD]
+                    if exit_splits > 1:
+                        share = money[AMOUNT] * step_share(exit_rules, lane[EXITS])
+                        step_units = exit_units(exit_rules, lane[EXITS], lane[HELD], quantity(share, position[ENTRY_PRICE], decimals))
+                    position[ORDER_QTY] = step_units / UNIT_F
+                    leaves = False
+                    if stop_is_hit(rules, position[RETURN_PCT], position[POSITION_PNL]):
+                        leaves, forced, rule = True, True, zero + STOP_RULE
+                    else:
+                        result = sell(cols, sums, extremes, i, zero, vector, position, state)
+                        if result < 0:
+                            counters[ERRORS] += 1
+                        elif result > 0 and position[FORCE_EXIT] != 0.0:
+                            leaves, forced, rule = True, True, result
+                        elif lane[PENDING] != EXIT:
+                            if result > 0 and (exit_splits == 1 or exit_rules[BY_SIGNAL] != 0.0):
+                                leaves, rule = True, result
+                            elif exit_splits > 1 and step_is_due(rules, position[RETURN_PCT], lane[EXITS]):
+                                leaves, rule = True, zero + SPLIT_RULE
+                            leaves = leaves and exit_may_leave(rules, memory, seconds, lane[ENTRIES], price, ladder, day)
+                            if leaves and step_units < lane[HELD]:
+                                leaves = step_units > 0 and step_units / UNIT_F * price >= least
+                        if result > 0 and not leaves and lane[PENDING] == ENTRY and entry_rules[CANCEL_SIGNAL] != 0.0:
+                            lane[PENDING], ended = NONE, True
+                    if leaves:
+                        units = lane[HELD] if forced else step_units
+                        if forced or not exit_rests:
+                            if latency == 0:
+                                lane[PENDING] = NONE
+                                act = EXIT
+                            else:
+                                put_order(lane, money, EXIT, 0, units, lane[SIGN], 0.0, i + latency, i, seconds, rule, 0.0)
+                                lane[IS_FORCED] = forced
+                        else:
+                            at = limit_price(exit_rules, True, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
+                            if at > 0.0:
+                                put_order(lane, money, EXIT, 1, units, lane[SIGN], at, i + latency, i, seconds, rule, 0.0)
+                    elif lane[PENDING] == EXIT:
+                        if exit_rules[CANCEL_SIGNAL] != 0.0 and entry_is_open(rules, is_listed, seconds, price, ladder, day):
+                            result = buy(cols, sums, extremes, i, zero, vector, position, state)
+                            if result < 0:
+                                counters[ERRORS] += 1
+                            elif result == (1 if lane[SIGN] > 0 else 2):
+                                lane[PENDING] = NONE
+                    elif lane[PENDING] == NONE and not ended and lane[ENTRIES] < entry_splits:
+                        adds = False
+                        if entry_is_open(rules, is_listed, seconds, price, ladder, day):
+                            share = money[AMOUNT] * step_share(entry_rules, lane[ENTRIES])
+                            units = quantity(share, position[ENTRY_PRICE], decimals)
+                            position[ORDER_QTY] = units / UNIT_F
+                            adds = add_is_due(rules, position[RETURN_PCT], price, money[BASE_PRICE], lane[SIGN])
+                            if not adds and entry_rules[BY_SIGNAL] != 0.0:
+                                result = buy(cols, sums, extremes, i, zero, vector, position, state)
+                                if result < 0:
+                                    counters[ERRORS] += 1
+                                adds = result == (1 if lane[SIGN] > 0 else 2)
+                        if adds and entry_may_leave(rules, memory, seconds, lane[ENTRIES]):
+                            at = price
+                            if entry_rests:
+                                at = limit_price(entry_rules, False, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
+                            units = account_lets(account, lane, units, at) if at > 0.0 and units / UNIT_F * at >= least else zero
+                            if units > 0:
+                                put_order(
+                                    lane, money, ENTRY, entry_rests, units, lane[SIGN], at, i + latency, i, seconds, rule, money[AMOUNT]
+                                )
+                                if not entry_rests and latency == 0:
+                                    lane[PENDING] = NONE
+                                    act = ENTRY
+                elif lane[PENDING] == ENTRY:
+                    if entry_rules[CANCEL_SIGNAL] != 0.0 and not ended:
+                        position[POSITION_SIDE] = lane[PENDING_SIGN]
+                        result = sell(cols, sums, extremes, i, zero, vector, position, state)
+                        clear_position(position)
+                        if result < 0:
+                            counters[ERRORS] += 1
+                        elif result > 0:
+                            lane[PENDING] = NONE
+                elif not ended and universe[row] != 0.0 and entry_is_open(rules, is_listed, seconds, price, ladder, day):
+                    amount = betting * day_weight(weights, measured, i, lo, coefficient)
+                    units = quantity(amount * step_share(entry_rules, 0), price, decimals)
+                    position[ORDER_QTY] = units / UNIT_F
+                    result = buy(cols, sums, extremes, i, zero, vector, position, state)
+                    if result < 0:
+                        counters[ERRORS] += 1
+                    elif result > 0 and units > 0 and entry_may_leave(rules, memory, seconds, 0):
+                        sign = 1 if result == 1 else -1
+                        at = price
+                        if entry_rests:
+                            at = limit_price(entry_rules, False, sign, price, ask1[row], bid1[row], ladder, day, own_step)
+                        units = account_lets(account, lane, units, at) if at > 0.0 and units / UNIT_F * at >= least else zero
+                        if units > 0:
+                            put_order(lane, money, ENTRY, entry_rests, units, sign, at, i + latency, i, seconds, rule, amount)
+                            if not entry_rests and latency == 0:
+                                lane[PENDING] = NONE
+                                act = ENTRY
+
+                # --- fills ---
+                if act == ENTRY:
+                    whole, raw = True, at_limit * (units / UNIT_F)
+                    if at_limit == 0.0:
+                        whole, raw = market_fill(book, price, row, lane[PENDING_SIGN] > 0, entry_levels, units, fill_last, prices, sizes)
+                    if whole:
+                        signal_price = last[lo + lane[SIGNAL_ROW]]
+                        take_in(lane, money, position, day_params, memory, units, raw, i, seconds, row_time[row], signal_price)
+                closed = False
+                if act == EXIT:
+                    whole, raw = True, at_limit * (units / UNIT_F)
+                    if at_limit == 0.0:
+                        whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
+                    if whole or forced:
+                        closed = let_out(lane, money, position, day_params, memory, units, raw, whole, rule, seconds)
+                if i == n - 1:
+                    lane[PENDING] = NONE
+                    if lane[HELD] > 0:
+                        units = lane[HELD]
+                        whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
+                        closed = let_out(lane, money, position, day_params, memory, units, raw, whole, zero, seconds)
+                if closed:
+                    pnl = write_trade(out, count, set_nos[s], b, lo, i, lane, money, day_params)
+                    note_close(memory, seconds, pnl)
+                    count += 1
+                    clear_position(position)
+    return count
+
+
+def make_managed_work(rows, n_state, n_slots=1, n_lanes=1):  # type: ignore[no-untyped-def]
+    """Return the arrays that a thread needs for groups of up to `n_lanes` blocks of up to `rows` rows."""
+    plain = make_extremes.py_func(rows)
+    extremes = np.concatenate([plain, np.full((N_KEPT + N_BUILT, rows), np.nan)]) if N_KEPT + N_BUILT else plain
+    pieces = -(-rows // SPAN)
+    flags = np.zeros((n_slots, pieces * SPAN), dtype=np.uint8)
+    marks = np.zeros(SPAN, dtype=np.uint8)
+    sums, scratch = make_sums.py_func(rows), make_scratch.py_func(rows)
+    return (
+        np.stack([sums] * n_lanes), np.stack([extremes] * n_lanes), np.stack([scratch] * n_lanes),
+        np.zeros((n_lanes, POSITION_SIZE)), np.zeros((n_lanes, n_state)), np.zeros(5), np.zeros(5, dtype=np.int64),
+        flags, flags.view(np.int64), np.zeros((n_slots, pieces), dtype=np.int64), marks, marks.view(np.int64),
+        np.zeros((n_lanes, LANE_WHOLE), dtype=np.int64), np.zeros((n_lanes, LANE_MONEY)), np.zeros((n_lanes, MEMORY)),
+    )  # fmt: skip
+
+
+def warm() -> None:
+    """Compile the loop with the types production uses; runs when the module is loaded."""
+    column = np.ones(1)
+    column.flags.writeable = False
+    stamp = np.array([20260105000000], dtype=np.int64)
+    stamp.flags.writeable = False
+    pair = (column, column)
+    blocks = np.zeros((1, BLOCK_FIELDS), dtype=np.int64)
+    numbers = np.zeros(1, dtype=np.int64)
+    windows = np.ones((1, N_FEATURES), dtype=np.int64)
+    run_managed(
+        (column,) * N_COLUMNS, np.zeros(20, dtype=np.int64), column, column, stamp, pair, pair, pair, np.zeros((1, 3)),
+        np.array([[0, 1, 0]]), numbers, np.zeros((1, 2), dtype=np.int64), blocks, np.zeros((1, FACTS)), np.zeros((1, PARAMS_SIZE)),
+        numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
+        np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
+        np.ones((2, RULES)), np.zeros(WEIGHTS), 1.0, np.zeros(1), make_managed_work(1, N_PRESETS, N_TERMS + 2),
+        np.zeros((1, OUT_FIELDS)), numbers,
+    )  # fmt: skip

@@ -1,0 +1,180 @@
+"""What the order-managed loop reads besides a plain run: settings as vectors, more columns, groups of symbols' days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtester import kernel, managed
+from domain.errors import InputError
+from domain.instruments import Instrument, Market
+from domain.intervals import day_unit, is_daily
+from domain.order_settings import MEASURES, OrderSettings, check_market
+from trading.ladder import ladder_table
+from trading.order_rules import rules_vector, weights_vector
+
+_MEASURED = {
+    "off": (),
+    "day_range": ("day_high", "day_low"),
+    "change_angle": ("change_pct",),
+    "value_angle": ("day_value",),
+    "volume_ratio": ("volume_ratio_prev_day",),
+    "turnover": ("turnover_rate",),
+    "same_time": ("volume_ratio_same_time",),
+}
+"""Columns of what 비중조절 weighs by."""
+assert tuple(_MEASURED) == MEASURES
+
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class Rows(Protocol):
+    """What is needed of the engine's rows."""
+
+    interval_s: int
+    codes: tuple[str, ...]
+    columns: dict[str, NDArray[np.float64]]
+    instruments: tuple[Instrument, ...]
+
+
+@dataclass(frozen=True)
+class Managed:
+    """Arguments of `managed.run_managed` beyond those of a plain run, see there; none of them hangs on which blocks are run."""
+
+    quotes: Pair
+    spans: Pair
+    measures: Pair
+    ladder: NDArray[np.float64]
+    facts: NDArray[np.float64]
+    rules: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    coefficient: float
+    account: NDArray[np.float64]
+    by_day: bool = False  # all symbols of a day run together, row by row in the order of time
+
+    @property
+    def columns(self) -> tuple[object, ...]:
+        """Those that follow the columns of the rows."""
+        return self.quotes, self.spans, self.measures, self.ladder
+
+    def over(self, cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Managed:
+        """Return the same over some of the rows."""
+        quotes, spans, measures = ((cut(one), cut(two)) for one, two in (self.quotes, self.spans, self.measures))
+        return replace(self, quotes=quotes, spans=spans, measures=measures)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Which blocks run together, and in which order their rows are met; see `managed.run_managed`."""
+
+    groups: NDArray[np.int64]
+    members: NDArray[np.int64]
+    turns: NDArray[np.int64]
+    most: int  # lanes of the largest group
+
+    def group_rows(self, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of each group, given those of each block."""
+        before = np.concatenate([[0], np.cumsum(sizes[self.members])])
+        rows: NDArray[np.int64] = before[self.groups[:, managed.GROUP_PAST]] - before[self.groups[:, managed.GROUP_FIRST]]
+        return rows
+
+
+def plain_column(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the column as a plain read-only array, so that there is one machine code for all of them."""
+    view = np.asarray(column, dtype=np.float64).view(np.ndarray)
+    if not view.flags.c_contiguous:
+        view = np.ascontiguousarray(view)
+    view = view[:]
+    view.flags.writeable = False
+    return view
+
+
+def managed_columns(settings: OrderSettings, interval_s: int) -> tuple[str, ...]:
+    """Return the columns that the settings read besides those of a plain run."""
+    bars = ("bar_low", "bar_high") if interval_s != 1 and _has_limits(settings) else ()
+    return (*bars, *_MEASURED[settings.weights.by])
+
+
+def _has_limits(settings: OrderSettings) -> bool:
+    return "limit" in (settings.entry.order, settings.exit.order)
+
+
+def manage(
+    settings: OrderSettings,
+    rows: Rows,
+    market: Market,
+    last: NDArray[np.float64],
+    has_book: bool,
+    plain: Callable[[Any], Any] = plain_column,
+) -> Managed:
+    """Return what the loop needs.
+
+    Parameters
+    ----------
+    plain : callable
+        Makes a column what the loop takes; columns that are mapped a window at a time stay what they are.
+
+    Raises
+    ------
+    InputError
+        ``orders.lacking``, ``orders.no_quotes``: the market or the rows lack what a setting speaks of;
+        ``orders.daily``: bans and stops count within a day; ``orders.no_price_step``: limit prices of a symbol that states no step.
+    """
+    if is_daily(rows.interval_s):
+        raise InputError("orders.daily")
+    check_market(settings, market, has_book)
+    table = np.array(ladder_table(market))
+    facts = np.zeros((len(rows.codes), managed.FACTS))
+    facts[:, managed.FACT_NOTIONAL] = market.min_notional
+    if rows.instruments:
+        facts[:, managed.FACT_STEP] = [one.price_step for one in rows.instruments]
+        facts[:, managed.FACT_NOTIONAL] = [max(one.min_notional, market.min_notional) for one in rows.instruments]
+    facts[:, managed.FACT_LISTED] = [code in settings.entry.blacklist for code in rows.codes]
+    has_limits = _has_limits(settings)
+    if has_limits and not len(table) and not (facts[:, managed.FACT_STEP] > 0.0).all():
+        raise InputError("orders.no_price_step", market=market.code)
+    quotes = (plain(rows.columns["ask1"]), plain(rows.columns["bid1"])) if has_limits and has_book else (last, last)
+    spans = (last, last)
+    if has_limits and rows.interval_s != 1:
+        spans = (plain(rows.columns["bar_low"]), plain(rows.columns["bar_high"]))
+    measured = [plain(rows.columns[key]) for key in _MEASURED[settings.weights.by]]
+    return Managed(
+        quotes=quotes,
+        spans=spans,
+        measures=(measured[0], measured[-1]) if measured else (last, last),
+        ladder=table,
+        facts=facts,
+        rules=rules_vector(settings, market),
+        weights=weights_vector(settings),
+        coefficient=market.angle_change if settings.weights.by == "change_angle" else market.angle_value,
+        account=np.zeros(1),
+    )
+
+
+def arrange(made: Managed, blocks: NDArray[np.int64], row_time: NDArray[np.int64], interval_s: int) -> Lanes:
+    """Return every block as a group of its own; or the symbols of a day as one, rows in the order of time, then of blocks."""
+    if not made.by_day:
+        numbers = np.arange(len(blocks), dtype=np.int64)
+        return Lanes(np.stack([numbers, numbers + 1, 0 * numbers], axis=1), numbers, np.zeros((0, 2), dtype=np.int64), 1)
+    days = row_time[blocks[:, kernel.BLOCK_LO]] // day_unit(interval_s)
+    lists = [np.flatnonzero(days == day) for day in np.unique(days)]
+    ends = np.cumsum([len(one) for one in lists])
+    groups = np.zeros((len(lists), managed.GROUP_FIELDS), dtype=np.int64)
+    groups[:, managed.GROUP_FIRST], groups[:, managed.GROUP_PAST] = ends - [len(one) for one in lists], ends
+    turns, at = [np.zeros((0, 2), dtype=np.int64)], 0
+    for group, one in zip(groups, lists, strict=True):
+        if len(one) > 1:
+            lengths = blocks[one, kernel.BLOCK_HI] - blocks[one, kernel.BLOCK_LO]
+            lane = np.repeat(np.arange(len(one)), lengths)
+            place = np.concatenate([np.arange(length) for length in lengths.tolist()])
+            order = np.argsort(np.concatenate([row_time[lo:hi] for lo, hi in blocks[one, :2].tolist()]), kind="stable")
+            turns.append(np.stack([lane[order], place[order]], axis=1))
+            group[managed.GROUP_TURNS] = at
+            at += len(order)
+    members = np.concatenate(lists).astype(np.int64)
+    return Lanes(groups, members, np.concatenate(turns), max(len(one) for one in lists))
