@@ -24,9 +24,10 @@ from domain.intervals import day_unit
 from domain.settings import Risk
 from trading.counters import Counters, Window
 from trading.gateway import day_loss_pct
+from trading.judge import decide
 from trading.ladder import DOWN, UP, round_price
 from trading.numbers import row_seconds
-from trading.risk import ENTRY, FACT, READY, REDUCING, decide, limits, new_facts
+from trading.risk import ENTRY, FACT, READY, REDUCING, limits, new_facts
 
 TRADES_MAX = 50_000
 """More trades are not led past: the checks are those of live, one order at a time."""
@@ -226,6 +227,7 @@ class _Account:
             "orders_60s": counters.orders.count(at_ns),
             "entries_day": counters.entries_day,
             "cash": self.cash,
+            "share_room": -1.0,
             "fee_rate": rule.fee_ppm / 1e6,
             "equity": equity,
             "gross_exposure": sum(exposures),

@@ -30,6 +30,8 @@ _UNKNOWN = ".unknown.npy"
 CODES_TOLD = 8
 """Symbols that a refusal names, those of a similar name where there are any."""
 
+CLOCKS = ("seq", "exchange_ns")
+"""Keys beside those of the row schema: arrival number and venue clock of the row's event, int64."""
 BLOCK_DTYPE = np.dtype([("symbol", "<i4"), ("day", "<i4"), ("lo", "<i8"), ("hi", "<i8")])
 
 
@@ -41,7 +43,7 @@ class RowSet:
     ----------
     codes : tuple of str
         Sorted; a block's `symbol` is a position here.
-    columns : dict of str to float64 (n,)
+    columns : dict of str to float64 (n,), of CLOCKS int64
         Read-only, memory-mapped. They hold the whole dataset: what was asked for is what `blocks` names.
     row_time : int64 (n,)
     blocks : ndarray of BLOCK_DTYPE
@@ -163,7 +165,7 @@ def open_rows(
     from_time, to_time : int, optional
         Row times, both included; a date (YYYYMMDD) means its whole day.
     keys : sequence of str, optional
-        Columns to map; all when None.
+        Columns to map, of the row schema or CLOCKS; all of the schema when None.
     memory : int
         Bytes that the mapped rows may take; where they need more they are mapped a window at a time. 0: no bound.
 
@@ -179,7 +181,7 @@ def open_rows(
     schema = row_schema(manifests[0].info.schema.partition("/")[0], interval_s)
     wanted = list(schema.keys if keys is None else keys)
     for key in wanted:
-        if key not in schema.keys:
+        if key not in schema.keys and key not in CLOCKS:
             raise InputError("store.unknown_column", column=key, interval=interval_s)
     digest = dataset_digest(manifests)
     folder = store.root / "columns" / market / source / ROW_KINDS[interval_s] / digest[:32]
@@ -270,7 +272,8 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
     folder.mkdir(parents=True, exist_ok=True)
     table = store.instruments(market, source)
     schema = row_schema(next(iter(store.manifests(market, source, ROW_KINDS[interval_s])))[1].info.schema.partition("/")[0], interval_s)
-    places = [schema.index(key) for key in missing]
+    places = [schema.index(key) for key in missing if key not in CLOCKS]
+    clocks: dict[str, list[np.ndarray]] = {key: [] for key in missing if key in CLOCKS}
     idents: list[np.ndarray] = []
     values: list[np.ndarray] = []
     for _, rows in store.read_rows(market, source, interval_s):
@@ -278,6 +281,8 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
         ident[0], ident[1], ident[2], ident[3] = rows["instrument"], rows["row_time"], rows["seq"], rows["flags"]
         idents.append(ident)
         values.append(np.ascontiguousarray(rows["values"][:, places].T))
+        for key, parts in clocks.items():
+            parts.append(rows[key].copy())
     who, when, seq, flags = np.concatenate(idents, axis=1)
     rank = np.argsort(np.argsort([one.code for one in table]))
     who = rank[who]
@@ -286,12 +291,14 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
     keep = np.ones(len(order), bool)
     keep[:-1] = (np.diff(who[order]) != 0) | (np.diff(when[order]) != 0)
     order = order[keep]
-    for k, key in enumerate(missing):
+    for k, key in enumerate(key for key in missing if key not in CLOCKS):
         column = np.concatenate([part[k] for part in values])[order]
         missing_values = np.isnan(column)
         if missing_values.any():
             save_column(folder / f"{key}{_UNKNOWN}", np.concatenate(([0], np.cumsum(missing_values))))
         save_column(folder / f"{key}.npy", column)
+    for key, parts in clocks.items():
+        save_column(folder / f"{key}.npy", np.concatenate(parts)[order])
     used = np.unique(who)
     by_rank = {int(rank[k]): one for k, one in enumerate(table)}
     instruments = [by_rank[k] for k in used.tolist()]

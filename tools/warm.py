@@ -18,7 +18,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("paper.made",),
     (
         "backtester.metrics",
-        "trading.risk",
+        "trading.judge",
         "backtester.slippage",
         "backtester.slippage_models",
         "storage.bar_kernel",

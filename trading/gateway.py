@@ -28,9 +28,10 @@ from trading.account import market_day
 from trading.arming import is_armed
 from trading.desk import Desk
 from trading.effects import Cancel
+from trading.judge import decide
 from trading.ladder import DOWN, UP, price_step, round_price
 from trading.oms import apply
-from trading.risk import ENTRY, EXIT, FACT_FIELDS, HALTED, LIMIT, PROTECTIVE, decide, new_facts
+from trading.risk import ENTRY, EXIT, FACT_FIELDS, HALTED, LIMIT, PROTECTIVE, new_facts
 
 RECORDED_A_SECOND = 100
 """Refusals a second that are written down; a flood beyond is counted only, or it would fill the journal."""
@@ -257,6 +258,7 @@ class Gateway:
             "crossing": float(any(_crosses(order, intent.side, limit_price) for order in here)),
             "sellable_qty": self._sellable(held.qty, identifier, -held.sign if held.sign else -1, here),
             "cash": float(account.cash_total()) - account.reserved_cash(live, fee_rate),
+            "share_room": -1.0,
             "fee_rate": fee_rate,
             "equity": equity,
             "symbol_exposure": account.exposure(identifier, here),

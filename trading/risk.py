@@ -2,22 +2,16 @@
 
 A check reads two vectors, FACTS (what is) and LIMITS (what may be), and returns how much of the
 order it lets through. Live, paper and back-test hand it the same vectors, so a limit means one thing.
-A new check is one function and one line in CHECKS.
+A new check is one function and its two lines in trading/judge.py, which asks them in their order.
 """
 
 from __future__ import annotations
-
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from domain.errors import InvariantError
 from domain.instruments import Capabilities, Market
-from domain.orders import Decision
 from domain.settings import Risk
 
 ACTIVE, REDUCING, HALTED, FROZEN = 0, 1, 2, 3
@@ -58,6 +52,7 @@ FACT_FIELDS = (
     "crossing",
     "sellable_qty",
     "cash",  # free for new entries, after reservations
+    "share_room",  # what the strategy's share of the equity still allows; −1 = the account has one owner
     "fee_rate",
     "equity",
     "symbol_exposure",  # worst case of this instrument before the order
@@ -107,6 +102,7 @@ _min_notional, _max_notional, _depth = FACT["min_notional"], FACT["max_notional"
 _same_1s, _same_60s = FACT["same_1s"], FACT["same_60s"]
 _intents_1s, _intents_60s, _orders_1s, _orders_60s = FACT["intents_1s"], FACT["intents_60s"], FACT["orders_1s"], FACT["orders_60s"]
 _entries_day, _open_orders, _crossing, _sellable = FACT["entries_day"], FACT["open_orders"], FACT["crossing"], FACT["sellable_qty"]
+_share = FACT["share_room"]
 _cash, _fee, _equity = FACT["cash"], FACT["fee_rate"], FACT["equity"]
 _symbol_exposure, _gross, _count, _holds = FACT["symbol_exposure"], FACT["gross_exposure"], FACT["position_count"], FACT["holds_symbol"]
 _loss = FACT["day_loss_pct"]
@@ -265,6 +261,16 @@ def check_cash(f: Vector, m: Vector) -> Verdict:
 
 
 @njit(cache=True, nogil=True)
+def check_share(f: Vector, m: Vector) -> Verdict:
+    """The strategy's share of the account pays the worst price and the fee; a part that fits goes through."""
+    price = f[_limit] * (1.0 + f[_fee])
+    need = f[_qty] / UNIT * price
+    if f[_share] < 0.0 or need <= f[_share] + _EPS:
+        return f[_qty], f[_share], need
+    return np.floor(f[_share] / price * UNIT), f[_share], need
+
+
+@njit(cache=True, nogil=True)
 def check_position(f: Vector, m: Vector) -> Verdict:
     """Worst case of the symbol after the order, as a share of equity; a part that fits goes through."""
     limit = f[_equity] * m[_l_position] / 100.0
@@ -293,47 +299,6 @@ def check_max_positions(f: Vector, m: Vector) -> Verdict:
 def check_loss(f: Vector, m: Vector) -> Verdict:
     """Loss of the trading day (P31)."""
     return (f[_qty] if f[_loss] < m[_l_loss] else 0.0), m[_l_loss], f[_loss]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One rule: its name in answers and counts, its function, and whether exits pass through it too."""
-
-    name: str
-    function: Callable[[Vector, Vector], Verdict]
-    exits: bool = False
-
-
-CHECKS: tuple[Check, ...] = (
-    Check("state", check_state, exits=True),
-    Check("armed", check_armed, exits=True),
-    Check("session", check_session, exits=True),
-    Check("symbol", check_symbol),
-    Check("stale", check_stale),
-    Check("lot", check_lot, exits=True),
-    Check("tick", check_tick, exits=True),
-    Check("collar", check_collar),
-    Check("min_notional", check_min_notional, exits=True),
-    Check("max_order", check_max_order),
-    Check("depth", check_depth),
-    Check("repeat", check_repeat),
-    Check("rate_intents", check_rate_intents),
-    Check("rate_orders", check_rate_orders),
-    Check("entries_day", check_entries_day),
-    Check("open_orders", check_open_orders),
-    Check("self_trade", check_self_trade),
-    Check("sellable", check_sellable, exits=True),
-    Check("cash", check_cash),
-    Check("position", check_position),
-    Check("gross", check_gross),
-    Check("max_positions", check_max_positions),
-    Check("loss", check_loss),
-)
-"""In the order of the gateway; the first refusal ends it. `sellable` is about exits alone."""
-
-_EXIT_ONLY = frozenset({"sellable"})
-_ENTRY_CHECKS = tuple(check for check in CHECKS if check.name not in _EXIT_ONLY)
-_EXIT_CHECKS = tuple(check for check in CHECKS if check.exits)
 
 
 def new_facts() -> Vector:
@@ -381,51 +346,3 @@ def limits(risk: Risk, market: Market, max_positions: int, capabilities: Capabil
     for name, value in values.items():
         out[LIMIT[name]] = value
     return out
-
-
-def decide(qty: int, facts: Vector, bounds: Vector) -> Decision:
-    """Return the gateway's word on an order of `qty` units.
-
-    Parameters
-    ----------
-    qty : int
-        Wanted, units of 1e-8; put into the facts here.
-    facts, bounds : ndarray of float64
-        FACTS and LIMITS. A NaN that is needed is refused with rule ``decode``.
-
-    Returns
-    -------
-    Decision
-        Approved with `qty`, approved with less (then `rule` names what reduced it), or refused.
-    """
-    # A sum is NaN when a part is, also where infinities of both signs meet; no fact is infinite.
-    if math.isnan(facts.sum()) or math.isnan(bounds.sum()):
-        return Decision(approved=False, rule="decode")
-    step = max(int(facts[_step]), 1)
-    allowed = qty // step * step
-    if allowed <= 0:
-        return Decision(approved=False, rule="lot", limit=step / UNIT, observed=qty / UNIT)
-    facts[_qty] = allowed
-    rule, limit, observed = "", 0.0, 0.0
-    checks = _ENTRY_CHECKS if facts[_purpose] == ENTRY else _EXIT_CHECKS
-    for check in checks:
-        through, its_limit, its_observed = check.function(facts, bounds)
-        if through >= facts[_qty]:
-            continue
-        reduced = int(through) // step * step
-        least = max(step, int(facts[_min_qty]))
-        if reduced < least or reduced / UNIT * facts[_ref] < facts[_min_notional]:
-            return Decision(approved=False, rule=check.name, limit=its_limit, observed=its_observed)
-        allowed = reduced
-        facts[_qty] = allowed
-        rule, limit, observed = check.name, its_limit, its_observed
-    if allowed > qty:
-        raise InvariantError("risk.grew", qty=qty, allowed=allowed)
-    return Decision(approved=True, qty=allowed, rule=rule, limit=limit, observed=observed)
-
-
-def warm() -> None:
-    """Compile everything here with the types production uses."""
-    facts, bounds = new_facts(), np.ones(len(LIMIT_FIELDS))
-    for check in CHECKS:
-        check.function(facts + 1.0, bounds)

@@ -36,8 +36,8 @@ from domain.orders import Action, Fill, Intent, Order, OrderKind, OrderStatus
 from domain.ports import AccountSnapshot, BrokerFrame, BrokerOutcome, BrokerQuery, BrokerState, BrokerUpdate
 from domain.settings import Risk
 from storage.ledger import Ledger, LedgerFailure
+from trading import judge as risk_checks
 from trading import ladder, positions
-from trading import risk as risk_checks
 from trading.account import market_day
 from trading.arming import disarm, is_armed
 from trading.desk import Desk, Options

@@ -41,7 +41,7 @@ from domain.orders import Intent
 from domain.ports import AccountSnapshot, Broker, BrokerFrame, BrokerOutcome, BrokerUpdate, Endpoint
 from domain.process_config import ProcessConfig
 from storage.ledger import Ledger
-from trading import arming, ladder, matching, numbers, positions, risk
+from trading import arming, judge, ladder, matching, numbers, positions
 from trading.desk import Options
 from trading.effects import Alarm, Cancel, Effect, Emit, Moment, Place, Query, Stop, TakeSnapshot
 from trading.latency import Latency
@@ -476,7 +476,7 @@ class TraderProcess(ChildProcess):
 
 def preload() -> None:
     """Load what a trader needs, whatever its account."""
-    for module in (numbers, matching, positions, risk, ladder):
+    for module in (numbers, matching, positions, judge, ladder):
         module.warm()
     load_all("broker")
 

@@ -217,7 +217,7 @@ def test_every_state_and_kind_of_an_order_has_a_word() -> None:
 
 
 def test_every_check_and_refusal_has_a_sentence_in_both_languages() -> None:
-    from trading.risk import CHECKS
+    from trading.judge import CHECKS
 
     for language in ("ko", "en"):
         known = catalogue(language)

@@ -9,8 +9,9 @@ from coin.markets import BINANCE, UPBIT
 from domain.instruments import Market
 from domain.orders import Decision
 from domain.settings import Risk
+from trading.judge import CHECKS, PASSED, decide, judge
+from trading.judge import ask as ask_check
 from trading.risk import (
-    CHECKS,
     DEGRADED,
     ENTRY,
     EXIT,
@@ -23,7 +24,6 @@ from trading.risk import (
     READY,
     RECONCILING,
     REDUCING,
-    decide,
     limits,
     new_facts,
 )
@@ -45,6 +45,7 @@ def make_facts(**changes: float) -> np.ndarray:
         "depth_qty": 1e15,
         "sellable_qty": 1e15,
         "cash": 1e8,
+        "share_room": -1.0,
         "fee_rate": 0.0,
         "equity": 1e8,
     }
@@ -199,3 +200,22 @@ def test_the_defaults_let_the_newcomers_orders_through(market: Market) -> None:
 
 def test_position_limit_lets_ten_newcomer_positions_stand() -> None:
     assert ask(10_000 * ONE, equity=1e8, gross_exposure=9 * 1e6, symbol_exposure=0, limit_price=105.0, position_count=9).approved
+
+
+def test_every_check_is_asked_by_its_place() -> None:
+    facts, bounds = make_facts(), limits(Risk(), UPBIT, 10)
+    facts[FACT["qty"]] = ONE
+    facts[FACT["purpose"]] = EXIT
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        facts[3:] = rng.random(len(facts) - 3) * 10.0 * ONE
+        for place, check in enumerate(CHECKS):
+            assert ask_check(place, facts, bounds) == check.function(facts, bounds), check.name
+
+
+def test_a_share_of_the_account_lets_the_part_through_that_fits() -> None:
+    assert ask(share_room=100_000.0) == Decision(approved=True, qty=1_000 * ONE)
+    made = ask(share_room=50_000.0)
+    assert (made.approved, made.qty, made.rule) == (True, 500 * ONE, "share")
+    assert ask(share_room=0.0).rule == "share"
+    assert judge(1_000 * ONE, make_facts(), limits(Risk(), UPBIT, 10))[:2] == (1_000 * ONE, PASSED)
