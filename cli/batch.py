@@ -62,6 +62,7 @@ def add_parsers(subparsers: Any) -> None:
     edit.add_argument("--once", action="store_true")
     edit.add_argument("--off", action="store_true")
     edit.add_argument("--again", action="store_true")
+    edit.add_argument("--first", action="store_true")
     _finish(edit, run_edit, show_count)
 
     gone = actions.add_parser("remove")
@@ -157,7 +158,7 @@ def _as_dict(job: BatchJob, last: Turn | None) -> dict[str, Any]:
         "folder": job.folder,
         "schedule": job.schedule,
         "state": job.state,
-        "due_ns": job.due_ns if job.state == WAITING else None,
+        "due_ns": max(job.due_ns, 0) if job.state == WAITING else None,
         "turns": job.turn,
         "attempts": job.attempts,
         "progress": last.progress if last is not None and job.state == RUNNING else {},
@@ -206,9 +207,14 @@ def run_edit(args: argparse.Namespace) -> dict[str, Any]:
         values |= {"state": WAITING, "due_ns": 0, "attempts": 0} | ({"schedule": ""} if args.once else {})
     if args.off:
         values["state"] = OFF
-    if not values:
+    if not values and not args.first:
         raise InputError("batch.nothing_to_change")
-    count = store.change([job.job for job in jobs], **values)
+    count = store.change([job.job for job in jobs], **values) if values else 0
+    if args.first:
+        timed = [job.job for job in store.all() if job.schedule and job.job in {one.job for one in jobs}]
+        if timed:
+            raise InputError("batch.first_timed", job=timed[0])
+        count = max(store.to_front([job.job for job in jobs]), count)
     return {"changed": count, "running": len(jobs) - count}
 
 

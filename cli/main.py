@@ -33,6 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.exchange": ("exchange",),
     "cli.ledger": ("orders", "fills", "positions", "account", "kill", "verify"),
     "cli.realised": ("realised",),
+    "cli.forms": ("forms",),
     "cli.settings": ("settings",),
     "cli.keys": ("keys",),
     "cli.status": ("status",),

@@ -25,6 +25,7 @@ from backtester.verdict.splits import Division
 from backtester.verdict.subjects import division_of, of_study, trials_of, windows_of
 from backtester.verdict.walk import searched, walk
 from cli.advice import warn
+from cli.declared import belongs, offer
 from cli.interrupt import stopping
 from cli.job_args import add_job, executor_of, job_of, job_of_passport
 from cli.output import language, naming_file
@@ -52,10 +53,12 @@ def add_parsers(subparsers: Any) -> None:
     """Add the family's parsers."""
     parser = subparsers.add_parser("optimise")
     add_job(parser)
-    parser.add_argument("--method", default="ga", help=say("help.optimise.--method", methods=", ".join(METHODS)))
+    method = parser.add_argument("--method", default="ga", help=say("help.optimise.--method", methods=", ".join(METHODS)))
+    offer(method, METHODS)
     parser.add_argument("--ranges", default=None, metavar="FILE")
     parser.add_argument("--ranges-form", choices=("grid", "list"), default=None)
-    parser.add_argument("--objective", default="TG", help=say("help.optimise.--objective", objectives=", ".join(OBJECTIVES)))
+    goal = parser.add_argument("--objective", default="TG", help=say("help.optimise.--objective", objectives=", ".join(OBJECTIVES)))
+    offer(goal, OBJECTIVES, strict=False)
     parser.add_argument("--limits", default="")
     parser.add_argument("--resume", default=None, metavar="STUDY")
     parser.add_argument("--no-cache", action="store_true")
@@ -69,17 +72,19 @@ def add_parsers(subparsers: Any) -> None:
 
 def add_option(parser: argparse.ArgumentParser, one: Entry) -> None:
     """Add an option of the methods, with its bounds and its words; nothing given leaves the method's default."""
-    methods = [method for method in METHODS if any(other.name == one.name for other in entries(optimiser(method).Options))]
+    usual = {method: other.default for method in METHODS for other in entries(optimiser(method).Options) if other.name == one.name}
+    methods = list(usual)
     told = say(f"option.{one.name}.tip") if has(f"option.{one.name}.tip", chosen()) else one.name
     if len(methods) < len(METHODS):
         told += f" ({', '.join(methods)})"
     name, given = "--" + one.name.replace("_", "-"), {"default": None, "help": told.replace("%", "%%")}
     if one.kind is bool:
-        parser.add_argument(name, action="store_true", **given)
+        made = parser.add_argument(name, action="store_true", **given)
     elif one.kind is str:
-        parser.add_argument(name, choices=one.choices or None, **given)
+        made = parser.add_argument(name, choices=one.choices or None, **given)
     else:
-        parser.add_argument(name, type=whole(int(one.low), int(one.high)) if one.kind is int else number(one.low, one.high), **given)
+        made = parser.add_argument(name, type=whole(int(one.low), int(one.high)) if one.kind is int else number(one.low, one.high), **given)
+    belongs(made, "--method", usual)
 
 
 def _options(args: argparse.Namespace, settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 from cli.words import say
 from domain.settings import AMOUNT_MAX
@@ -19,6 +20,12 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
 
+def described(read: Callable[[str], Any], kind: str, **more: Any) -> Any:
+    """Return a reader that says what it reads (kind, bounds), so that a form can offer the right field (cli/declared.py)."""
+    read.form = {"kind": kind, **more}  # type: ignore[attr-defined]
+    return read
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from `low` to `high`, both included."""
 
@@ -27,7 +34,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(say("cli.whole", value=text, low=low, high=high))
         return int(text)
 
-    return read
+    return described(read, "int", low=low, high=high)  # type: ignore[no-any-return]
 
 
 def number(low: float, high: float, *, low_open: bool = False) -> Callable[[str], float]:
@@ -44,7 +51,7 @@ def number(low: float, high: float, *, low_open: bool = False) -> Callable[[str]
             raise argparse.ArgumentTypeError(say(code, value=text, low=_plain(low), high=_plain(high)))
         return value
 
-    return read
+    return described(read, "float", low=low, high=high, low_open=low_open)  # type: ignore[no-any-return]
 
 
 amount = number(0.0, AMOUNT_MAX, low_open=True)
@@ -81,6 +88,9 @@ def day(text: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(say("cli.day", value=text)) from None
+
+
+described(day, "day")
 
 
 def _plain(value: float) -> str:

@@ -168,6 +168,20 @@ class Batches:
                 changed += int(connection.execute(query).rowcount)
         return changed
 
+    def to_front(self, numbers: Iterable[int]) -> int:
+        """Put waiting jobs before all others, in the order of their numbers, and return how many there were.
+
+        What is due at once is taken in the order of `due_ns`, then number; so the front is the time before every other's.
+        """
+        wanted = sorted(set(numbers))
+        with self._engine.begin() as connection:
+            least = connection.execute(select(func.min(jobs.c.due_ns)).where(jobs.c.state == WAITING)).scalar_one()
+            first = min(int(least or 0), 0) - len(wanted)
+            return sum(
+                int(connection.execute(update(jobs).where(jobs.c.job == one, jobs.c.state == WAITING).values(due_ns=first + k)).rowcount)
+                for k, one in enumerate(wanted)
+            )
+
     def remove(self, numbers: Iterable[int]) -> int:
         """Take jobs that are not running out of the queue; what became of their turns is kept."""
         wanted = sorted(set(numbers))
@@ -213,7 +227,7 @@ class Batches:
                 "turn": number,
                 "batch": job.batch,
                 "words": _json(job.words),
-                "due_ns": job.due_ns,
+                "due_ns": max(job.due_ns, 0),
                 "began_ns": now_ns,
                 "ended_ns": 0,
                 "attempts": attempts,

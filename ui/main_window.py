@@ -128,7 +128,7 @@ class MainWindow(QMainWindow):
         self.live_stack = QStackedWidget()
         markets = tuple(self.markets.values())
         self.strategy_page = StrategyPage(self.library, markets[0], self.actions, self.jobs)
-        self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.actions, self.jobs)
+        self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.jobs)
         self.log_page = LogPage(self.log_model)
         self.settings_page = SettingsPage(
             self.settings,
@@ -278,7 +278,7 @@ class MainWindow(QMainWindow):
         def done(entries: Any) -> None:
             self.names = [entry.name for entry in entries]
             self.top.show_strategies(self.names, self.chosen_strategy(self.market.code))
-            self.research_page.form.show_strategies(self.names)
+            self.research_page.show_strategies(self.names)
             self.settings_page.offer()
 
         self.jobs.run(self.library.entries, done, self._job_failed)
@@ -515,9 +515,8 @@ class MainWindow(QMainWindow):
         self.settings_page.offer()
 
     def _backtest(self, doc: StrategyDoc) -> None:
-        self.research_page.form.set_choice(self.research_page.form.market, self.market.code)
         self.show_page("research")
-        self.research_page.use_strategy(doc)
+        self.research_page.use_strategy(doc, self.market.code)
 
     def change_setting(self, path: str, value: Any) -> None:
         """Change one setting as the settings tab would."""

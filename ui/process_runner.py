@@ -87,7 +87,11 @@ class ProcessRunner(QObject):
     def _read_errors(self) -> None:
         if self.process is None:
             return
-        *lines, self._half = (self._half + bytes(self.process.readAllStandardError())).split(b"\n")
+        self.take_errors(bytes(self.process.readAllStandardError()))
+
+    def take_errors(self, more: bytes) -> None:
+        """Take what came on standard error: progress is told, the rest kept for the case that the command fails."""
+        *lines, self._half = (self._half + more).split(b"\n")
         newest: dict[str, Any] | None = None
         for line in lines:
             told = _object(line)
@@ -112,18 +116,28 @@ class ProcessRunner(QObject):
         self._read_errors()
         self.process.deleteLater()
         self.process = None
-        lines = [line for line in self._out.splitlines() if line.strip()]
-        result = _object(lines[-1]) if lines else None
-        if result is not None and "error" not in result:
-            self.finished.emit(result)
-        elif result is not None:
-            error = result["error"]
-            self.failed.emit("ui.research.refused", {"reason": error.get("message", ""), "code": error.get("code", "")})
-        elif self.stopping:
-            self.failed.emit("ui.research.stopped", {})
-        else:
-            text = self._errors.decode("utf-8", "replace").strip().splitlines()
-            self.failed.emit("ui.research.ended", {"status": status, "reason": text[-1] if text else ""})
+        read_answer(self, self._out, status)
+
+    @property
+    def last_words(self) -> str:
+        """The last line on standard error that was no progress."""
+        text = self._errors.decode("utf-8", "replace").strip().splitlines()
+        return text[-1] if text else ""
+
+
+def read_answer(runner: ProcessRunner, out: bytes, status: int) -> None:
+    """Tell what a command that has ended printed: its one object, its error, or that there is none."""
+    lines = [line for line in out.splitlines() if line.strip()]
+    result = _object(lines[-1]) if lines else None
+    if result is not None and "error" not in result:
+        runner.finished.emit(result)
+    elif result is not None:
+        error = result["error"]
+        runner.failed.emit("ui.research.refused", {"reason": error.get("message", ""), "code": error.get("code", "")})
+    elif runner.stopping:
+        runner.failed.emit("ui.research.stopped", {})
+    else:
+        runner.failed.emit("ui.research.ended", {"status": status, "reason": runner.last_words})
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from domain.errors import DataError
 from domain.instruments import Market
-from domain.intervals import INTERVALS
 from domain.records import row_schema
 from ui.format import row_ns
 from ui.models.runs import TradeRow, TrialRecord
@@ -44,26 +44,70 @@ def read_trades(path: Path) -> list[TradeRow]:
         raise DataError("ui.research.no_trades_file", path=str(path), reason=str(error)) from error
 
 
-def read_study(data_dir: Path, study: str) -> list[TrialRecord]:
-    """Return the trials of a study with their metrics."""
+@dataclass(frozen=True)
+class FoundStudy:
+    """A stored study with its trials.
+
+    Parameters
+    ----------
+    study : storage.studies.Study
+    trials : list of TrialRecord
+        In the order of evaluation.
+    vectors : ndarray of float64, shape (trials, variables)
+    scores : ndarray of float64, shape (trials,)
+    metrics : dict of str to ndarray of float64, shape (trials,)
+    """
+
+    study: Any
+    trials: list[TrialRecord]
+    vectors: np.ndarray
+    scores: np.ndarray
+    metrics: dict[str, np.ndarray]
+
+    @property
+    def moved(self) -> list[int]:
+        """Variables that have more than one value among the trials."""
+        return [k for k in range(self.vectors.shape[1]) if len(self.vectors) and np.ptp(self.vectors[:, k]) > 0.0]
+
+
+def read_study(data_dir: Path, name: str) -> FoundStudy:
+    """Return a study with its trials and their metrics; of a walk-forward those of its last window."""
     from storage.studies import Studies
     from utility.paths import DataDir
 
     store = Studies(DataDir(data_dir).user_library)
-    kept = store.study(study)
-    names = [str(name) for name in kept.passport["plan"]["metrics"]]
+    kept = store.study(name)
+    names = [str(one) for one in kept.passport["plan"]["metrics"]]
     front = {one["number"] for one in kept.result.get("front") or ()}
-    trials = store.trials(study)
+    windows = len((kept.result.get("walk_forward") or {}).get("windows", ()))
+    trials = store.trials(f"{name}/{windows}" if windows else name)
     best = int(np.argmax(trials.scores)) if len(trials) else -1
+    figures = {key: trials.metrics[:, place] for place, key in enumerate(names)} if len(trials) else {}
     out = []
     for number in range(len(trials)):
-        metrics = dict(zip(names, trials.metrics[number].tolist(), strict=True))
+        metrics = {key: float(column[number]) for key, column in figures.items()}
         variables = "  ".join(f"[{index}]={value:g}" for index, value in enumerate(trials.vectors[number].tolist()))
         out.append(TrialRecord(number + 1, float(trials.scores[number]), variables, metrics, number == best, number in front))
-    return out
+    return FoundStudy(kept, out, trials.vectors, trials.scores, figures)
 
 
-def read_trade_rows(data_dir: Path, market: Market, interval: str, source: str, trade: TradeRow) -> TradeSpan:
+def read_studies(data_dir: Path, most: int = 500) -> list[Any]:
+    """Return the newest studies of the library, newest first."""
+    from storage.studies import Studies
+    from utility.paths import DataDir
+
+    return Studies(DataDir(data_dir).user_library).studies(most)
+
+
+def read_runs(data_dir: Path, most: int = 2_000) -> list[Any]:
+    """Return the newest runs of the library, newest first."""
+    from storage.studies import Studies
+    from utility.paths import DataDir
+
+    return Studies(DataDir(data_dir).user_library).runs(most)
+
+
+def read_trade_rows(data_dir: Path, market: Market, interval_s: int, source: str, trade: TradeRow) -> TradeSpan:
     """Return the stored rows around a trade.
 
     Raises
@@ -74,7 +118,6 @@ def read_trade_rows(data_dir: Path, market: Market, interval: str, source: str, 
     from storage.bars import open_bars
     from storage.ticks import TickStore
 
-    interval_s = INTERVALS[interval]
     around = dt.timedelta(seconds=AROUND_S if interval_s == 1 else AROUND_ROWS * interval_s)
     offset = market.day_offset_s()
     first, last = (_shift(t, sign * around, interval_s) for t, sign in ((trade.entry_time, -1), (trade.exit_time, 1)))
@@ -92,4 +135,5 @@ def read_trade_rows(data_dir: Path, market: Market, interval: str, source: str, 
 
 def _shift(row_time: int, by: dt.timedelta, interval_s: int) -> int:
     form = "%Y%m%d%H%M%S" if interval_s == 1 else "%Y%m%d%H%M"
-    return int((dt.datetime.strptime(str(row_time), form) + by).strftime(form))
+    text = str(row_time).ljust(14, "0")[: 14 if interval_s == 1 else 12]
+    return int((dt.datetime.strptime(text, form) + by).strftime(form))

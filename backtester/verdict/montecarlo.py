@@ -20,6 +20,8 @@ PART = 2_000_000
 WORK_MAX = 60_000_000
 """Numbers drawn in all; runs with very many trades get fewer shuffles, and the answer says how many."""
 PATHS_LEAST = 100
+FAN_POINTS = 60
+"""Days at which the histories' quantiles are told."""
 QUANTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
@@ -117,11 +119,14 @@ def bootstrap_days(
     count, length = _affordable(paths, days), length or block_length(days)
     rng = np.random.default_rng(seed)
     profit, ratio, percents, lows = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    told = np.unique(np.linspace(0, days - 1, min(days, FAN_POINTS)).astype(np.int64))
+    roads = np.empty((count, len(told)))
     step = max(PART // days, 1)
     for low in range(0, count, step):
         rows = min(step, count - low)
         drawn = daily[stationary_rows(days, rows, length, rng)]
         profit[low : low + rows], ratio[low : low + rows] = drawn.sum(axis=1), sharpe_of(drawn)
+        roads[low : low + rows] = np.cumsum(drawn, axis=1)[:, told]
         _, percents[low : low + rows], lows[low : low + rows] = falls(drawn, capital)
     return {
         "paths": count,
@@ -133,4 +138,12 @@ def bootstrap_days(
         "drawdown_pct": spread_of(percents),
         "ruin": float((lows <= -capital * ruin_pct / 100.0).mean()),
         "ruin_pct": ruin_pct,
+        "fan": _fan(roads, told, np.cumsum(daily)[told]),
     }
+
+
+def _fan(roads: NDArray[np.float64], told: NDArray[np.int64], own: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Return how cumulative profit spreads over the days of the histories, beside what really was; both begin at 0."""
+    points = np.percentile(roads, QUANTILES, axis=0)
+    named = {f"p{q:02d}": [0.0, *row.tolist()] for q, row in zip(QUANTILES, points, strict=True)}
+    return {"days": [0, *(told + 1).tolist()], **named, "own": [0.0, *own.tolist()]}

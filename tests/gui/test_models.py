@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PyQt5.QtCore import QPersistentModelIndex, Qt
 
+from backtester.figures import NO_TRADES
 from coin.markets import UPBIT
 from domain import messages as m
 from domain.errors import InputError
@@ -22,11 +23,14 @@ from tests.gui.made_feed import MadeFeed
 from ui import format as fmt
 from ui.bridge import Conflated
 from ui.models.bars import BarSeries, Forming
+from ui.models.command_options import Option, split_many, words
 from ui.models.market_state import MarketState
 from ui.models.records import Records
-from ui.models.research_request import ResearchRequest, grid_size, propose_ranges, split_lines
+from ui.models.research_text import propose_ranges, split_lines
 from ui.models.series import RowSeries
 from ui.models.table import RAW, Column, TableModel
+from ui.research.estimate import Size, size_of
+from ui.research.study_view import best_by_pair
 from ui.widgets.data_table import DataTable
 
 
@@ -366,8 +370,10 @@ def test_formats(text: str, wanted: str) -> None:
 
 def test_ranges() -> None:
     text = propose_ranges((30.0, 1.5), (0, 1))
-    assert grid_size(text, "grid") == 25
-    assert grid_size("self.vars[0] = [[10, 30, 20, 5], 20]", "list") == 4
+    assert size_of({}, text, "grid", "grid", {}) == Size(25, 25)
+    assert size_of({}, "self.vars[0] = [[10, 30, 20, 5], 20]", "grid", "list", {}) == Size(4, 4)
+    assert size_of({"--trials": "7"}, text, "random", "grid", {}) == Size(25, 7)
+    assert size_of({}, "self.vars[0] = [[10,", "grid", "grid", {}) is None
 
 
 def test_condition_lists_are_told_apart_by_their_headings() -> None:
@@ -377,16 +383,24 @@ def test_condition_lists_are_told_apart_by_their_headings() -> None:
         split_lines("# 매수\na > 1")
 
 
-def test_request_becomes_the_command_line() -> None:
-    options = (("population", 8), ("crossover", 0.9), ("free_step", True), ("stom_stop", False), ("prune", "none"))
-    request = ResearchRequest(
-        "ga", "upbit", "1s", "데모_돌파", symbols="KRW-BTC KRW-ETH", betting=5e6, ranges_file="r.txt", ranges_form="list", options=options
+def test_values_become_the_command_line() -> None:
+    market = Option("--market", "market", "choice", choices=("upbit",))
+    options = (
+        market,
+        Option("--set", "sets", "text", many=True),
+        Option("--yes", "yes", "flag"),
+        Option("subject", "subject", "text", positional=True),
     )
-    assert request.arguments("data", "ko")[-16:-7] == [
-        *("--ranges-form", "list", "--population", "8", "--crossover", "0.9", "--free-step", "--prune", "none"),
-    ]
-    words = request.arguments("data", "ko")
-    assert words[:3] == ["optimise", "--method", "ga"]
-    assert words[words.index("--symbols") + 1] == "KRW-BTC,KRW-ETH"
-    assert words[words.index("--betting") + 1] == "5000000"
-    assert words[-3:] == ["--json", "--progress", "json"]
+    values = {"--market": "upbit", "--set": ["0=1", "1=-2"], "--yes": True, "subject": "-3"}
+    assert words("verdict", options, values) == ["verdict", "--market=upbit", "--set=0=1", "--set=1=-2", "--yes", "--", "-3"]
+    assert words("data list", options, {"--market": "", "--yes": False, "--set": []}) == ["data", "list"]
+    assert split_many('a "b c" d') == ["a", "b c", "d"]
+    assert split_many('a "b') == ["a", '"b']
+
+
+def test_the_best_of_each_pair_of_values() -> None:
+    x, y = np.array([1.0, 1.0, 2.0, 2.0]), np.array([5.0, 5.0, 5.0, 6.0])
+    xs, ys, table = best_by_pair(x, y, np.array([3.0, 4.0, NO_TRADES, 7.0]))
+    assert (xs, ys) == ([1.0, 2.0], [5.0, 6.0])
+    assert np.isnan(table).tolist() == [[False, True], [True, False]]
+    assert (table[0, 0], table[1, 1]) == (4.0, 7.0)

@@ -12,7 +12,6 @@ import pytest
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QAbstractButton, QComboBox, QLabel, QMessageBox, QWidget
 
-from backtester.optimisers import METHODS
 from domain.orders import Action, OrderKind
 from tests.gui.made_feed import ScriptedSupervisor
 from ui.actions import ACTIONS
@@ -278,14 +277,3 @@ def test_command_box_goes_to_a_symbol(running: MainWindow, qtbot: Any) -> None:
     running._box.choose()
     assert running.pages.currentIndex() == 0
     assert running.state.instruments[running.live.index].code == "KRW-BTC"
-
-
-@pytest.mark.parametrize("language", ["ko", "en"])
-def test_the_research_form_is_no_wider_than_its_panel(make_window: Callable[..., MainWindow], qtbot: Any, language: str) -> None:
-    window = make_window(language, (1366, 768))
-    window.show_page("research")
-    form = window.research_page.form
-    view = form.parentWidget()  # of the scroll area, which scrolls up and down only
-    for method in METHODS:
-        form.set_choice(form.search.method, method)
-        qtbot.waitUntil(lambda: form.minimumSizeHint().width() <= view.width(), timeout=10_000)  # a page is laid out when it is shown

@@ -1,4 +1,4 @@
-"""Runs, trials and trades of the research page."""
+"""Trials and trades of the research page."""
 
 from __future__ import annotations
 
@@ -9,33 +9,9 @@ from PyQt5.QtCore import QObject
 
 from ui import format as fmt
 from ui.models.records import Records
-from ui.models.research_request import BACKTEST
 from ui.models.table import CENTRE, LEFT, Column
-from ui.text import word
 
 METRICS = ("tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount")
-
-
-@dataclass(slots=True)
-class RunRecord:
-    """One backtest or study of this window, with what it printed."""
-
-    number: int
-    kind: str  # backtest, or a method of search
-    strategy: str
-    market: str
-    currency: str
-    period: str
-    state: str  # running, done, stopped, failed
-    metrics: dict[str, float] = field(default_factory=dict)
-    score: float = float("nan")
-    result: dict[str, Any] = field(default_factory=dict)
-    request: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name in METRICS:
-            return self.metrics.get(name, float("nan"))
-        raise AttributeError(name)
 
 
 @dataclass(slots=True)
@@ -109,24 +85,6 @@ def _percent(value: float, record: Any) -> str:
     return fmt.DASH if fmt.missing(value) else f"{value:,.2f}%"
 
 
-def _state_tone(record: RunRecord) -> str:
-    return {"running": "accent", "failed": "danger", "stopped": "warn"}.get(record.state, "ok")
-
-
-RUN_COLUMNS = (
-    Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=4),
-    Column("kind", "ui.col.kind", CENTRE, lambda v, r: word("ui.run" if v == BACKTEST else "method", v), width=8),
-    Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
-    Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=_state_tone, width=7),
-    Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
-    Column("wr", "ui.metric.wr", format=_percent, width=7),
-    Column("ap", "ui.metric.ap", format=lambda v, r: fmt.percent(v), sign=lambda r: r.ap, width=8),
-    Column("tg", "ui.metric.tg", format=_money, sign=lambda r: r.tg, width=13),
-    Column("mdd", "ui.metric.mdd", format=_percent, width=8),
-    Column("tpi", "ui.metric.tpi", format=lambda v, r: fmt.number(v), width=7),
-    Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), width=11),
-)
-
 TRIAL_COLUMNS = (
     Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=6),
     Column("front", "ui.col.front", CENTRE, lambda v, r: "●" if v else "", tone=lambda r: "accent", width=4),
@@ -151,13 +109,6 @@ TRADE_ROW_COLUMNS = (
     Column("pnl_cum", "ui.col.pnl_cum", format=_money, sign=lambda r: r.pnl_cum, width=11),
     Column("exit_label", "ui.col.exit_label", LEFT, lambda v, r: v, tone=lambda r: "muted", tip=lambda r: r.exit_label, width=0),
 )
-
-
-class RunModel(Records):
-    """Runs of this window, newest last."""
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(RUN_COLUMNS, parent, limit=500)
 
 
 class TrialModel(Records):

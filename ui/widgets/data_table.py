@@ -135,6 +135,11 @@ class DataTable(QTableView):
         index = self.currentIndex()
         return index.data(KEY) if index.isValid() else None
 
+    def selected_keys(self) -> list[Any]:
+        """Return the keys of the selected rows, from top to bottom."""
+        rows = sorted({index.row() for index in self.selectionModel().selectedRows()})
+        return [self.shown.key(row) for row in rows]
+
     def _current(self, index: QModelIndex, before: QModelIndex) -> None:
         if index.isValid() and not self._is_moving:
             self.chosen.emit(index.data(RECORD))

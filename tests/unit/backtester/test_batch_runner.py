@@ -144,6 +144,15 @@ def test_bulk_change_leaves_what_is_running(bench: Bench) -> None:
     assert bench.add("d") == [4]  # a number is not given twice
 
 
+def test_jobs_put_to_the_front_run_first_in_their_order(bench: Bench) -> None:
+    bench.add("a", "b", "c", "d")
+    assert bench.store.to_front([3, 4]) == 2
+    assert bench.store.to_front([2]) == 1
+    bench.run()
+    assert [call[0] for call in bench.calls] == [2, 3, 4, 1]
+    assert all(turn.due_ns >= 0 for turn in bench.store.turns())
+
+
 def test_two_runners_never_take_one_job(bench: Bench) -> None:
     bench.add(*"abcdefgh")
     taken: list[int] = []

@@ -1,0 +1,45 @@
+"""A runner that runs the very command in the test's own process: what a window asks for is what is run, without a second interpreter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+from PyQt5.QtCore import QObject, QTimer
+
+from cli.main import run_command
+from ui.process_runner import ProcessRunner, read_answer
+
+
+class InProcess(ProcessRunner):
+    """Runs a command in the next turn of the event loop and tells what a process would tell."""
+
+    said: list[list[str]]
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.said = []
+
+    def start(self, arguments: list[str]) -> None:
+        """Run ``stom.py <arguments>`` soon."""
+        self.said.append(list(arguments))
+        self.stopping = False
+        self.process = object()  # type: ignore[assignment]
+        QTimer.singleShot(0, lambda: self._run(arguments))
+
+    def stop(self) -> None:
+        """Nothing runs that could be stopped: a command here ends before anybody can ask."""
+
+    def close(self) -> None:
+        """Forget what was to be run."""
+        self.process = None
+
+    def _run(self, arguments: list[str]) -> None:
+        if self.process is None:
+            return
+        out, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            status = run_command(arguments)
+        self.take_errors(errors.getvalue().encode())
+        self.process = None
+        read_answer(self, out.getvalue().encode(), status)

@@ -1,0 +1,186 @@
+"""The queue: jobs with their states and times, what came of them, and what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PyQt5.QtCore import QTimer
+from PyQt5.QtWidgets import QAbstractItemView, QVBoxLayout, QWidget
+
+from ui import format as fmt
+from ui.models.records import Records
+from ui.models.rows import RowModel, number_column, text_column
+from ui.models.studies import TONES, moment
+from ui.models.table import CENTRE, LEFT, Column
+from ui.research.session import Task
+from ui.research.view import Desk, Tabs, View, small_button
+from ui.text import tr, word
+from ui.widgets.data_table import DataTable
+from ui.widgets.panel import Panel
+
+LOOK_MS = 1_500
+"""Between two looks at the queue while it is on show: another process may run it."""
+
+
+@dataclass(slots=True)
+class JobRecord:
+    """One queued command."""
+
+    job: int
+    name: str
+    state: str
+    schedule: str
+    due: str
+    progress: float
+    turns: int
+    words: str
+
+
+JOB_COLUMNS = (
+    Column("job", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=5),
+    Column("name", "ui.col.batch", LEFT, lambda v, r: v or fmt.DASH, width=11),
+    Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.jobstate", v), tone=lambda r: TONES.get(r.state, "text"), width=7),
+    Column("progress", "ui.col.progress", format=lambda v, r: fmt.DASH if v != v else f"{v * 100:.0f}%", width=6),
+    Column("due", "ui.col.due", CENTRE, lambda v, r: v, width=15),
+    Column("schedule", "ui.col.schedule", LEFT, lambda v, r: v or tr("ui.batch.once"), width=24),
+    Column("turns", "ui.col.turns", format=lambda v, r: str(v), width=5),
+    Column("words", "ui.col.command", LEFT, lambda v, r: v, tip=lambda r: r.words, width=0),
+)
+BOARD = ("tc", "wr", "ap", "tg", "tp", "mdd")
+BOARD_COLUMNS = (
+    number_column("job", "ui.col.number", 0, 5),
+    number_column("turn", "ui.col.turns", 0, 5),
+    text_column("run", "ui.col.run", 6),
+    number_column("tc", "ui.metric.tc", 0, 8),
+    number_column("wr", "ui.metric.wr", 2, 8),
+    number_column("ap", "ui.metric.ap", 2, 8, sign=True),
+    number_column("tg", "ui.metric.tg", 0, 12, sign=True),
+    number_column("tp", "ui.metric.tp", 2, 8, sign=True),
+    number_column("mdd", "ui.metric.mdd", 2, 8),
+    text_column("words", "ui.col.command", 0, tip=True),
+)
+FAILED_COLUMNS = (
+    number_column("job", "ui.col.number", 0, 5),
+    number_column("turn", "ui.col.turns", 0, 5),
+    text_column("reason", "ui.col.reason", 0, tip=True, tone=lambda r: "danger"),
+    text_column("words", "ui.col.command", 0, tip=True),
+)
+
+
+class BatchView(View):
+    """Shows the queue of the data directory and follows it while it is on show."""
+
+    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+        super().__init__(desk, parent)
+        self.queue = Records(JOB_COLUMNS, self)
+        self.board, self.failed = RowModel(BOARD_COLUMNS, self), RowModel(FAILED_COLUMNS, self)
+        self.table = DataTable(self.queue, "batchTable", "ui.empty.batch")
+        self.table.setSelectionMode(QAbstractItemView.ExtendedSelection)
+        self.board_table = DataTable(self.board, "boardTable", "ui.empty.board")
+        self.failed_table = DataTable(self.failed, "failedTable", "ui.empty.failed")
+        self.tabs = Tabs(
+            "batchTabs", [(self.table, "ui.tab.queue"), (self.board_table, "ui.tab.board"), (self.failed_table, "ui.tab.failed")]
+        )
+        panel = Panel("ui.panel.queue", self.tabs)
+        panel.add_tool(small_button("batchAll", "ui.action.select_all", self.table.selectAll))
+        panel.add_tool(small_button("batchFirst", "ui.action.queue_first", lambda: self._act(["--first"])))
+        panel.add_tool(small_button("batchOff", "ui.action.queue_off", lambda: self._act(["--off"])))
+        panel.add_tool(small_button("batchAgain", "ui.action.queue_again", lambda: self._act(["--again"])))
+        panel.add_tool(small_button("batchRemove", "ui.action.queue_remove", lambda: self._act(None)))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(panel)
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self._pick())
+        self._waiting = False
+        self._by = "tg"
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(self.look)
+
+    def showEvent(self, event: Any) -> None:
+        self._timer.start()
+        super().showEvent(event)
+
+    def hideEvent(self, event: Any) -> None:
+        self._timer.stop()
+        super().hideEvent(event)
+
+    def start(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        """Read the queue, unless the last look is still under way."""
+        if self._waiting:
+            return
+        self._waiting = True
+        by = self._by
+
+        def done(found: tuple[list[JobRecord], dict[str, Any]]) -> None:
+            self._waiting = False
+            self.show_queue(*found)
+
+        def failed(error: Any) -> None:
+            self._waiting = False
+            self.fail(error)
+
+        self.desk.jobs.run(lambda: read_queue(self.desk.data_dir, by), done, failed)
+
+    def end(self, task: Task) -> None:
+        if task.path == "batch results" and task.state == "done":
+            self._by = str(task.result.get("by", "tg"))
+            self.tabs.setCurrentWidget(self.board_table)
+        self.look()
+
+    def show_queue(self, jobs: list[JobRecord], board: dict[str, Any]) -> None:
+        """Show jobs and what came of them."""
+        gone = set(self.queue.keys) - {one.job for one in jobs}
+        self.queue.remove(gone)
+        self.queue.upsert([(one.job, one) for one in jobs if self.queue.record(one.job) != one])
+        rows = board["rows"]
+        columns: dict[str, list[Any]] = {key: [one[key] for one in rows] for key in ("job", "turn")}
+        columns["run"] = [str(one["run"] or one["study"] or fmt.DASH) for one in rows]
+        columns |= {key: [float(one["metrics"].get(key, float("nan"))) for one in rows] for key in BOARD}
+        columns["words"] = [" ".join(one["words"]) for one in rows]
+        if len(rows) != self.board.count or any(a != r.words for a, r in zip(columns["words"], self.board.records, strict=True)):
+            self.board.show(columns)
+        failed = board["failed"]
+        if len(failed) != self.failed.count:
+            said = [tr(one["code"], **one["fields"]) if one["code"] else fmt.DASH for one in failed]
+            self.failed.show({**{key: [one[key] for one in failed] for key in ("job", "turn", "words")}, "reason": said})
+        for table, count in ((self.table, len(jobs)), (self.board_table, len(rows)), (self.failed_table, len(failed))):
+            self.tabs.show_count(table, count)
+
+    def _pick(self) -> None:
+        keys = self.table.selected_keys()
+        if keys:
+            self.picked.emit({"jobs": [str(key) for key in keys]})
+
+    def _act(self, change: list[str] | None) -> None:
+        """Do something with the selected jobs; None takes them out of the queue."""
+        keys = [str(key) for key in self.table.selected_keys()]
+        if not keys:
+            self.told.emit("ui.batch.choose", {})
+        elif change is None:
+            self.asked.emit("batch remove", ["batch", "remove", *keys])
+        else:
+            self.asked.emit("batch edit", ["batch", "edit", *change, *keys])
+
+
+def read_queue(data_dir: Any, by: str) -> tuple[list[JobRecord], dict[str, Any]]:
+    """Return the queue's jobs and the board of what came of them."""
+    from backtester.board import board
+    from storage.batches import RUNNING, WAITING, Batches
+    from utility.paths import DataDir
+
+    store = Batches(DataDir(data_dir).user_library)
+    turns = store.turns()
+    last = {(one.job, one.turn): one for one in turns}
+    out = []
+    for job in store.all():
+        turn = last.get((job.job, job.turn))
+        told = turn.progress if turn is not None and job.state == RUNNING else {}
+        share = float(told["done"]) / float(told["total"]) if told.get("total") else float("nan")
+        due = moment(job.due_ns) if job.state == WAITING and job.due_ns > 0 else fmt.DASH
+        out.append(JobRecord(job.job, job.batch, job.state, job.schedule, due, share, job.turn, " ".join(job.words)))
+    return out, board(turns, by)

@@ -1,0 +1,219 @@
+"""The form of a command: its options in front, all others below a fold; made from what the command says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import QFormLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from ui.models.command_options import Option
+from ui.models.research_kinds import Kind
+from ui.text import bind, has, on_language, tr
+from ui.widgets.option_field import ChoiceField, Field, TextField, make_field
+from ui.widgets.panel import muted, repolish
+
+LABEL_WIDTH = 104
+OFFERED = ("--strategy", "--source", "subject", "number", "jobs")
+"""Options that take any text, of which the window knows the usual ones."""
+
+
+class CommandForm(QWidget):
+    """Fields of one command.
+
+    Parameters
+    ----------
+    path : str
+        Command and action.
+    options : tuple of Option
+    kind : Kind
+        Which options stand in front, and which have no field.
+    usual : mapping
+        What the settings say, by option; takes the place of the command's own default.
+
+    Signals
+    -------
+    changed : something was typed.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, path: str, options: tuple[Option, ...], kind: Kind, usual: Mapping[str, Any], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(f"form_{path.replace(' ', '_')}")
+        self.path, self.kind, self._settled = path, kind, dict(usual)
+        first = kind.first.get(path, ())
+        shown = [_offered(one) for one in options if not kind.why_out(one.name)]
+        self.options = {one.name: one for one in shown}
+        order = [self.options[name] for name in first if name in self.options]
+        rest = [one for one in shown if one.name not in first]
+        self.fields: dict[str, Field] = {}
+        self._rows: dict[str, tuple[QLabel | None, Field]] = {}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 8, 10, 8)
+        column.setSpacing(6)
+        column.addLayout(self._table(order))
+        self.own = [one for one in rest if one.to]
+        if self.own:
+            self.own_head = muted("ui.form.of_method")
+            column.addWidget(self.own_head)
+            column.addLayout(self._table(self.own))
+        rest = [one for one in rest if not one.to]
+        self.fold = QToolButton()
+        self.fold.setObjectName("formMore")
+        self.fold.setCheckable(True)
+        self.fold.setProperty("kind", "flat")
+        self.more = QWidget()
+        self.fold.setVisible(bool(rest))
+        self.more.setVisible(False)
+        inner = QVBoxLayout(self.more)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addLayout(self._table(rest))
+        self._count = len(rest)
+        self.fold.toggled.connect(self._unfold)
+        column.addWidget(self.fold, 0, Qt.AlignLeft)
+        column.addWidget(self.more)
+        column.addStretch(1)
+        for name in {one.to for one in shown if one.to}:
+            if name in self.fields:
+                self.fields[name].changed.connect(self._suit)
+        self._suit()
+        on_language(self, self._say)
+        self._say()
+
+    def _table(self, options: Sequence[Option]) -> QFormLayout:
+        table = QFormLayout()
+        table.setHorizontalSpacing(8)
+        table.setVerticalSpacing(5)
+        table.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
+        for one in options:
+            field = self.fields[one.name] = make_field(one)
+            field.changed.connect(self.changed.emit)
+            label = muted()
+            label.setWordWrap(True)
+            if isinstance(field, TextField):
+                table.addRow(label)
+                table.addRow(field)
+            else:
+                label.setFixedWidth(LABEL_WIDTH)
+                table.addRow(label, field)
+            self._rows[one.name] = (label, field)
+        return table
+
+    # --- what depends on another option -----------------------------------------------------------------
+
+    def _suit(self) -> None:
+        """Show the options that mean something for what is chosen, with its defaults."""
+        for name, one in self.options.items():
+            label, field = self._rows[name]
+            chosen = self.chosen(one.to)
+            fits = one.fits(chosen)
+            for widget in (label, field):
+                if widget is not None:
+                    widget.setVisible(fits)
+            if fits:
+                usual = one.default_for(chosen)
+                kept = self._settled.get(one.dest)
+                # The settings speak of the usual size; a method with a default of its own keeps it.
+                field.settle(kept[1] if kept is not None and usual == kept[0] else usual)
+
+    def chosen(self, name: str) -> str:
+        """Return the value of a list of the form, empty when there is none of that name."""
+        field = self.fields.get(name)
+        return field.value() if isinstance(field, ChoiceField) else ""
+
+    def _unfold(self, on: bool) -> None:
+        self.more.setVisible(on)
+        self._say_fold()
+
+    # --- values -----------------------------------------------------------------------------------------
+
+    def values(self) -> dict[str, Any]:
+        """Return what is to be passed to the command, by option."""
+        out = {}
+        for name, field in self.fields.items():
+            one = self.options[name]
+            value = field.get()
+            if not one.fits(self.chosen(one.to)) or (value is None and not one.required):
+                continue
+            if value is None and isinstance(field, ChoiceField):
+                value = field.value() or None
+            if value is not None:
+                out[name] = [value] if one.many and not isinstance(value, list) else value
+        return out
+
+    def put(self, name: str, value: Any) -> bool:
+        """Type a value into an option's field; False when the form has none of that name."""
+        if name not in self.fields:
+            return False
+        self.fields[name].put(value)
+        return True
+
+    def offer(self, name: str, values: Sequence[tuple[str, str]]) -> None:
+        """Offer values with their labels in a list."""
+        field = self.fields.get(name)
+        if isinstance(field, ChoiceField):
+            field.offer(values)
+
+    def complaint(self) -> tuple[str, dict[str, Any]] | None:
+        """Return code and fields of the first thing that is wrong, and put the cursor there; None when all is well."""
+        for name, field in self.fields.items():
+            one = self.options[name]
+            if not one.fits(self.chosen(one.to)):
+                continue
+            code = field.wrong()
+            if not code and one.required and not field.get() and not (isinstance(field, ChoiceField) and field.value()):
+                code = "ui.form.missing"
+            if code:
+                if not field.isVisible() and self._count:
+                    self.fold.setChecked(True)
+                field.setFocus()
+                low, high = ("–" if one.low is None else f"{one.low:,.12g}"), ("–" if one.high is None else f"{one.high:,.12g}")
+                return code, {"option": label_of(self.path, one), "low": low, "high": high}
+        return None
+
+    # --- words ------------------------------------------------------------------------------------------
+
+    def _say(self) -> None:
+        for name, (label, field) in self._rows.items():
+            one = self.options[name]
+            text, tip = label_of(self.path, one), tip_of(self.path, one)
+            if label is not None:
+                label.setText(text)
+                label.setToolTip(tip)
+            field.inner.setAccessibleName(text)
+            field.inner.setToolTip(tip)
+            field.say()
+        self._say_fold()
+
+    def _say_fold(self) -> None:
+        bind(self.fold, "setText", "ui.form.less" if self.fold.isChecked() else "ui.form.more", count=self._count)
+        repolish(self.fold)
+
+
+def _offered(one: Option) -> Option:
+    """Return an option that takes any text as an open list, where the window knows what it may be."""
+    if one.name in OFFERED and one.kind == "text" and not (one.many and one.name != "jobs"):
+        return replace(one, kind="text" if one.many else "choice", is_open=not one.many)
+    return one
+
+
+def label_of(path: str, one: Option) -> str:
+    """Return the label of an option; one without words is called by its name."""
+    name = one.name.lstrip("-")
+    for code in (f"option.{one.dest}" if one.to else "", f"ui.option.{path.replace(' ', '.')}.{name}", f"ui.option.{name}"):
+        if code and has(code):
+            return tr(code)
+    return name
+
+
+def tip_of(path: str, one: Option) -> str:
+    """Return what `--help` says of an option, with its bounds."""
+    codes = [f"option.{one.dest}.tip"] if one.to else [f"help.{path.replace(' ', '.')}.{one.name}", f"help.{one.name}"]
+    text = next((tr(code) for code in codes if has(code)), one.name)
+    if "{" in text:
+        text = label_of(path, one)
+    bounds = "" if one.low is None or one.high is None or one.high >= 2**31 else f" ({one.low:,.12g} – {one.high:,.12g})"
+    return f"{text}{bounds}\n{one.name}" if not one.positional else text + bounds
