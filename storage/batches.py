@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import DataError, InputError
-from storage.user_library import cause, open_library
+from storage.user_library import cause, make_tables, open_library
 
 metadata = MetaData()
 WAITING, RUNNING, DONE, FAILED, OFF = "waiting", "running", "done", "failed", "off"
@@ -119,7 +119,7 @@ class Batches:
         self.path = path
         try:
             self._engine: Engine = open_library(path)
-            metadata.create_all(self._engine)
+            make_tables(self._engine, metadata)
         except SQLAlchemyError as error:
             raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
 

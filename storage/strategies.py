@@ -34,7 +34,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from domain.errors import DataError, InputError
 from storage.bundles import Bundle, plain_name, read_bundle
-from storage.user_library import cause, open_library
+from storage.user_library import cause, make_tables, open_library
 
 DEFAULTS = Path(__file__).parent / "library"
 DEFAULT_ORDER = ("데모_돌파", "기본_R1", "되돌림", "분봉_교차")
@@ -106,7 +106,7 @@ class Strategies:
             raise DataError("strategy.library_unreadable", path=str(path), cause=cause(error)) from error
 
     def _seed(self) -> None:
-        metadata.create_all(self._engine)
+        make_tables(self._engine, metadata)
         files = [DEFAULTS / f"{name}.txt" for name in DEFAULT_ORDER]
         bundles = [read_bundle(path.read_text("utf-8"), path.name) for path in files]
         try:

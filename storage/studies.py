@@ -36,7 +36,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from domain.errors import DataError, InputError
 from storage import evaluations
-from storage.user_library import cause, open_library
+from storage.user_library import cause, make_tables, open_library
 
 metadata = MetaData()
 
@@ -178,8 +178,8 @@ class Studies:
         self.path = path
         try:
             self._engine: Engine = open_library(path)
-            metadata.create_all(self._engine)
-            evaluations.metadata.create_all(self._engine)
+            make_tables(self._engine, metadata)
+            make_tables(self._engine, evaluations.metadata)
         except OperationalError as error:
             raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
         except DatabaseError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for another process's."""
@@ -32,3 +33,12 @@ def _pragmas(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # what was said to be saved is there after a power cut
+
+
+def make_tables(engine: Engine, tables: MetaData) -> None:
+    """Make the tables and indices that are not there yet; two who open a new library at once may both ask."""
+    with engine.begin() as connection:
+        for table in tables.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))

@@ -50,7 +50,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with made rows of three symbols and one strategy."""
     root = make_data(tmp_path_factory.mktemp("research") / "data", days=6)
     bundle = Bundle(name=NAME, buy=HAND_TEXTS["buy"], sell=HAND_TEXTS["sell"], markets=(), interval_s=1, variables={0: 5.0, 1: 3.0, 2: 1.0})
-    Strategies(DataDir(root).library).save(bundle)
+    Strategies(DataDir(root).user_library).save(bundle)
     return root
 
 
@@ -61,7 +61,7 @@ def page(filled: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     set_language("ko")
     make_application(Settings())
     jobs = Jobs()
-    page = ResearchPage(StoreLibrary(DataDir(filled).library), (UPBIT, BINANCE), Settings(), filled, jobs)
+    page = ResearchPage(StoreLibrary(DataDir(filled).user_library), (UPBIT, BINANCE), Settings(), filled, jobs)
     qtbot.addWidget(page)
     page.resize(1218, 690)
     page.show()
@@ -347,7 +347,7 @@ def test_a_paused_search_goes_on_by_its_study(page: ResearchPage, monkeypatch: p
 
 
 def test_what_ran_when_the_window_closed_is_offered_again(page: ResearchPage, qtbot: Any) -> None:
-    store = Studies(DataDir(page.desk.data_dir).library)
+    store = Studies(DataDir(page.desk.data_dir).user_library)
     passport = {"market": "upbit", "interval_s": 1, "strategy": NAME, "plan": {"metrics": [], "options": {}, "objective": "TG"}}
     name = store.new_study("ga", passport, 1)
     page.show_kind("search")

@@ -20,6 +20,7 @@ from PyQt5.QtWidgets import QApplication
 from domain.settings import Settings
 from ui.main import make_application, make_window
 from ui.main_window import MainWindow
+from ui.research.kind_page import KindPage
 from ui.text import set_language
 from utility import settings_file
 from utility.paths import DataDir
@@ -114,28 +115,58 @@ def test_every_tab(qtbot: Any, window: MainWindow, shoot: Callable[[str], None])
 
     qtbot.waitUntil(lambda: window.pages.currentWidget() is window.research_page, timeout=10_000)
     research = window.research_page
-    qtbot.waitUntil(lambda: research.form.strategy.count() >= 4, timeout=20_000)
-    research.form.set_choice(research.form.strategy, "데모_돌파")
-    research.form.ranges.setPlainText(RANGES)
-    research.form.set_choice(research.form.range_form, "grid")
-    research.form.search.set_value("population", 8)
-    research.form.search.set_value("generations", 3)
-    for kind in ("search", "backtest"):
-        research.run(kind)
-        qtbot.waitUntil(lambda: not research.runner.is_running(), timeout=400_000)
-        assert research.current is not None
-        assert research.current.state == "done", research.progress_text.text()
-        qtbot.waitUntil(lambda: window.jobs.waiting == 0, timeout=30_000)
-    assert research.trials.count > 5
-    assert research.trades.count == research.current.result["trades"] > 5
+    qtbot.waitUntil(lambda: bool(research.source.forms) and len(research.names) >= 4, timeout=120_000)
+
+    def run(kind: str, command: str = "", **values: str | bool) -> KindPage:
+        research.show_kind(kind)
+        page = research.page_of(kind)
+        if command:
+            page.show_command(command)
+        for name, value in values.items():
+            assert page.form.put(name if name in page.form.fields else "--" + name.replace("_", "-"), value), name
+        page.run()
+        sessions = (page.session, page.quick)
+        qtbot.waitUntil(lambda: not any(one.is_running() for one in sessions), timeout=400_000)
+        task = page.session.task or page.quick.task
+        assert task is not None
+        assert task.state == "done", (task.code, task.fields)
+        qtbot.waitUntil(lambda: window.jobs.waiting == 0, timeout=60_000)
+        return page
+
+    back = run("backtest", strategy="데모_돌파")
+    view: Any = back.view
+    assert view.trades.count == back.session.task.result["trades"] > 5  # type: ignore[union-attr]
     shoot("research")
-    research.pictures.setCurrentWidget(research.best)
-    research.tabs.setCurrentWidget(research.trial_table)
-    shoot("research_search")
-    research.open_trade(research.trades.records[3])
-    qtbot.waitUntil(lambda: research.trade_chart.chart is not None, timeout=60_000)
-    research.tabs.setCurrentWidget(research.trade_table)
+    view.open_trade(view.trades.records[3])
+    qtbot.waitUntil(lambda: view.trade_chart.chart is not None, timeout=60_000)
     shoot("research_trade")
+    found: Any = run("search", strategy="데모_돌파", ranges=RANGES, population="8", generations="3").view
+    assert found.trials.count > 5
+    shoot("research_search")
+    found.pictures.setCurrentWidget(found.pictures.widget(2))
+    shoot("research_map")
+    run("verdict", subject=found.found.study.study)
+    shoot("research_verdict")
+    run("find", strategy="데모_돌파", ahead="60", rise="0.3")
+    shoot("research_find")
+    batch = research.page_of("batch")
+    said = back.words()
+    assert said is not None
+    batch.ask("batch add", ["batch", "add", "--name=latency", "--vary=latency=0|1|2", "--at=06:30", "--on=weekdays", "--", *said[0]])
+    research.show_kind("batch")
+    queue: Any = batch.view
+    qtbot.waitUntil(lambda: queue.queue.count == 3, timeout=60_000)
+    shoot("research_queue")
+    research.show_kind("runs")
+    stored: Any = research.page_of("runs").view
+    qtbot.waitUntil(lambda: stored.runs.count >= 2, timeout=30_000)
+    stored.table.selectAll()
+    stored.compare()
+    qtbot.waitUntil(lambda: stored.compared.count > 5, timeout=60_000)
+    shoot("research_runs")
+    research.show_kind("data")
+    qtbot.wait(500)
+    shoot("research_data")
 
     window.show_page("log")
     shoot("log")

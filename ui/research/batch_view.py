@@ -92,7 +92,7 @@ class BatchView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(panel)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._pick())
-        self._waiting = False
+        self._waiting = self._again = False
         self._by = "tg"
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
@@ -110,8 +110,9 @@ class BatchView(View):
         self.look()
 
     def look(self) -> None:
-        """Read the queue, unless the last look is still under way."""
+        """Read the queue; a look that is under way is followed by another, because what it sees may be old."""
         if self._waiting:
+            self._again = True
             return
         self._waiting = True
         by = self._by
@@ -119,9 +120,12 @@ class BatchView(View):
         def done(found: tuple[list[JobRecord], dict[str, Any]]) -> None:
             self._waiting = False
             self.show_queue(*found)
+            if self._again:
+                self._again = False
+                self.look()
 
         def failed(error: Any) -> None:
-            self._waiting = False
+            self._waiting = self._again = False
             self.fail(error)
 
         self.desk.jobs.run(lambda: read_queue(self.desk.data_dir, by), done, failed)
