@@ -91,6 +91,11 @@ def read_study(data_dir: Path, name: str) -> FoundStudy:
     return FoundStudy(kept, out, trials.vectors, trials.scores, figures)
 
 
+def holding_unit(passport: dict[str, Any]) -> int:
+    """Return the seconds in which a run of this passport counts holding times: those of its rows' clock."""
+    return 1 if int(passport["interval_s"]) == 1 else 60
+
+
 def read_studies(data_dir: Path, most: int = 500) -> list[Any]:
     """Return the newest studies of the library, newest first."""
     from storage.studies import Studies

@@ -15,7 +15,7 @@ from ui.charts.result_charts import EquityChart
 from ui.models.runs import METRICS, TradeRow, TradeRowModel
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View, small_button
-from ui.research_data import read_trade_rows, read_trades
+from ui.research_data import holding_unit, read_trade_rows, read_trades
 from ui.text import language
 from ui.widgets.data_table import DataTable
 from ui.widgets.metric_grid import MetricGrid
@@ -74,7 +74,7 @@ class RunView(View):
         self.run, self.passport = run.run, dict(run.passport)
         market = self.desk.market(str(self.passport["market"]))
         figures = {key: float(value) for key, value in run.metrics.items() if key in METRICS and isinstance(value, int | float)}
-        self.metrics.show_metrics(figures, market.currency, int(self.passport["interval_s"]))
+        self.metrics.show_metrics(figures, market.currency, holding_unit(self.passport))
 
         def done(rows: list[TradeRow]) -> None:
             if self.run != run.run:

@@ -16,7 +16,7 @@ from ui.models.runs import METRICS, TrialModel, TrialRecord
 from ui.models.studies import StudyModel, StudyRecord
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View, small_button
-from ui.research_data import FoundStudy, read_studies, read_study
+from ui.research_data import FoundStudy, holding_unit, read_studies, read_study
 from ui.text import bind, language, on_language, word
 from ui.widgets.data_table import DataTable
 from ui.widgets.metric_grid import MetricGrid
@@ -150,7 +150,7 @@ class StudyView(View):
         passport = found.study.passport
         best = (found.study.result.get("best") or {}).get("metrics") or {}
         figures = {key: float(value) for key, value in best.items() if key in METRICS and isinstance(value, int | float)}
-        self.metrics.show_metrics(figures, self.desk.market(passport["market"]).currency, int(passport["interval_s"]))
+        self.metrics.show_metrics(figures, self.desk.market(passport["market"]).currency, holding_unit(passport))
         goals = [text.partition(":")[0] for text in str(passport["plan"]["options"].get("goals", "")).split(",") if text]
         self._fill(self.goal_x, [(key, "") for key in METRICS], (goals + ["mdd"])[1] if len(goals) > 1 else "mdd", "ui.metric")
         self._fill(self.goal_y, [(key, "") for key in METRICS], goals[0] if goals else "tg", "ui.metric")

@@ -11,7 +11,7 @@ from ui import format as fmt
 from ui.charts.study_charts import BarsChart, LinesChart
 from ui.models.rows import RowModel, centred, number_column, text_column
 from ui.research.study_view import StudyView
-from ui.research_data import FoundStudy
+from ui.research_data import FoundStudy, holding_unit
 from ui.text import language, tr
 from ui.widgets.data_table import DataTable
 
@@ -84,7 +84,7 @@ class WalkView(StudyView):
         if metrics:
             market = self.desk.market(found.study.passport["market"])
             figures = {key: float(value) for key, value in metrics.items()}
-            self.metrics.show_metrics(figures, market.currency, int(found.study.passport["interval_s"]))
+            self.metrics.show_metrics(figures, market.currency, holding_unit(found.study.passport))
 
     def _money(self, value: float) -> str:
         market = self.desk.market(self.found.study.passport["market"]).currency if self.found is not None else "KRW"
