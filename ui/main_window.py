@@ -16,7 +16,7 @@ from domain.settings import Settings
 from ui.actions import Actions
 from ui.bridge import Bridge, Health
 from ui.jobs import Jobs
-from ui.library import Library, StrategyDoc
+from ui.library import Library, StoreLibrary, StrategyDoc
 from ui.models.log import LogLine, LogModel
 from ui.models.market_state import MarketState
 from ui.models.watchlist import name_of
@@ -25,6 +25,7 @@ from ui.pages.log import LogPage, ScreenHandler
 from ui.pages.research import ResearchPage
 from ui.pages.settings import SettingsPage
 from ui.pages.strategy import StrategyPage
+from ui.save_guard import SaveGuard
 from ui.start import live_options, strategy_text
 from ui.text import Said, bind, language, on_language, set_language, tr, word
 from ui.theme import icons
@@ -127,6 +128,7 @@ class MainWindow(QMainWindow):
         rail.addStretch(1)
         self.live_stack = QStackedWidget()
         markets = tuple(self.markets.values())
+        self.save_guard = SaveGuard(self.data_dir.root, self)
         self.strategy_page = StrategyPage(self.library, markets[0], self.actions, self.jobs)
         self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.jobs)
         self.log_page = LogPage(self.log_model)
@@ -187,6 +189,9 @@ class MainWindow(QMainWindow):
         self.strategy_page.apply_asked.connect(self.apply_strategy)
         self.strategy_page.backtest_asked.connect(self._backtest)
         self.strategy_page.saved.connect(lambda doc: self.reload_strategies())
+        if isinstance(self.library, StoreLibrary):
+            self.strategy_page.saved.connect(self.save_guard.ask)
+        self.save_guard.told.connect(self._tell)
         self.strategy_page.told.connect(self._tell)
         self.research_page.told.connect(self._tell)
         self.settings_page.changed.connect(self._settings_changed)
@@ -480,7 +485,11 @@ class MainWindow(QMainWindow):
     def _tell(self, code: str, fields: dict[str, Any]) -> None:
         if code == "ui.order.refused":
             fields = {**fields, "rule": _said("ui.rule", fields["rule"])}
-        level = "warn" if code in ("ui.order.refused", "ui.strategy.has_errors") or code.startswith("ui.ranges") else "info"
+        level = (
+            "warn"
+            if code in ("ui.order.refused", "ui.strategy.has_errors", "ui.strategy.look_ahead_bad") or code.startswith("ui.ranges")
+            else "info"
+        )
         self.notice.tell(code, fields, level)
         self._log_line(logging.WARNING if level == "warn" else logging.INFO, code, fields)
 
@@ -584,6 +593,7 @@ class MainWindow(QMainWindow):
             self._closing = True
             self.save_layout()
             self.research_page.close_runner()
+            self.save_guard.close()
             self.bridge.stop()
             self.strategy_page.stop()
             self.jobs.stop()
