@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.slippage import LEVELS, endless_book, worse_book
+from backtester.slippage import ENDLESS, LEVELS, endless_book, worse_book
 from backtester.slippage_models import model_book, model_of
 from domain.instruments import Market
 
@@ -15,11 +15,29 @@ if TYPE_CHECKING:
     from backtester.engine import Options
 
 Book = tuple[NDArray[np.float64], ...]
+FILLS = ("sweep", "best", "last")
+"""Ways in which a market order of a run fills."""
 
 
 def is_moved(options: Options) -> bool:
     """Tell whether the settings move the book; then 현재가, where fills are at it, is a level of the moved book, too."""
     return bool(options.slippage or options.slippage_model)
+
+
+def levels(options: Options) -> tuple[int, int]:
+    """Return the levels that an entry and an exit of the plain loop may use."""
+    return (1, 1) if options.fill == "best" else (options.entry_levels, options.exit_levels)
+
+
+def best_book(book: Book) -> Book:
+    """Return a book whose first level holds any quantity on both sides; what a rule reads of the book stays the recorded one.
+
+    A side without a price fills nothing, as in a sweep. The fifth sizes stay, because they tell auctions.
+    """
+    out = list(book)
+    for first in (0, 2 * LEVELS):
+        out[first + LEVELS] = np.where(book[first] > 0.0, ENDLESS, 0.0)
+    return tuple(out)
 
 
 def moved_book(
@@ -44,12 +62,13 @@ def moved_book(
     symbols, days, steps : ndarray
         Symbol, day YYYYMMDD and own price step of each span.
     """
+    book = best_book(book) if options.fill == "best" else book
     if not is_moved(options):
         return book
-    book, levels = (endless_book(book, last), 1) if options.fill == "last" else (book, LEVELS)
+    book, depth = (endless_book(book, last), 1) if options.fill == "last" else (book, LEVELS)
     if options.slippage_model:
         model = model_of(options.slippage_model)
-        book = model_book(book, rows, blocks, symbols, days, model, options.betting, market.value_unit, levels)
+        book = model_book(book, rows, blocks, symbols, days, model, options.betting, market.value_unit, depth)
     if options.slippage:
-        book = worse_book(book, blocks, days, steps, market, options.slippage, levels)
+        book = worse_book(book, blocks, days, steps, market, options.slippage, depth)
     return book

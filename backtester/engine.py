@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from backtester import kernel
 from backtester import managed as managed_loop
-from backtester.books import is_moved, moved_book
+from backtester.books import FILLS, is_moved, levels, moved_book
 from backtester.buffers import ROOM, Buffers
 from backtester.cut import any_book, clock_seconds, cut, profit_params
 from backtester.executors import LocalExecutor
@@ -79,8 +79,8 @@ class Options:
         Book levels that an entry and an exit may use, 1 … 5.
     latency : int
         Rows between a signal and its fill.
-    fill : {"sweep", "last"}
-        Book sweep, or the whole quantity at 현재가.
+    fill : {"sweep", "best", "last"}
+        Book sweep, the whole quantity at the best ask or bid, or at 현재가.
     fees : (rate, tax) or FeeTable, optional
         Fractions, or a dated table of them, that replace the market's FeeRule.
     start, end : int, optional
@@ -112,7 +112,7 @@ class Options:
             raise InputError("backtest.levels", entry=self.entry_levels, exit=self.exit_levels)
         if not 0 <= self.latency <= 1_000_000:
             raise InputError("backtest.latency", value=self.latency)
-        if self.fill not in ("sweep", "last"):
+        if self.fill not in FILLS:
             raise InputError("backtest.fill", value=self.fill)
         if not 0 <= self.start <= self.end <= 235959:
             raise InputError("backtest.times", start=self.start, end=self.end)
@@ -181,7 +181,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
     Raises
     ------
     InputError
-        ``backtest.no_book`` for rows that have no book at all with ``fill="sweep"``; ``backtest.no_rows``.
+        ``backtest.no_book`` for rows that have no book at all unless ``fill="last"``; ``backtest.no_rows``.
     """
     is_days = is_daily(rows.interval_s)
     blocks, symbols, days = cut(rows, options)
@@ -217,7 +217,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         book = moved_book(book, last, rows, spans, whose, when, np.array(steps)[whose], market, options)
     at_last = options.fill == "last" and not is_moved(options)
     vector = np.array(
-        [options.betting, options.entry_levels, options.exit_levels, options.latency, at_last, rows.interval_s, gate],
+        [options.betting, *levels(options), options.latency, at_last, rows.interval_s, gate],
         dtype=np.float64,
     )
     return Prepared(

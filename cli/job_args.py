@@ -47,7 +47,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
     parser.add_argument("--betting", type=amount, default=None)
     parser.add_argument("--fees", default=None, metavar="RATE[:TAX]|FILE")
-    parser.add_argument("--fill", choices=("sweep", "queue", "last"), default="sweep")
+    parser.add_argument("--fill", choices=("sweep", "best", "queue", "last"), default="sweep")
     parser.add_argument("--latency", type=whole(0, 100_000), default=0, metavar="ROWS")
     parser.add_argument("--slippage", default="0", metavar="TICKS|MODEL")
     parser.add_argument("--entry-levels", type=whole(1, 5), default=None)

@@ -295,6 +295,13 @@ class Reference:
         return 0 if self.kind == "krx" else 4
 
 
+def _fill(columns: Any, options: Reference, i: int, side: str, levels: int, units: int) -> tuple[int, float]:
+    if options.fill == "best":
+        price = columns[f"{side}1"][i]
+        return (units, price * (units / 1e8)) if price > 0 else (0, 0.0)
+    return _take(columns, i, side, levels, units)
+
+
 def _take(columns: dict[str, list[float]], i: int, side: str, levels: int, units: int) -> tuple[int, float]:
     left, amount = units, 0.0
     for level in range(1, levels + 1):
@@ -385,7 +392,7 @@ def _enter(columns: Any, options: Reference, times: list[int], i: int, lo: int, 
     if options.fill == "last":
         amount = columns["last_price"][i] * (units / 1e8)
     else:
-        filled, amount = _take(columns, i, "ask" if sign > 0 else "bid", options.entry_levels, units)
+        filled, amount = _fill(columns, options, i, "ask" if sign > 0 else "bid", options.entry_levels, units)
         if filled < units:
             return {}
     return {
@@ -401,7 +408,7 @@ def _leave(
     if options.fill == "last":
         amount = columns["last_price"][i] * (units / 1e8)
     else:
-        filled, amount = _take(columns, i, "bid" if held["sign"] > 0 else "ask", options.exit_levels, units)
+        filled, amount = _fill(columns, options, i, "bid" if held["sign"] > 0 else "ask", options.exit_levels, units)
         if filled < units:
             if not force:
                 return False

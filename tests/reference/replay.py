@@ -227,6 +227,9 @@ class SymbolDay:
         if self.settings.fill == "last":
             return units, columns["last_price"][i] * (units / UNIT)
         side = "ask" if asks else "bid"
+        if self.settings.fill == "best":
+            best = columns[f"{side}1"][i]
+            return (units, best * (units / UNIT)) if best > 0 else (0, 0.0)
         book = [(columns[f"{side}{k}"][i], columns[f"{side}_size{k}"][i]) for k in range(1, levels + 1)]
         return sweep(book, units)
 

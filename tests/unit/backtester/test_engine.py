@@ -105,6 +105,25 @@ def test_minutes_hold_in_minutes(hand: Engine) -> None:
     assert len(want) > 3
 
 
+@pytest.mark.parametrize("slippage", [0, 2])
+def test_the_best_price_takes_any_quantity_and_a_side_without_price_none(hand: Engine, slippage: int) -> None:
+    rows = made_rows("upbit", 11, thin=0.01)  # far too thin for a sweep
+    rows.columns = dict(rows.columns)
+    for key in [f"bid{k}" for k in range(1, 6)]:
+        rows.columns[key] = np.where(np.arange(len(rows.row_time)) % 3 == 0, 0.0, rows.columns[key])
+    before = {key: column.copy() for key, column in rows.columns.items()}
+    options = Options(betting=UPBIT.backtest_betting, fill="best", slippage=slippage)
+    prepared, trades, _ = run(hand, rows, UPBIT, options)
+    want, _ = reference_trades(rows, reference(UPBIT, rows, options), VARS, buy, sell)
+    assert all(np.array_equal(before[key], column, equal_nan=True) for key, column in rows.columns.items())
+    assert len(trades) > 3
+    if slippage:
+        at = np.searchsorted(rows.row_time[: rows.blocks[0]["hi"]], trades["entry_time"][0])
+        assert trades["entry_price"][0] > rows.columns["ask1"][at]
+    else:
+        assert as_tuples(prepared.codes, trades) == want
+
+
 def test_rows_without_a_book_need_fill_last(hand: Engine) -> None:
     rows = replace(made_rows("upbit", 3), has_book=False)
     rows.columns = {key: column for key, column in rows.columns.items() if not key.startswith(("ask", "bid"))}
