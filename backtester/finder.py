@@ -206,7 +206,7 @@ def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDA
 def program_of(job: Job) -> Program:
     """Return the checked buy text of a job, or its back-finder text, with a sell text that never sells."""
     reader = (lambda *given: parse_finder(*given).tree) if is_finder(job.buy_text) else None
-    return build(job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since, reader=reader)
+    return build(job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since, reader=reader, formulas=job.formulas)
 
 
 def meaning(question: Question, vector: NDArray[np.float64]) -> Meant:
@@ -327,7 +327,7 @@ def _table(
     for name in own:  # as the text names and orders them
         body[name if name not in body else f"{name} (tickdata)"] = pa.array(raw[sort, place_of[DATA + name]])
     for name, at in place_of.items():
-        if not name.startswith(DATA):
+        if not name.startswith(DATA) and "." not in name:  # a formula's own are none of the text's
             body[f"self.{name}"] = pa.array(raw[sort, at])
     return pa.table(body)
 

@@ -23,6 +23,7 @@ from backtester.engine import Engine, Options, Prepared, Result, Steps, module_t
 from backtester.executors import LocalExecutor
 from backtester.metrics import Metrics, named
 from domain.errors import InputError
+from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import is_daily, recorded_interval
 from domain.version import VERSION
@@ -63,6 +64,8 @@ class Job:
         `self.vars`.
     rows_since : tuple of (str, str)
         Conditions of 경과틱수.
+    formulas : tuple of Formula
+        The user's formulas that the texts name.
     source : str, optional
     """
 
@@ -76,6 +79,7 @@ class Job:
     symbols: tuple[str, ...] | None = None
     variables: Mapping[int, float] = field(default_factory=dict)
     rows_since: tuple[tuple[str, str], ...] = ()
+    formulas: tuple[Formula, ...] = ()
     source: str | None = None
     strategy: str = ""
 
@@ -93,6 +97,7 @@ class Job:
             "buy": self.buy_text,
             "sell": self.sell_text,
             "rows_since": [list(pair) for pair in self.rows_since],
+            "formulas": [msgspec.to_builtins(one) for one in self.formulas],
             "from": self.from_time,
             "to": self.to_time,
             "symbols": list(self.symbols) if self.symbols is not None else None,
@@ -141,7 +146,7 @@ class Run:
 
 def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:
     """Return a job's strategy, its steps and their compiled module, from the data directory's signed cache where it is there."""
-    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since)
+    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, formulas=job.formulas)
     steps = steps_of(program)
     data.cache.mkdir(parents=True, exist_ok=True)
     return program, steps, cache.load("engine", module_text(steps, job.options.orders is not None), data.cache / "steps", data.mac_key())

@@ -82,7 +82,8 @@ def run_find(args: argparse.Namespace) -> dict[str, Any]:
     job = question.job
     passport = {
         "kind": "find", "market": job.market.code, "interval_s": job.interval_s, "source": found.source, "strategy": job.strategy,
-        "buy": job.buy_text, "rows_since": job.rows_since, "vars": {str(k): v for k, v in sorted(job.variables.items())},
+        "buy": job.buy_text, "rows_since": job.rows_since, "formulas": job.formulas,
+        "vars": {str(k): v for k, v in sorted(job.variables.items())},
         "from": job.from_time, "to": job.to_time, "symbols": job.symbols, "start": job.options.start, "end": job.options.end,
         "ahead": found.ahead, "rise": found.rise_pct, "columns": columns, "program": program.digest,
         "build": build(RESEARCH), "lock": lock_digest(),

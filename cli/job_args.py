@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from cli.parser import add_common
 from cli.progress import add_progress
 from cli.values import amount, whole
 from domain.errors import InputError, RefusedError
+from domain.formulas import Formula
 from domain.instruments import Market
-from domain.intervals import INTERVALS
+from domain.intervals import INTERVALS, recorded_interval
 from domain.order_settings import OrderSettings, settings_of
 from domain.settings import Settings
 from trading.venues import market, markets
@@ -108,6 +110,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         symbols=None if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code),
         variables={**variables, **parse_sets(args.sets)},
         rows_since=rows_since,
+        formulas=formulas_of(data, rules, interval_s, (buy, sell, *(text for _, text in rows_since))),
         source=args.source,
         strategy=name,
     )
@@ -123,6 +126,17 @@ def orders_of_args(args: argparse.Namespace, rules: Market) -> OrderSettings | N
     if args.exit_levels is not None:
         orders = msgspec.structs.replace(orders, exit=msgspec.structs.replace(orders.exit, levels=args.exit_levels))
     return orders
+
+
+def formulas_of(data: DataDir, market: Market, interval_s: int, texts: Sequence[str]) -> tuple[Formula, ...]:
+    """Return the formulas of the library that texts name; a bar longer than a minute takes those of minutes."""
+    from storage.formulas import Formulas
+    from strategy.formula import for_strategies
+
+    if not data.user_library.exists():
+        return ()
+    known = [one for one in Formulas(data.user_library).all(market.code) if one.interval_s == recorded_interval(interval_s)]
+    return for_strategies([msgspec.structs.replace(one, interval_s=interval_s) for one in known], market, interval_s, texts)
 
 
 def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> tuple[str, str, str, dict[int, float]]:
@@ -190,6 +204,7 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
         symbols=None if passport["symbols"] is None else tuple(passport["symbols"]),
         variables={int(index): value for index, value in passport["vars"].items()},
         rows_since=tuple((name, expression) for name, expression in passport["rows_since"]),
+        formulas=tuple(msgspec.convert(one, Formula) for one in passport.get("formulas", ())),
         source=passport["source"],
         strategy=passport["strategy"],
     )

@@ -131,6 +131,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     """Return the strategy of the arguments, checked, or None when none is named."""
     from backtester.job import parse_rows_since, parse_sets, vector
     from cli.advice import warn
+    from cli.job_args import formulas_of
     from strategy.program import build
 
     market, own = find_market(code), settings.market(code).strategy
@@ -140,7 +141,8 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     name, version, buy, sell, variables = found
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
-    program = build(buy, sell, market, INTERVALS[args.interval], rows_since)
+    formulas = formulas_of(data, market, INTERVALS[args.interval], (buy, sell, *(text for _, text in rows_since)))
+    program = build(buy, sell, market, INTERVALS[args.interval], rows_since, formulas=formulas)
     warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     return StrategyText(
@@ -155,6 +157,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
         start_s=_clock(own.start_time, 0),
         end_s=_clock(own.end_time, 86_400),
         rows_since=rows_since,
+        formulas=formulas,
     )
 
 

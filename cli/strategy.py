@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cli import formula
 from cli.output import emit, language
 from cli.parser import add_common
 from cli.values import whole
 from domain.errors import StrategyError
 from domain.market_codes import FIRST_MARKET, MARKET_CODES
+from utility.paths import DataDir
 from utility.text import has, sentence
 from utility.text_file import read_text
 
@@ -57,6 +59,7 @@ def add_parsers(subparsers: Any) -> None:
     bring = _action(actions, "import", _import, show_imported)
     bring.add_argument("source", nargs="+")
     bring.add_argument("--texts", metavar="DIR")
+    formula.add_parsers(actions)
     export = _action(actions, "export", _export, _show_exported)
     export.add_argument("name", nargs="*")
     export.add_argument("--out", required=True, metavar="PATH")
@@ -71,7 +74,6 @@ def _action(actions: Any, name: str, run: Any, show: Any) -> argparse.ArgumentPa
 
 def _library(args: argparse.Namespace) -> Any:
     from storage.strategies import Strategies
-    from utility.paths import DataDir
 
     return Strategies(DataDir(args.data_dir).user_library)
 
@@ -94,9 +96,11 @@ def explain(error: StrategyError, code: str) -> dict[str, Any]:
 
 def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     from cli.advice import spoken
+    from cli.job_args import formulas_of
     from strategy.advice import advice_on
     from strategy.catalogue import Role, vocabulary
     from strategy.finder_text import is_finder, parse_finder
+    from strategy.formula import parse_formulas
     from strategy.language import StrategyErrors, parse
     from strategy.nodes import Column, Derived, PositionField, RowCount, Series, Window
     from strategy.program import Program, empty_tree
@@ -106,15 +110,17 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     code = language(args)
     try:
         text = read_text(args.file)
+        own = formulas_of(DataDir(args.data_dir), market, interval_s, (text,))
         is_found = side == "buy" and is_finder(text)
-        tree = parse_finder(text, market, interval_s).tree if is_found else parse(text, side, market, interval_s)
+        tree = parse_finder(text, market, interval_s).tree if is_found else parse(text, side, market, interval_s, own)
     except StrategyErrors as refused:
         errors = [explain(one, code) for one in refused.errors]
         emit(args, {"ok": False, "file": args.file, "errors": errors, "warnings": [], "factors": [], "lookback": 0, "vars": 0})
         return refused.exit_status
     warnings = [{"code": one.code, "message": spoken(one, code)} for one in advice_on(tree)]
     other = empty_tree("sell" if side == "buy" else "buy", market, interval_s)
-    program = Program(tree if side == "buy" else other, other if side == "buy" else tree, market, interval_s)
+    trees = (tree, other) if side == "buy" else (other, tree)
+    program = Program(*trees, market, interval_s, formulas=parse_formulas(own, market))
     used = {node.key for node in program.nodes if isinstance(node, Column | Derived | Window | PositionField | Series)}
     if any(isinstance(node, RowCount) for node in program.nodes):
         used.add("row_count")
@@ -224,7 +230,7 @@ def _save(args: argparse.Namespace) -> dict[str, Any]:
         note=args.note,
     )
     if not args.unchecked:
-        _must_run(bundle)
+        _must_run(bundle, DataDir(args.data_dir))
     library = _library(args)
     version, new = library.save(bundle)
     return {"strategies": [{**_entry(version), "look_ahead": _checked(library, version)}], "new": new}
@@ -266,8 +272,9 @@ def _tell_look_ahead(one: dict[str, Any], code: str) -> None:
         sys.stdout.write(sentence("strategy.look_ahead_none", code) + "\n")
 
 
-def _must_run(bundle: Any) -> None:
+def _must_run(bundle: Any, data: Any) -> None:
     """Refuse texts that do not pass the checker on the markets they are for (any one market when they name none)."""
+    from cli.job_args import formulas_of
     from strategy.program import build
     from trading.save_check import conditions
     from trading.venues import market as find_market
@@ -275,7 +282,8 @@ def _must_run(bundle: Any) -> None:
     refused: StrategyError | None = None
     for code in bundle.markets or MARKET_CODES:
         try:
-            build(bundle.buy, bundle.sell, find_market(code), bundle.interval_s, conditions(bundle.buy + bundle.sell))
+            own = formulas_of(data, find_market(code), bundle.interval_s, (bundle.buy, bundle.sell))
+            build(bundle.buy, bundle.sell, find_market(code), bundle.interval_s, conditions(bundle.buy + bundle.sell), formulas=own)
         except StrategyError as error:
             refused = refused or error
             if bundle.markets:

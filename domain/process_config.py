@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from domain.arming import ArmingToken
+from domain.formulas import Formula
 from domain.settings import Settings
 
 ROLES = ("exchange", "receiver", "strategy", "trader", "compile")
@@ -36,6 +37,8 @@ class StrategyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         False: the interpreter of the same tree.
     rows_since : tuple of (name, expression)
         Conditions of 경과틱수.
+    formulas : tuple of Formula
+        The user's formulas that the texts name.
     """
 
     name: str
@@ -50,6 +53,7 @@ class StrategyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     end_s: int = 86_400
     use_compiled: bool = False
     rows_since: tuple[tuple[str, str], ...] = ()
+    formulas: tuple[Formula, ...] = ()
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from strategy.catalogue import MATH_ARITY, MATH_CONSTANTS, NP_TO_MATH, Role, Word
 from strategy.limits import MAX_ITEMS
-from strategy.nodes import Binary, Call, Column, Compare, Derived, Expr, Kind, Number, RowCount, RowsSince, Series, Window, is_fixed, walk
+from strategy.nodes import (
+    Binary,
+    Call,
+    Column,
+    Compare,
+    Derived,
+    Expr,
+    FormulaValue,
+    Kind,
+    Number,
+    RowCount,
+    RowsSince,
+    Series,
+    Window,
+    is_fixed,
+    walk,
+)
 from strategy.tail import tail_call
 from strategy.v3 import function
 from strategy.v3_maker import Maker
@@ -31,6 +47,7 @@ class CallChecker:
 
     if TYPE_CHECKING:
         vocabulary: Vocabulary
+        formulas: dict[str, tuple[str, str]]
         market: Market
         interval_s: int
 
@@ -71,6 +88,12 @@ class CallChecker:
 
     def _call_name(self, name: str, node: ast.Call) -> Expr | None:
         word = self.vocabulary.words.get(name)
+        if word is None and name in self.formulas:
+            arguments = self._arguments(name, _without_calc(node), ("pre",), 0)
+            if arguments is None:
+                return None
+            formula, output = self.formulas[name]
+            return FormulaValue(name=formula, output=output, ago=arguments[0], **self.at(node))
         if word is None:
             if name == "range":
                 self.error("strategy.only_range", node)

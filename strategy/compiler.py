@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.formulas import DISPLAYS
 from domain.records import POSITION_INDEX, POSITION_SIZE
 from strategy.catalogue import is_futures
 from strategy.emit import STEP_OPTIONS, ExpressionEmitter
@@ -182,6 +183,7 @@ def _steps(program: Program) -> tuple[list[str], set[str]]:
         more, used = _function(program, f"mark_{k}", tree, [("mark", "False")], ["return 1 if f_mark else 0"], shared)
         lines += more
         factors |= used
+    formulas: list[str] = []
     lines += [f"@njit({STEP_OPTIONS})", f"def mark({ARGUMENTS}):", "    errors = 0"]
     for k, (name, _) in enumerate(program.marks):
         lines += [
@@ -191,8 +193,12 @@ def _steps(program: Program) -> tuple[list[str], set[str]]:
             "    elif result < 0:",
             "        errors += 1",
         ]
+    for k, one in enumerate(program.formulas):
+        more, used = _function(program, f"formula_{k}", one.tree, [], ["return 0"], shared)
+        formulas += more
+        factors |= used
     first = [line for function in shared.values() for line in function]
-    return [*first, *lines, "    return errors", "", ""], factors
+    return [*first, *lines, "    return errors", "", "", *formulas], factors
 
 
 def _fillers(program: Program) -> list[str]:
@@ -215,7 +221,9 @@ def _fillers(program: Program) -> list[str]:
             "    else:",
             f"        fill_zero(extremes, zero + {base}, zero + {len(function.outputs)}, i0, i1)",
         ]
+    body += _formula_fillers(program)
     rows = len(program.extremes)
+    least = program.n_state + POSITION_SIZE + 1 if program.formulas else 0
     names = [f"inputs[{k}]" for k in range(len(program.columns))]
     comma = "," if len(names) == 1 else ""
     borrowed = ", ".join(f"borrow({name})" for name in names) + comma
@@ -248,10 +256,40 @@ def _fillers(program: Program) -> list[str]:
         "",
         "@njit(nogil=True)",
         "def make_scratch(rows):",
-        f"    return np.zeros(({max(rows, 1)}, rows + 3 if {rows} > 0 else 3), dtype=np.int64)",
+        f"    return np.zeros(({max(rows, 1) + bool(program.formulas)}, max(rows + 3 if {rows} > 0 else 3, {least})), dtype=np.int64)",
         "",
         "",
     ]
+
+
+def _formula_fillers(program: Program) -> list[str]:
+    """Return the lines that fill the rows of the formulas: each over all rows, after those it names."""
+    if not program.formulas:
+        return []
+    # Nothing is allocated in the loop over rows: a row of `scratch` is the state, a flat position and no variables.
+    spare = max(len(program.extremes), 1)
+    ends = (program.n_state, program.n_state + POSITION_SIZE, program.n_state + POSITION_SIZE + 1)
+    lines = [
+        f"    memory = scratch[{spare}].view(np.float64)",
+        f"    state, position, variables = memory[: {ends[0]}], memory[{ends[0]} : {ends[1]}], memory[{ends[1]} : {ends[2]}]",
+    ]
+    for k, one in enumerate(program.formulas):
+        slots = {output: program.attribute_slot(f"{one.name}.{output}") for output in DISPLAYS[one.display]}
+        rows = {column: program.formula_rows[one.name, column] for column in one.columns}
+        fresh = [f"state[{slot}] = {'0.0' if output in ('check', 'buy', 'sell') else 'np.nan'}" for output, slot in slots.items()]
+        lines += ["    for i in range(i0, i1):", *(f"        {line}" for line in fresh)]
+        lines += [f"        if formula_{k}({ARGUMENTS}) < 0:", *(f"            {line}" for line in fresh)]
+        if one.display == "condition_line":
+            line, row = slots["line"], rows["line"]
+            lines += [
+                f"        if state[{slots['check']}] == 0.0:",
+                f"            state[{line}] = extremes[{row}, i - 1] if i > lo else np.nan",
+            ]
+        if one.display == "band":
+            lines.append(f"        if state[{slots['check']}] == 0.0:")
+            lines += [f"            state[{slots[one_side]}] = np.nan" for one_side in ("up", "down")]
+        lines += [f"        extremes[{row}, i] = state[{slots[column]}]" for column, row in rows.items()]
+    return lines
 
 
 def _constants(program: Program, factors: set[str]) -> list[str]:

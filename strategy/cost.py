@@ -21,6 +21,7 @@ from strategy.nodes import (
     Derived,
     Expr,
     For,
+    FormulaValue,
     If,
     Kind,
     Local,
@@ -75,7 +76,7 @@ def _error(code: str, node: Node, **fields: object) -> StrategyError:
 def _cost(node: Node) -> int:
     if isinstance(node, Window):
         return 1 + _LOOK_BACK + (0 if is_fixed(node.n) and is_fixed(node.pre) else _MOVING_ROW)
-    if isinstance(node, Column | Derived | Series) and node.ago is not None:
+    if isinstance(node, Column | Derived | FormulaValue | Series) and node.ago is not None:
         return 1 + _LOOK_BACK + (0 if is_fixed(node.ago) else _MOVING_ROW)
     if isinstance(node, Call) and node.name in ("min", "max", "sum"):
         return 1 + _ITEM * len(node.args)
@@ -147,7 +148,7 @@ def reach_of(node: Node, value: Callable[[Expr], float | None]) -> float:
     """Return how many rows a look-back needs at least; a part whose `value` is None (unknown) counts as 0."""
     if isinstance(node, Window):
         parts, rows = [node.n, node.pre], 0.0
-    elif isinstance(node, Column | Derived | Series) and node.ago is not None:
+    elif isinstance(node, Column | Derived | FormulaValue | Series) and node.ago is not None:
         parts, rows = [node.ago], 1.0
     else:
         return 0.0
@@ -157,7 +158,7 @@ def reach_of(node: Node, value: Callable[[Expr], float | None]) -> float:
 
 def _brackets(node: Node) -> int:
     """Return how many brackets the generated code puts around an operand of a node, at the most."""
-    if isinstance(node, Window | Column | Derived | Series):
+    if isinstance(node, Window | Column | Derived | FormulaValue | Series):
         return 5
     if isinstance(node, Logic) and node.kind is not Kind.BOOL:
         return len(node.operands)

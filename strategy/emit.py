@@ -28,6 +28,7 @@ from strategy.nodes import (
     Derived,
     Expr,
     Flag,
+    FormulaValue,
     Kind,
     Local,
     Logic,
@@ -303,6 +304,11 @@ class ExpressionEmitter:
         if kind in ("max", "min"):
             return f"window_extreme(extremes, {number(place)}, {row}, lo, {length})"
         return f"window_levels({self.column(node.key)}, extremes, {number(place)}, {kind == 'levels_max'}, {row}, lo, {length})"
+
+    def _formulavalue(self, node: FormulaValue) -> str:
+        reader = "series_value" if math.isnan(self.program.warm_up) else "series_or_zero"
+        row = self.whole_number(self.program.formula_rows[node.name, node.output])
+        return f"{reader}(extremes, {row}, {self._row(node.ago)}, lo)"
 
     def _ahead(self, node: Ahead) -> str:
         return f"{self.column(f'future:{self.program.futures.index(node)}')}[u(i)]"

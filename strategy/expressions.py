@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from domain.errors import StrategyError
+from domain.formulas import COLUMNS, Formula
 from domain.instruments import Market
 from domain.intervals import interval_name
 from strategy.arithmetic import constant_value
@@ -103,8 +105,13 @@ class TooManyErrors(Exception):
 class ExpressionChecker(CallChecker):
     """Turns Python expressions into ours, collecting errors; None stands for what was refused."""
 
-    def __init__(self, text: str, side: str, market: Market, interval_s: int) -> None:
+    def __init__(self, text: str, side: str, market: Market, interval_s: int, formulas: Sequence[Formula] = ()) -> None:
         self.side = side
+        self.formulas = {
+            unicodedata.normalize("NFKC", one.name + (f"_{column}" if k else "")): (unicodedata.normalize("NFKC", one.name), column)
+            for one in formulas
+            for k, column in enumerate(COLUMNS[one.display])
+        }
         self.market = market
         self.interval_s = interval_s
         self.lines = lines_of(text)
@@ -153,7 +160,7 @@ class ExpressionChecker(CallChecker):
         name = target.id
         if name.startswith("_"):
             self.error("strategy.underscore", target, name=name)
-        elif name in ("self", "math", "np", "range", "True", "False", "None") or name in self.vocabulary.words:
+        elif name in ("self", "math", "np", "range", "True", "False", "None") or name in self.vocabulary.words or name in self.formulas:
             self.error("strategy.read_only", target, name=name)
         else:
             return True
@@ -215,6 +222,9 @@ class ExpressionChecker(CallChecker):
         where = self.at(node)
         word = self.vocabulary.words.get(name)
         if word is None:
+            if name in self.formulas:
+                self.error("strategy.needs_call", node, name=name, hint="strategy.hint_call", suggestion=f"{name}(0)")
+                return None
             if name in self.assigned_names and not name.startswith("_"):
                 return Local(index=self.local_index(name), sure=name in self.sure, **where)
             self.unknown(name, node)

@@ -7,12 +7,15 @@ the kernels is used: a sum is a Python integer, exact at any size.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.formulas import DISPLAYS
+from domain.records import POSITION_SIZE
 from strategy.program import Program
 from strategy.series import ON
 
@@ -45,7 +48,8 @@ class PlainFeatures:
         self._queues: list[deque[tuple[int, float]]] = [deque() for _ in program.extremes]
         self._columns = {one.key: program.columns.index(one.key) for one in program.features if one.kind != "series"}
         self._fillers = {function.key: function.filler() for function, _, _ in program.series.values()}
-        self._first_of_series = program.n_extremes - sum(function.rows for function, _, _ in program.series.values())
+        own = sum(len(one.columns) for one in program.formulas)
+        self._first_of_series = program.n_extremes - own - sum(function.rows for function, _, _ in program.series.values())
 
     def fill(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
         """Continue over rows i0 … i1−1 of the day that begins at row `lo`; what was there from i0 on is forgotten first."""
@@ -56,6 +60,30 @@ class PlainFeatures:
         for i in range(i0, i1):
             self._add({key: inputs[index] for key, index in self._columns.items()}, i, i - lo + 1)
         self._fill_series(inputs, lo, i0, i1)
+        if self.program.formulas:
+            self._fill_formulas(inputs, lo, i0, i1)
+
+    def _fill_formulas(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
+        from strategy.interpreter import Interpreter
+
+        program, interpreter = self.program, Interpreter(self.program)
+        state, position = np.zeros(program.n_state), np.zeros(POSITION_SIZE)
+        for k, one in enumerate(program.formulas):
+            rows = {column: self.extremes[program.formula_rows[one.name, column]] for column in one.columns}
+            slots = {output: program.attribute_slot(f"{one.name}.{output}") for output in DISPLAYS[one.display]}
+            for i in range(i0, i1):
+                for output, slot in slots.items():
+                    state[slot] = 0.0 if output in ("check", "buy", "sell") else math.nan
+                if not interpreter.formula(k, inputs, self.sums, self.extremes, i, lo, [0.0], position, state):
+                    for output, slot in slots.items():
+                        state[slot] = 0.0 if output in ("check", "buy", "sell") else math.nan
+                found = {output: float(state[slot]) for output, slot in slots.items()}
+                if one.display == "condition_line" and found["check"] == 0.0:
+                    found["line"] = rows["line"][i - 1] if i > lo else math.nan
+                if one.display == "band" and found["check"] == 0.0:
+                    found["up"] = found["down"] = math.nan
+                for column, row in rows.items():
+                    row[i] = found[column]
 
     def _fill_series(self, inputs: Sequence[NDArray[np.float64]], lo: int, i0: int, i1: int) -> None:
         for row in self.extremes[self._first_of_series :]:

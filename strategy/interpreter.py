@@ -33,6 +33,7 @@ from strategy.nodes import (
     Expr,
     Flag,
     For,
+    FormulaValue,
     If,
     Kind,
     Local,
@@ -149,6 +150,13 @@ class Walk(Arithmetic):
         if node.kind is Kind.TIME:
             return clock_seconds(int(value), 14 if self.program.interval_s == 1 or node.key != "row_time" else 12)
         return value
+
+    def _formulavalue(self, node: FormulaValue) -> float:
+        row = self._row_back(node.ago)
+        if row is None:
+            return 0.0
+        value = float(self.extremes[self.program.formula_rows[node.name, node.output]][row])
+        return 0.0 if math.isnan(value) and not math.isnan(self.program.warm_up) else value
 
     def _ahead(self, node: Ahead) -> float:
         return self._at(f"future:{self.program.futures.index(node)}", self.i)
@@ -366,6 +374,14 @@ class Interpreter:
         if flags["force_exit"]:
             position[_FORCE] = 1.0
         return walk.rule
+
+    def formula(self, number: int, *row: *Row) -> bool:
+        """Evaluate a formula, whose outputs are attributes of the state; False when it ended in an arithmetic error."""
+        try:
+            self._run(self.program.formulas[number].tree, row, {})
+        except Stop:
+            return False
+        return True
 
     def mark(self, *row: *Row) -> int:
         """Evaluate the conditions of 경과틱수 and remember this row where they hold; returns the number of errors."""

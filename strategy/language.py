@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from domain.errors import StrategyError
+from domain.formulas import Formula
 from domain.instruments import Market
 from strategy.cost import check_cost
 from strategy.expressions import TooManyErrors
@@ -51,7 +52,7 @@ class StrategyErrors(StrategyError):
         self.errors = tuple(errors)
 
 
-def parse(text: str, side: str, market: Market, interval_s: int) -> Tree:
+def parse(text: str, side: str, market: Market, interval_s: int, formulas: Sequence[Formula] = ()) -> Tree:
     """Check a buy or sell text and return its typed tree.
 
     Parameters
@@ -62,8 +63,10 @@ def parse(text: str, side: str, market: Market, interval_s: int) -> Tree:
         Which of the two documents it is.
     market : Market
         Decides which names exist and their constants.
-    interval_s : {1, 60}
+    interval_s : int
         Interval the text runs at.
+    formulas : sequence of Formula
+        The user's formulas that it may name.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def parse(text: str, side: str, market: Market, interval_s: int) -> Tree:
         With everything that is wrong.
     """
     text = text.removeprefix(BYTE_ORDER_MARK)
-    checker = StatementChecker(text, side, market, interval_s)
+    checker = StatementChecker(text, side, market, interval_s, formulas)
     return finish(text, checker, lambda module: parse_statements(module, checker))
 
 
@@ -94,7 +97,7 @@ def finish(text: str, checker: StatementChecker, body: Callable[[ast.Module], tu
     return tree
 
 
-def parse_condition(text: str, market: Market, interval_s: int) -> Tree:
+def parse_condition(text: str, market: Market, interval_s: int, formulas: Sequence[Formula] = ()) -> Tree:
     """Check one boolean expression (a condition of 경과틱수) and return it as a tree of side "mark".
 
     Raises
@@ -105,7 +108,7 @@ def parse_condition(text: str, market: Market, interval_s: int) -> Tree:
     text = text.removeprefix(BYTE_ORDER_MARK).strip()
     expression = _parse_python(text, "eval")
     assert isinstance(expression, ast.Expression)
-    checker = StatementChecker(text, "mark", market, interval_s)
+    checker = StatementChecker(text, "mark", market, interval_s, formulas)
     value: Expr | None = None
     with _collecting(checker):
         value = checker.expr(expression.body)

@@ -122,6 +122,15 @@ class Series(Expr):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormulaValue(Expr):
+    """A column of a user's formula at this row, or `ago` rows back."""
+
+    name: str
+    output: str
+    ago: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead(Expr):
     """The highest or lowest 현재가 of the next `n` rows of the day, 0 where so many do not follow: only in back-finder texts."""
 

@@ -12,11 +12,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import StrategyError
+from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import rows_most
 from domain.records import row_schema
@@ -24,6 +26,7 @@ from strategy.arithmetic import Arithmetic
 from strategy.cost import check_size
 from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
 from strategy.feature import Feature, Preset, setting_value, window_length
+from strategy.formula import FormulaTree, parse_formulas
 from strategy.language import StrategyErrors, parse, parse_condition
 from strategy.limits import MAX_WINDOWS
 from strategy.nodes import (
@@ -32,6 +35,7 @@ from strategy.nodes import (
     Column,
     Derived,
     Expr,
+    FormulaValue,
     Node,
     Number,
     PositionField,
@@ -69,6 +73,8 @@ class Program:
         경과틱수 of a condition that was not true today (0 for compatibility).
     warm_up : float
         What an indicator is before its first value (0 for compatibility).
+    formulas : tuple of FormulaTree
+        The user's formulas that the texts name, each after those it names.
     """
 
     buy: Tree
@@ -78,11 +84,12 @@ class Program:
     marks: tuple[tuple[str, Tree], ...] = ()
     never: float = NEVER
     warm_up: float = math.nan
+    formulas: tuple[FormulaTree, ...] = ()
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every node of every tree."""
-        trees = [self.buy, self.sell, *(tree for _, tree in self.marks)]
+        trees = [self.buy, self.sell, *(tree for _, tree in self.marks), *(one.tree for one in self.formulas)]
         return tuple(node for tree in trees for node in tree.nodes())
 
     @cached_property
@@ -204,6 +211,12 @@ class Program:
         function, row, _ = self.series[self.series_feature(node)]
         return row + function.output(node.key)
 
+    @cached_property
+    def formula_rows(self) -> dict[tuple[str, str], int]:
+        """(formula, column) → row of `extremes`; they come last."""
+        columns = [(one.name, column) for one in self.formulas for column in one.columns]
+        return {column: self.n_extremes - len(columns) + k for k, column in enumerate(columns)}
+
     @property
     def n_windows(self) -> int:
         """Length of `windows`."""
@@ -222,7 +235,8 @@ class Program:
     @property
     def n_extremes(self) -> int:
         """First dimension of `extremes`."""
-        return len(self.extremes) + len(self.levels) * self.n_levels + sum(function.rows for function, _, _ in self.series.values())
+        own = sum(len(one.columns) for one in self.formulas)
+        return len(self.extremes) + len(self.levels) * self.n_levels + sum(function.rows for function, _, _ in self.series.values()) + own
 
     def windows(self, variables: Sequence[float]) -> NDArray[np.int64]:
         """Return the window of each of `extremes` for a parameter set, at least 1, then of each series whether it is on and its settings.
@@ -268,7 +282,7 @@ class Program:
             elif isinstance(node, Column | Derived):
                 one_more = Number(value=1.0)
                 parts = (one_more, node.ago)
-            elif isinstance(node, Series):
+            elif isinstance(node, Series | FormulaValue):
                 return day  # it goes on from the first row
             else:
                 continue
@@ -378,7 +392,8 @@ class Program:
         bodies = (self.buy.body, self.sell.body, tuple((name, tree.body) for name, tree in self.marks))
         units = tuple(self.decimals(one.key) for one in self.sums)
         series = tuple((one.key, one.settings) for one in self.series)
-        more = (series, self.warm_up) if series else ()
+        more: tuple[Any, ...] = (series, self.warm_up) if series else ()
+        more += tuple((one.name, one.display, one.tree.body) for one in self.formulas)
         return digest(LANGUAGE, self.market.kind, self.interval_s, bodies, self.never, self.columns, units, definitions, ladder, *more)
 
 
@@ -396,6 +411,7 @@ def build(
     never: float = NEVER,
     warm_up: float = math.nan,
     reader: Callable[[str, Market, int], Tree] | None = None,
+    formulas: Sequence[Formula] = (),
 ) -> Program:
     """Check two texts and the conditions of 경과틱수 and lay them out.
 
@@ -415,6 +431,8 @@ def build(
         An indicator before its first value: not a number, with which every ordering is false, or 0 as STOM showed it.
     reader : callable, optional
         Checks the buy text in place of `parse`: the back-finder's knows more names.
+    formulas : sequence of Formula
+        The user's formulas that the texts may name (`strategy.formula.for_strategies`).
 
     Raises
     ------
@@ -427,7 +445,9 @@ def build(
     marks: list[tuple[str, Tree]] = []
     for side, text in (("buy", buy_text), ("sell", sell_text)):
         try:
-            trees[side] = parse(text, side, market, interval_s) if reader is None or side == "sell" else reader(text, market, interval_s)
+            trees[side] = (
+                parse(text, side, market, interval_s, formulas) if reader is None or side == "sell" else reader(text, market, interval_s)
+            )
         except StrategyErrors as refused:
             errors += _with_side(refused, side)
     for name, text in rows_since:
@@ -436,7 +456,7 @@ def build(
             errors.append(StrategyError("strategy.condition_name", 1, 1, name=plain, side=plain))
             continue
         try:
-            marks.append((plain, parse_condition(text, market, interval_s)))
+            marks.append((plain, parse_condition(text, market, interval_s, formulas)))
         except StrategyErrors as refused:
             errors += _with_side(refused, plain)
     known = {name for name, _ in marks}
@@ -447,7 +467,7 @@ def build(
                 errors.append(StrategyError(code, node.line, node.column, name=node.name, side=side))
     if errors:
         raise StrategyErrors(errors)
-    program = Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never, warm_up)
+    program = Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never, warm_up, parse_formulas(formulas, market))
     errors += _check_whole(program)
     if errors:
         raise StrategyErrors(errors)
@@ -456,7 +476,8 @@ def build(
 
 def _check_whole(program: Program) -> list[StrategyError]:
     """Return what is too much of the texts together, though each by itself is not."""
-    sides: list[tuple[str, Tree]] = [("buy", program.buy), ("sell", program.sell), *program.marks]
+    own = [(one.name, one.tree) for one in program.formulas]
+    sides: list[tuple[str, Tree]] = [("buy", program.buy), ("sell", program.sell), *program.marks, *own]
     side_of = {id(node): side for side, tree in sides for node in tree.nodes()}
     found = [(error, side_of[id(node)]) for error, node in check_size(program.nodes)]
     if len(program.extremes) > MAX_WINDOWS:

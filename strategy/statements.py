@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from domain.errors import StrategyError
+from domain.formulas import Formula
 from strategy.arithmetic import constant_value
 from strategy.catalogue import Role
 from strategy.expressions import FORBIDDEN, ExpressionChecker
@@ -63,8 +65,8 @@ def binds_plainly(test: Expr) -> bool:
 class StatementChecker(ExpressionChecker):
     """Turns a list of Python statements into ours, collecting errors."""
 
-    def __init__(self, text: str, side: str, market: object, interval_s: int) -> None:
-        super().__init__(text, side, market, interval_s)  # type: ignore[arg-type]
+    def __init__(self, text: str, side: str, market: object, interval_s: int, formulas: Sequence[Formula] = ()) -> None:
+        super().__init__(text, side, market, interval_s, formulas)  # type: ignore[arg-type]
         self.labels: list[str] = []
         self.indicators: list[tuple[str, Expr]] = []
         self._label = ""

@@ -10,9 +10,12 @@ import types
 from typing import Any
 
 from domain.errors import StrategyError
+from domain.formulas import Formula
 from domain.instruments import Market
 from domain.market_codes import MARKET_CODES
+from storage.formulas import Formulas
 from storage.strategies import Strategies, Version
+from strategy.formula import for_strategies
 from strategy.look_ahead import Judged, judge
 from strategy.program import Program, build
 from trading.venues import market as find_market
@@ -35,8 +38,9 @@ def check_saved(library: Strategies, version: Version) -> dict[str, Any]:
     """
     judged: list[dict[str, Any]] = []
     bundle = version.bundle
+    formulas = Formulas(library.path)
     for code in bundle.markets or MARKET_CODES:
-        program = _program(version, find_market(code))
+        program = _program(version, find_market(code), formulas.all(code, bundle.interval_s))
         if program is None:
             continue
         judged += [{"market": code, **one.as_dict()} for one in both(program, bundle.variables)]
@@ -66,9 +70,10 @@ def written(program: Program) -> types.ModuleType:
     return module
 
 
-def _program(version: Version, market: Market) -> Program | None:
+def _program(version: Version, market: Market, known: list[Formula]) -> Program | None:
     bundle = version.bundle
     try:
-        return build(bundle.buy, bundle.sell, market, bundle.interval_s, conditions(bundle.buy + bundle.sell))
+        own = for_strategies(known, market, bundle.interval_s, (bundle.buy, bundle.sell))
+        return build(bundle.buy, bundle.sell, market, bundle.interval_s, conditions(bundle.buy + bundle.sell), formulas=own)
     except StrategyError:
         return None

@@ -171,3 +171,20 @@ def test_a_stom_database_comes_in_unchanged_and_what_cannot_run_is_listed(tmp_pa
     assert {Path(one["path"]).name for one in out["texts"] if one["path"]} == {
         "coinoptivars_범위.txt", "coinoptivars_깨짐.txt", "coinbuyconds_조건.txt"
     }  # fmt: skip
+
+
+def test_formulas_are_saved_shown_and_known_to_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ("--data-dir", str(tmp_path / "data"))
+    (tmp_path / "line.txt").write_text("self.line = 현재가 - 이동평균(3)\n", "utf-8")
+    (tmp_path / "bad.txt").write_text("self.line = 없는이름\n", "utf-8")
+    (tmp_path / "buy.txt").write_text("if 간격(1) > 0:\n    매수 = False\n", "utf-8")
+    spot = ("--market", "upbit")
+    assert call(capsys, "check", str(tmp_path / "buy.txt"), *spot, *here)[1]["errors"][0]["code"] == "strategy.unknown_name"
+    status, out, _ = call(capsys, "formula", "save", "간격", str(tmp_path / "line.txt"), "--in-strategy", *spot, *here)
+    assert (status, out["version"], out["new"]) == (0, 1, True)
+    assert call(capsys, "formula", "save", "나쁨", str(tmp_path / "bad.txt"), *spot, *here)[0] == 2
+    assert call(capsys, "check", str(tmp_path / "buy.txt"), *spot, *here)[1]["ok"]
+    assert [one["name"] for one in call(capsys, "formula", "list", *here)[1]["formulas"]] == ["간격"]
+    assert call(capsys, "formula", "show", "간격", *spot, *here)[1]["formulas"][0]["text"] == "self.line = 현재가 - 이동평균(3)\n"
+    assert call(capsys, "formula", "delete", "간격", *spot, *here)[0] == 0
+    assert call(capsys, "formula", "show", "간격", *spot, *here)[0] == 2

@@ -1,0 +1,59 @@
+"""A formula in the engine: the trades are those of the text that says the same without it; a passport holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from backtester.engine import Engine, Options, module_text, prepare, round_trips, steps_of
+from backtester.executors import LocalExecutor
+from cli.job_args import job_of_passport
+from coin.markets import UPBIT
+from domain.formulas import Formula
+from storage.formulas import Formulas
+from storage.studies import Studies
+from strategy import cache
+from strategy.program import build
+from tests.research import made_rows
+from tests.research_cli import call, make_data
+from trading.trades import trades_sha256
+from utility.paths import DataDir
+
+GAP = Formula(name="간격", market="upbit", interval_s=1, display="line", text="self.line = 체결강도 - 체결강도평균(5)\n", in_strategy=True)
+SELL = "if 보유시간 >= 20:\n    매도 = True\n"
+WITH = "if not (간격(0) > self.vars[1] and 간격(1) < 3):\n    매수 = False\n"
+WITHOUT = WITH.replace("간격(0)", "(체결강도 - 체결강도평균(5))").replace("간격(1)", "(체결강도N(1) - 체결강도평균(5, 1))")
+
+
+def test_trades_are_those_of_the_text_without_the_formula(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, found = made_rows("upbit", 41), []
+    for text, formulas in ((WITH, (GAP,)), (WITHOUT, ())):
+        steps = steps_of(build(text, SELL, UPBIT, 1, formulas=formulas))
+        module = cache.load("engine", module_text(steps), tmp_path / "steps", b"k" * 32)
+        prepared = prepare(rows, steps.columns, UPBIT, Options(betting=1e6))
+        raw = Engine(module, steps, LocalExecutor(2)).run(prepared, np.array([[6.0, 2.0]])).raw
+        found.append(trades_sha256(prepared.codes, round_trips(prepared, raw)))
+        assert len(raw) > 20
+    assert found[0] == found[1]
+
+
+def test_a_run_keeps_the_formulas_that_its_texts_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_data(tmp_path)
+    data = DataDir(tmp_path)
+    Formulas(data.user_library).save(GAP)
+    (tmp_path / "find.txt").write_text(WITH + "self.틈 = 간격(0)\n", "utf-8")
+    base = ("--data-dir", str(tmp_path), "--market", "upbit", "--json", "--set", "0=5", "--set", "1=2")
+    status, out = call(capsys, "find", *base, "--buy", str(tmp_path / "find.txt"), "--ahead", "5")
+    assert (status, out["hits"] > 0) == (0, True)
+    assert [name for name in pq.read_table(out["path"]).column_names if name.startswith("self.")] == ["self.틈"]
+    assert all(one > 2 for one in pq.read_table(out["path"]).column("self.틈").to_pylist())
+    passport = {
+        "market": "upbit", "interval_s": 1, "buy": WITH, "sell": SELL, "fees": None, "betting": 1.0, "entry_levels": 1, "exit_levels": 1,
+        "latency": 0, "fill": "sweep", "start": 0, "end": 235959, "from": None, "to": None, "symbols": None, "vars": {}, "rows_since": [],
+        "source": None, "strategy": "", "formulas": [{**{field: getattr(GAP, field) for field in GAP.__struct_fields__}}],
+    }  # fmt: skip
+    assert job_of_passport(passport).formulas == (GAP,)
+    assert Studies(data.user_library).runs() == []
