@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -257,3 +258,28 @@ def test_the_command_says_what_came_and_what_not(tmp_path: Path, capsys: pytest.
     assert {"files", "rows_in", "rows_stored", "rows_rejected", "reasons", "gaps"} <= set(out)
     assert run_command(["data", "list", "--data-dir", str(tmp_path / "store"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["datasets"][0]["origins"] == ["import"]
+
+
+@pytest.mark.parametrize("command", ["backtest", "find", "optimise"])
+def test_a_run_over_values_that_nobody_recorded_is_refused_by_name(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from strategy import cache
+
+    take(tmp_path / "store", write(tmp_path / "v3.db", {"005930": table("stock", 1, "v3")}))
+    (tmp_path / "buy.txt").write_text("매수 = 회전율 > self.vars[0]\n", "utf-8")
+    (tmp_path / "sell.txt").write_text("매도 = 수익률 > 1\n", "utf-8")
+    (tmp_path / "ranges.txt").write_text("self.vars[0] = [[1, 3, 1], 1]\n", "utf-8")
+    monkeypatch.setattr(cache, "load", lambda *_, **__: ModuleType("nothing is run"))
+    words = ["--market", "krx", "--buy", str(tmp_path / "buy.txt"), "--sell", str(tmp_path / "sell.txt"), "--json", "--quiet"]
+    more = {
+        "backtest": ["--set", "0=1"],
+        "find": ["--set", "0=1"],
+        "optimise": ["--ranges", str(tmp_path / "ranges.txt"), "--method", "grid"],
+    }
+    if command == "find":
+        del words[4:6]
+    assert run_command([command, *words, *more[command], "--data-dir", str(tmp_path / "store")]) == 2
+    error = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    assert error["code"] == "store.unknown_values"
+    assert "turnover_rate" in error["message"]
