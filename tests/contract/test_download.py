@@ -22,7 +22,7 @@ from storage.ticks import TickStore
 from tests.contract.venue_rig import VenueRig
 from trading import venues
 from trading.importers import download as downloads
-from trading.importers.download import Download, Downloaded
+from trading.importers.download import SETTLED_S, Download, Downloaded
 
 DAY = 20_700
 START_NS = (DAY * DAY_S + DAY_S - 420) * NS  # seven minutes before the day ends
@@ -55,7 +55,7 @@ def task(
     market = venues.market(rig.past)
     path = "/v1" if rig.past == "upbit" else ""
     history = venues.history(rig.past, f"http://127.0.0.1:{rig.port}{path}")
-    now = START_NS + (LENGTH_S - early_s) * NS
+    now = START_NS + (LENGTH_S - early_s + SETTLED_S) * NS
     if isinstance(history, UpbitHistory):
         history._today_ns = lambda: now
     one = Download(TickStore(root), market, history, codes or rig.codes, kind, *days, now, **more)
@@ -211,11 +211,11 @@ def test_a_wish_to_stop_is_met_and_the_pages_are_kept(rig: Any, tmp_path: Path, 
     assert stopped.stopped
     assert time.monotonic() - began < 2.0
     rig.heal()
-    kept = list((tmp_path / "downloads").rglob("*.whole"))
+    kept = [path for path in (tmp_path / "downloads").rglob("*") if path.is_file()]
     resumed = task(rig, tmp_path, days=(DAY + 1, DAY + 1)).run()
     assert resumed.resumed is bool(kept)
     assert resumed.rows == 2 * ((LENGTH_S - 420) // 60)
-    assert not list((tmp_path / "downloads").rglob("*.*"))
+    assert not list((tmp_path / "downloads").rglob("*.spool"))
 
 
 def test_a_kill_between_pages_and_between_files_loses_no_row(rig: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,3 +299,26 @@ def test_a_long_ban_ends_it(rig: Any, tmp_path: Path, monkeypatch: pytest.Monkey
 
     with pytest.raises(RateLimited):
         task(rig, tmp_path).run()
+
+
+def test_of_a_running_day_only_the_rest_is_asked(rig: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    kind = type(venues.history(rig.past, "http://127.0.0.1:1"))
+    whole = kind.page
+
+    def page(self: Any, what: str, code: str, first: int, end: int, held: Any) -> Any:
+        asked.append((first, end))
+        return whole(self, what, code, first, end, held)
+
+    monkeypatch.setattr(kind, "page", page)
+    day = (DAY + 1, DAY + 1)
+    midnight = (DAY + 1) * DAY_S
+    for early_s in (180, 60, 0):
+        task(rig, tmp_path, days=day, codes=rig.codes[:1], early_s=early_s).run()
+    ends = [START_NS // NS + LENGTH_S - early_s for early_s in (180, 60, 0)]
+    spans = [(midnight, ends[0]), (ends[0], ends[1]), (ends[1], ends[2])]
+    assert list(dict.fromkeys((first // NS, end // NS) for first, end in asked)) == spans
+    at_once = task(rig, tmp_path / "other", days=day, codes=rig.codes[:1]).run()
+    assert at_once.rows == stored(tmp_path, rig.past).rows == 4
+    for name in ("day_value", "last_price", "change_pct", "day_high"):
+        np.testing.assert_array_equal(stored(tmp_path, rig.past).columns[name], stored(tmp_path / "other", rig.past).columns[name])

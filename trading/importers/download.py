@@ -2,7 +2,7 @@
 
 What is stored is not asked again, whatever ended the last attempt. The venue's limits are those of the client that
 trades (utility/public_rest.py); what it refuses for haste is asked again when it said, what it does not answer a few
-times more. A day that still runs is asked for up to now and, because it is not over, again the next time.
+times more. A day that still runs is asked for up to now; the next time its rest is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ ATTEMPTS = 5
 """So often a page is asked for before a venue that does not answer is given up."""
 PATIENCE_S = 900.0
 """A ban that is longer ends the download."""
+SETTLED_S = 2
+"""A venue has told what is older."""
 GLANCE_S = 0.1
 """So often a wish to stop is looked at."""
 
@@ -183,7 +185,8 @@ class Download:
     def _span(self, day: int) -> tuple[int, int]:
         """Return [start, end) of a day in UTC ns, cut to whole candles before now."""
         start_s = day * DAY_S - self._market.day_offset_s()
-        end_s = min(start_s + DAY_S, self._now_ns // NS // self._length_s * self._length_s)
+        # What happened just now may not be told yet, and nobody asks for it again.
+        end_s = min(start_s + DAY_S, (self._now_ns // NS - SETTLED_S) // self._length_s * self._length_s)
         return start_s * NS, end_s * NS
 
     def _all_days(self, days: DayStore) -> None:
@@ -222,29 +225,31 @@ class Download:
                 continue
             spool = self._fetch(one.code, label, first, end)
             spools.append(spool)
-            found[one] = spool.held
-            if not len(spool.held):
+            pages = found[one] = spool.everything
+            if not len(pages):
                 continue
             known = closes.get(one.code)
             before[one.code] = known[1] if known and known[0] == first else self._ask(self._history.close_before, one.code, first)
-            closes[one.code] = end, _last_price(spool.held)
+            closes[one.code] = end, _last_price(pages)
         if found:
             days.put(label, found, (first, end), before)
             self.result.days_stored += len(found)
-        for spool in spools:
-            spool.remove()
+        if end - first == DAY_S * NS:  # of a day that runs, what was heard is the beginning of the next answer
+            for spool in spools:
+                spool.remove()
 
     # --- asking -----------------------------------------------------------------------------------
 
     def _fetch(self, code: str, label: int, first: int, end: int) -> Spool:
         folder = self._store.root / "downloads" / self._market.code / self._kind / str(label)
-        spool = Spool(folder, code, end // NS, CANDLE_DTYPE if self._kind in ("1s", "1m") else EVENT_DTYPE)
+        spool = Spool(folder, code, first // NS, end // NS, CANDLE_DTYPE if self._kind in ("1s", "1m") else EVENT_DTYPE)
         self.result.resumed |= spool.was_there
-        told = 0.0
+        told = self._heard_s(spool.everything, first, end)
+        self._advance(told)
         while not spool.is_whole:
-            page, is_all = self._ask(self._history.page, self._kind, code, first, end, spool.held)
+            page, is_all = self._ask(self._history.page, self._kind, code, spool.begin_s * NS, spool.until_s * NS, spool.held)
             spool.add(page, is_all)
-            so_far = self._heard_s(spool.held, first, end)
+            so_far = self._heard_s(spool.everything, first, end)
             self._advance(so_far - told, asked=True)
             told = so_far
         self._advance((end - first) / NS - told, asked=told > 0)
