@@ -1,37 +1,37 @@
 """The window: arranges the parts, wires signals to requests, remembers the layout. It holds no trading state of its own."""
-# long: the wiring of the whole window in one table; pages and widgets hold everything else
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from PyQt5.QtCore import QByteArray, QSettings, Qt, QTimer
-from PyQt5.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PyQt5.QtCore import QByteArray, QSettings
+from PyQt5.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from domain import messages as m
 from domain.errors import StomError
 from domain.instruments import Market
 from domain.settings import Settings
 from ui.actions import Actions
-from ui.bridge import Bridge, Health
+from ui.bridge import Bridge
 from ui.jobs import Jobs
 from ui.library import Library, StoreLibrary, StrategyDoc
-from ui.models.log import LogLine, LogModel
+from ui.models.log import LogModel
 from ui.models.market_state import MarketState
 from ui.models.watchlist import name_of
+from ui.news import News
 from ui.pages.live import LivePage
-from ui.pages.log import LogPage, ScreenHandler
+from ui.pages.log import LogPage
 from ui.pages.research import ResearchPage
 from ui.pages.settings import SettingsPage
 from ui.pages.strategy import StrategyPage
 from ui.save_guard import SaveGuard
 from ui.start import live_options, strategy_text
-from ui.text import Said, bind, language, on_language, set_language, tr, word
-from ui.theme import icons
-from ui.theme.style import THEME, theme
+from ui.teller import Teller, said
+from ui.text import Said, language, on_language, set_language, tr
+from ui.theme.style import THEME
 from ui.widgets.command_box import CommandBox, Entry
 from ui.widgets.notice import Notice
+from ui.widgets.rail import Rail
 from ui.widgets.status_strip import StatusStrip
 from ui.widgets.top_bar import TopBar
 from utility import settings_file
@@ -40,7 +40,6 @@ from utility.paths import DataDir
 log = logging.getLogger(__name__)
 
 PAGES = ("live", "strategy", "research", "log", "settings")
-RAIL_WIDTH = 62
 FIRST_STRATEGY = "데모_돌파"
 LAYOUT_VERSION = 2
 
@@ -85,8 +84,6 @@ class MainWindow(QMainWindow):
         self.actions = Actions(self)
         self.jobs = Jobs(self)
         self.log_model = LogModel(self)
-        self.screen_log = ScreenHandler()
-        logging.getLogger().addHandler(self.screen_log)
         self.store = QSettings(str(data_dir.root / "window.ini"), QSettings.IniFormat)
         self._build()
         self._wire()
@@ -94,38 +91,18 @@ class MainWindow(QMainWindow):
         self._restore()
         self.show_page("live")
         self.live.watch.setFocus()
-        drain = QTimer(self)
-        drain.setInterval(250)
-        drain.timeout.connect(self._drain_log)
-        drain.start()
 
     # --- building -------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.top = TopBar(list(self.markets), self.actions)
         self.notice = Notice()
+        self.teller = Teller(self.notice, self.log_model, self)
+        self._tell, self._tell_error = self.teller.tell, self.teller.error
         self.strip = StatusStrip()
-        self.rail = QFrame()
-        self.rail.setObjectName("rail")
-        self.rail.setFixedWidth(RAIL_WIDTH)
-        rail = QVBoxLayout(self.rail)
-        rail.setContentsMargins(0, 6, 0, 6)
-        rail.setSpacing(2)
-        self.rail_buttons: dict[str, QToolButton] = {}
-        group = QButtonGroup(self)
-        for name in PAGES:
-            button = QToolButton()
-            button.setObjectName("railButton")
-            button.setCheckable(True)
-            button.setToolButtonStyle(Qt.ToolButtonTextUnderIcon)
-            button.setFixedSize(RAIL_WIDTH, 56)
-            bind(button, "setText", f"ui.page.{name}")
-            bind(button, "setToolTip", f"ui.action.page_{name}.tip")
-            button.clicked.connect(lambda _=False, name=name: self.show_page(name))
-            group.addButton(button)
-            rail.addWidget(button)
-            self.rail_buttons[name] = button
-        rail.addStretch(1)
+        self.rail = Rail(PAGES)
+        self.rail.chosen.connect(self.show_page)
+        self.rail_buttons = self.rail.buttons
         self.live_stack = QStackedWidget()
         markets = tuple(self.markets.values())
         self.save_guard = SaveGuard(self.data_dir.root, self)
@@ -159,29 +136,14 @@ class MainWindow(QMainWindow):
         outer.addWidget(self.strip)
         self.setCentralWidget(whole)
         self.setMinimumSize(1180, 720)
-        self._restyle()
         self._retitle()
-
-    def _restyle(self) -> None:
-        t = theme()
-        for name, button in self.rail_buttons.items():
-            button.setIcon(icons.icon(name, t.muted, t.accent, 20))
 
     def _retitle(self) -> None:
         self.setWindowTitle(tr("ui.window.title"))
 
     def _wire(self) -> None:
         bridge, on = self.bridge, self.actions.on
-        bridge.batch.connect(self._batch)
-        bridge.health.connect(self._health)
-        bridge.found.connect(self._found)
-        bridge.lost.connect(self._lost)
-        bridge.up.connect(self._up)
-        bridge.down.connect(self._down)
-        bridge.done.connect(self._done)
-        bridge.failed.connect(self._request_failed)
-        bridge.stats.connect(lambda code, found: self.strip.show_stats(found) if code == self.market.code else None)
-        bridge.profit_ready.connect(lambda pair: self.states[pair[0]].use_profit(pair[1]) if pair[0] in self.states else None)
+        self.news = News(self)
         self.top.market_chosen.connect(self.show_market)
         self.top.strategy_chosen.connect(self.choose_strategy)
         self.top.kill.pulled.connect(self.pull_kill)
@@ -219,7 +181,6 @@ class MainWindow(QMainWindow):
         on("clear_log", self.log_page.clear)
         on("search_settings", lambda: self.settings_page.search.setFocus())
         on("reset_settings", self.settings_page.ask_reset)
-        THEME.changed.connect(self._restyle)
         on_language(self, self._retitle)
 
     # --- markets ----------------------------------------------------------------------------------------
@@ -242,7 +203,7 @@ class MainWindow(QMainWindow):
             page = self.live_pages[code] = LivePage(state, self.actions)
             page.intent_made.connect(lambda intent, code=code: self.bridge.submit(code, intent))
             page.cancel_asked.connect(lambda order, code=code: self.bridge.cancel(code, order))
-            page.watch_asked.connect(lambda index, code=code: self._watch(code, index))
+            page.watch_asked.connect(lambda index, code=code: self.watch(code, index))
             state.account_changed.connect(lambda code=code: self._account(code))
             state.refused.connect(
                 lambda ack: self._tell("ui.order.refused", {"rule": ack.rule, "limit": ack.limit, "observed": ack.observed})
@@ -264,7 +225,7 @@ class MainWindow(QMainWindow):
         place = self.top.market.findData(code)
         self.top.market.setCurrentIndex(place)
         self.top.show_account(state.account, state.day_profit())
-        self._show_running()
+        self.show_running()
         self.top.show_strategies(self.names, self.chosen_strategy(code))
 
     def chosen_strategy(self, code: str) -> str:
@@ -286,7 +247,7 @@ class MainWindow(QMainWindow):
             self.research_page.show_strategies(self.names)
             self.settings_page.offer()
 
-        self.jobs.run(self.library.entries, done, self._job_failed)
+        self.jobs.run(self.library.entries, done, self._tell_error)
 
     def start_market(self, code: str, strategy: str | None = None) -> None:
         """Start a market on the paper exchange with a strategy ("" watches only)."""
@@ -295,7 +256,7 @@ class MainWindow(QMainWindow):
         name = self.chosen_strategy(code) if strategy is None else strategy
         self.running[code] = name
         self.state_of(code).begin()
-        self._show_running()
+        self.show_running()
         if not name:
             self.bridge.start_market(live_options(None, self.markets[code], self.settings))
             return
@@ -309,8 +270,8 @@ class MainWindow(QMainWindow):
 
         def failed(error: StomError) -> None:
             self.running.pop(code, None)
-            self._show_running()
-            self._job_failed(error)
+            self.show_running()
+            self._tell_error(error)
 
         self.jobs.run(lambda: self.library.load(name), done, failed)
 
@@ -333,7 +294,7 @@ class MainWindow(QMainWindow):
         self.change_setting(f"{code.replace('-', '_')}.strategy.name", name)
         if code not in self.running or not name:
             return
-        self.jobs.run(lambda: self.library.load(name), self.apply_strategy, self._job_failed)
+        self.jobs.run(lambda: self.library.load(name), self.apply_strategy, self._tell_error)
 
     def apply_strategy(self, doc: StrategyDoc) -> None:
         """Bring a saved strategy to the market on show; it is started when it does not run."""
@@ -356,154 +317,20 @@ class MainWindow(QMainWindow):
     def pull_kill(self, level: str) -> None:
         """Pull the kill switch of every account."""
         self.bridge.kill(level)
-        self.notice.tell("ui.notice.killed", {"level": _said("ui.kill", level)}, "error")
+        self.notice.tell("ui.notice.killed", {"level": said("ui.kill", level)}, "error")
 
-    def _watch(self, code: str, index: int) -> None:
+    def watch(self, code: str, index: int) -> None:
         if code in self.running and self.is_up:
             self.bridge.watch(code, self.states[code].instruments[index].code)
 
-    def _show_running(self) -> None:
+    def show_running(self) -> None:
         seen = self.found.get(self.market.code)
         is_paper, is_made = (True, True) if seen is None else (seen.is_paper, seen.is_made)
         self.top.show_running(self.market.code in self.running, is_paper, is_made, not self.is_viewer)
 
-    # --- news from the bridge -----------------------------------------------------------------------------
-
-    def _found(self, markets: dict[str, Any], is_viewer: bool) -> None:
-        self.found, self.is_viewer = dict(markets), is_viewer
-        self.running = {code: seen.strategy for code, seen in markets.items() if code in self.markets}
-        self.actions["start_stop"].setEnabled(not is_viewer)
-        for code in self.running:
-            self.state_of(code).begin()
-        if self.running:
-            self.show_market(self.market.code if self.market.code in self.running else next(iter(self.running)))
-        names = Said(lambda: ", ".join(word("ui.market", code) for code in self.running))
-        self._tell("ui.viewer.joined" if is_viewer else "ui.viewer.adopted", {"markets": names})
-
-    def _lost(self) -> None:
-        self.is_up = self.is_viewer = False
-        self.found, self.wanted = {}, []
-        self.running.clear()
-        self.actions["start_stop"].setEnabled(True)
-        self.strip.gone()
-        self._show_running()
-        self._tell("ui.viewer.lost", {})
-
-    def _up(self) -> None:
-        self.is_up = True
-        if self.is_viewer:
-            return
-        # The supervisor makes its file handler the only one; the screen listens beside it.
-        logging.getLogger().addHandler(self.screen_log)
-        for code in self.wanted:
-            self.start_market(code)
-
-    def _down(self, error: StomError) -> None:
-        self.is_up = False
-        self._tell_error(error)
-
-    def _batch(self, batch: dict[str, list[m.Message]]) -> None:
-        try:
-            for code, found in batch.items():
-                if code not in self.markets:
-                    continue
-                self.state_of(code).apply(found)
-                for message in found:
-                    self._control(code, message)
-        finally:
-            self.bridge.taken()
-
-    def _control(self, code: str, message: m.Message) -> None:
-        if isinstance(message, m.LogRecord):
-            self.log_model.add([LogLine(message.created, message.level, code, message.logger, message.text)])
-        elif isinstance(message, m.Hello):
-            text = f"event=hello pid={message.pid} build={message.build}"
-            self.log_model.add([LogLine(_now(), logging.INFO, f"{code}.{message.role}", "process", text)])
-        elif isinstance(message, m.Failed):
-            self.log_model.add([LogLine(_now(), logging.ERROR, code, "process", *_words(message.code, message.fields))])
-            self._tell_error(StomError(message.code, **message.fields))
-        elif isinstance(message, m.CommandResult) and not message.ok:
-            self._tell_error(StomError(message.code, **message.fields))
-        elif isinstance(message, m.Ready) and "instruments" in message.detail:  # the receiver
-            live = self.live_pages[code]
-            if live.index >= 0:
-                self._watch(code, live.index)
-
-    def _health(self, found: list[Health]) -> None:
-        code = self.market.code
-        for health in found:
-            if health.market in self.states:
-                self.states[health.market].beat(health.role, health.counters)
-            if health.market != code or health.role not in self.strip.lamps:
-                continue
-            if health.failure:
-                self.strip.failed(health.role, health.failure)
-            elif health.heard_age_s < 2.0:
-                self.strip.beat(health.role, health.counters)
-
-    def _done(self, what: str, result: Any) -> None:
-        if what == "start":
-            code = str(result)
-            name = self.running.get(code, "")
-            self.notice.tell(
-                "ui.notice.started" if name else "ui.notice.watching",
-                {"market": _said("ui.market", code), "strategy": name},
-                "info",
-                "ui.notice.stop",
-                lambda: self.stop_market(code),
-            )
-        elif what == "stop":
-            self.running.pop(str(result), None)
-            self.found.pop(str(result), None)
-            self.strip.gone()
-            self._show_running()
-            self.notice.tell("ui.notice.stopped", {"market": _said("ui.market", str(result))})
-        elif what == "submit":
-            self._tell("ui.order.sent", {"code": result.instrument_id.partition(":")[2]})
-        elif what == "kill":
-            self._log_line(logging.WARNING, "ui.notice.killed", {"level": _said("ui.kill", str(result))})
-
-    def _request_failed(self, what: str, error: StomError) -> None:
-        if what == "start":
-            for code in list(self.running):
-                if error.fields.get("market", code) == code and self.states[code].account is None:
-                    self.running.pop(code)
-            self._show_running()
-        if what == "watch":
-            return
-        self._tell_error(error)
-
     def _account(self, code: str) -> None:
         if code == self.market.code:
             self.top.show_account(self.state.account, self.state.day_profit())
-
-    def _job_failed(self, error: StomError) -> None:
-        self._tell_error(error)
-
-    # --- words to the person -----------------------------------------------------------------------------
-
-    def _tell(self, code: str, fields: dict[str, Any]) -> None:
-        if code == "ui.order.refused":
-            fields = {**fields, "rule": _said("ui.rule", fields["rule"])}
-        level = (
-            "warn"
-            if code in ("ui.order.refused", "ui.strategy.has_errors", "ui.strategy.look_ahead_bad") or code.startswith("ui.ranges")
-            else "info"
-        )
-        self.notice.tell(code, fields, level)
-        self._log_line(logging.WARNING if level == "warn" else logging.INFO, code, fields)
-
-    def _tell_error(self, error: StomError) -> None:
-        self.notice.tell(error.code, dict(error.fields), "error")
-        self._log_line(logging.ERROR, error.code, error.fields)
-
-    def _log_line(self, level: int, code: str, fields: dict[str, Any]) -> None:
-        self.log_model.add([LogLine(_now(), level, "window", "ui", *_words(code, fields))])
-
-    def _drain_log(self) -> None:
-        lines = self.screen_log.drain()
-        if lines:
-            self.log_model.add(lines)
 
     # --- pages, settings, commands -----------------------------------------------------------------------
 
@@ -517,7 +344,7 @@ class MainWindow(QMainWindow):
         elif name == "research":
             self.research_page.start()
         elif name == "settings" and not self.venues:
-            self.jobs.run(_read_venues, self._venues_read, self._job_failed)
+            self.jobs.run(_read_venues, self._venues_read, self._tell_error)
 
     def _venues_read(self, found: dict[str, tuple[str, ...]]) -> None:
         self.venues = found
@@ -597,14 +424,8 @@ class MainWindow(QMainWindow):
             self.bridge.stop()
             self.strategy_page.stop()
             self.jobs.stop()
-            logging.getLogger().removeHandler(self.screen_log)
+            self.teller.close()
         event.accept()
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
 
 
 def _read_venues() -> dict[str, tuple[str, ...]]:
@@ -612,12 +433,3 @@ def _read_venues() -> dict[str, tuple[str, ...]]:
     from trading.venues import markets, venues_of
 
     return {code.replace("-", "_"): venues_of(code) for code in markets()}
-
-
-def _said(prefix: str, value: str) -> Said:
-    return Said(lambda: word(prefix, value))
-
-
-def _words(code: str, fields: dict[str, Any]) -> tuple[str, Said]:
-    """Return a sentence as it is now, for the copy of the moment, and as the window's language will have it."""
-    return tr(code, **fields), Said(lambda: tr(code, **fields))

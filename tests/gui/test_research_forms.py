@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PyQt5.QtCore import QItemSelectionModel
-from PyQt5.QtWidgets import QMessageBox
+from PyQt5.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
 
 from cli import batch_words, forms
 from coin.markets import BINANCE, UPBIT
@@ -160,6 +161,36 @@ def test_what_untouched_forms_say_is_what_the_commands_take(page: ResearchPage) 
             if form.complaint() is None and "--ranges" not in form.fields:
                 parser = parsers.setdefault(said[0], build_parser(said[0]))
                 parser.parse_args(said)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_cut_or_untranslated_at_1280(page: ResearchPage, language: str, qtbot: Any) -> None:
+    set_language(language)
+    cut, foreign = [], []
+    for kind in KINDS:
+        page.show_kind(kind.id)
+        made = page.page_of(kind.id)
+        for form in made.forms.values():
+            form.fold.setChecked(True)
+        for path in made.forms:
+            made.show_command(path)
+            qtbot.wait(30)
+            form = made.form
+            assert form.minimumSizeHint().width() <= form.parentWidget().width(), path  # of the scroll area, which scrolls up and down only
+            for widget in made.findChildren(QWidget):
+                if not widget.isVisible() or not isinstance(widget, QLabel | QAbstractButton) or not widget.text():
+                    continue
+                wraps = isinstance(widget, QLabel) and widget.wordWrap()
+                least = min(widget.sizeHint().width(), widget.minimumSizeHint().width() if isinstance(widget, QAbstractButton) else 10**6)
+                if not wraps and widget.width() + 1 < least:
+                    cut.append((path, widget.objectName(), widget.text(), widget.width(), least))
+                said = widget.text() + widget.toolTip()
+                if language == "en" and re.search("[가-힣]", said):
+                    foreign.append((path, widget.objectName(), said))
+    assert page.width() == 1218
+    assert page.minimumSizeHint().width() <= 1118  # of the smallest window
+    assert not cut
+    assert not foreign
 
 
 def test_a_backtest(do: Callable[..., KindPage]) -> None:

@@ -49,7 +49,11 @@ class DataView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(panel)
         self._found: dict[str, Any] = {}
-        on_language(self, lambda: self._show(self._found) if self._found else None)
+        on_language(self, self._say)
+
+    def _say(self) -> None:
+        if self._found:
+            self._show(self._found)
 
     def start(self) -> None:
         self.job(lambda: read_data(self.desk.data_dir), self._show)

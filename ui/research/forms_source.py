@@ -38,7 +38,7 @@ class FormsSource(QObject):
         self.runner = runner or ProcessRunner(self)
         self.runner.finished.connect(self._answered)
         self.runner.failed.connect(self.failed)
-        self._asked = False
+        self._asked = self._closed = False
 
     def ask(self) -> None:
         """Read the options, from the file of this build or from the command; `ready` comes once."""
@@ -58,6 +58,8 @@ class FormsSource(QObject):
         return body if isinstance(body, dict) and "forms" in body else None
 
     def _found(self, body: dict[str, Any] | None) -> None:
+        if self._closed:
+            return
         if body is None:
             self.runner.start(["forms", "--json"])
         else:
@@ -84,5 +86,6 @@ class FormsSource(QObject):
         self.failed.emit(error.code, dict(error.fields))
 
     def close(self) -> None:
-        """End the command (the window closes)."""
+        """End the command (the window closes); what comes from the job thread later starts none."""
+        self._closed = True
         self.runner.close()
