@@ -12,7 +12,7 @@ from strategy.catalogue import FUTURES_FLAGS, SPOT_FLAGS
 from strategy.cost import reach_of
 from strategy.nodes import Expr, Series, SetFlag, Tree, Variable, Window, is_fixed, walk
 from strategy.program import Program
-from strategy.series import by_output
+from strategy.series import ANALYSERS, by_output
 
 _DECIDES = frozenset(key for flags in (SPOT_FLAGS, FUTURES_FLAGS) for words in flags.values() for key in words.values())
 
@@ -88,6 +88,6 @@ def _indicators_off(program: Program) -> list[Advice]:
         for node in tree.nodes():
             if isinstance(node, Series) and not node.settings:
                 function = by_output()[node.key]
-                if function.settings and not given.intersection(one.key for one in function.settings):
+                if function.settings and function not in ANALYSERS and not given.intersection(one.key for one in function.settings):
                     found.setdefault((tree.side, function.key), Advice("strategy.warn_indicator_off", tree.side, function.key))
     return list(found.values())

@@ -14,7 +14,7 @@ from strategy.catalogue_windows import WINDOWS, WindowFunction
 from strategy.factor import CONSTANTS, column_key, column_of, derived_for, recorded
 from strategy.later import LATER
 from strategy.nodes import Kind
-from strategy.series import INDICATORS
+from strategy.series import ANALYSERS, INDICATORS
 from strategy.v3 import FUNCTIONS, function
 
 
@@ -208,6 +208,9 @@ def _windows(words: dict[str, Word], market: Market, interval_s: int) -> None:
 
 def _indicators(words: dict[str, Word], interval_s: int) -> None:
     if interval_s == 1:
+        for ko, en in (names for one in ANALYSERS for names in one.outputs):
+            _put(words, Word(ko, Role.SERIES, en, Kind.NUMBER, None, "", "ko"))
+            _put(words, Word(en, Role.SERIES, en, Kind.NUMBER, None, "", "en"))
         return
     for ko, en in (names for one in INDICATORS for names in one.outputs):
         for name, lag, language in ((ko, f"{ko}_N", "ko"), (en, f"{en}_ago", "en")):

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 _ANALYSERS = [
-    "시그널",
-    "ms_signal",
-    "신뢰도",
-    "ms_confidence",
-    "리스크",
-    "ms_risk",
-    "리스크점수",
-    "risk_score",
     "패턴점수",
     "pattern_score",
     "패턴신뢰도",
@@ -30,4 +22,4 @@ _ANALYSERS = [
 ]
 
 LATER: frozenset[str] = frozenset(_ANALYSERS)
-"""The analysers of 14.4."""
+"""The learned scores of minutes of 14.4."""

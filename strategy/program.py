@@ -22,6 +22,7 @@ from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import rows_most
 from domain.records import row_schema
+from strategy.analyser_settings import defaults
 from strategy.arithmetic import Arithmetic
 from strategy.cost import check_size
 from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
@@ -146,10 +147,10 @@ class Program:
         return tuple(found)
 
     def series_feature(self, node: Series) -> Feature:
-        """Return the feature behind a series; what ``self.indicator`` does not set is 0, the last of two lines counts."""
+        """Return the feature behind a series; what no line sets is 0, or an analyser's usual value; of two lines the last counts."""
         function = by_output()[node.key]
-        given = dict(self.buy.indicators)
-        settings = node.settings or tuple(given.get(one.key, Number(value=0.0)) for one in function.settings)
+        given, usual = dict(self.buy.indicators), defaults(self.market)
+        settings = node.settings or tuple(given.get(one.key, Number(value=usual.get(one.key, 0.0))) for one in function.settings)
         return Feature("series", function.key, settings=settings)
 
     def feature_of(self, node: Window) -> Feature | None:

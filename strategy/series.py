@@ -118,6 +118,10 @@ def _periods(name: str, least: int, *keys: str) -> tuple[Setting, ...]:
     return tuple(Setting(f"{name}_{key}", "period", least) for key in keys or ("timeperiod",))
 
 
+def _numbers(name: str, *keys: str) -> tuple[Setting, ...]:
+    return tuple(Setting(f"{name}_{key}", "number") for key in keys)
+
+
 def _average(key: str) -> Setting:
     return Setting(key, "average")
 
@@ -176,6 +180,23 @@ INDICATORS = (
 INDICATOR_KEYS = frozenset(setting.key for one in INDICATORS for setting in one.settings)
 
 
+_BOOK = tuple(f"{side}{level}" for side in ("ask", "bid", "ask_size", "bid_size") for level in range(1, 6))
+ANALYSERS = (
+    SeriesFunction(
+        "MICROSTRUCTURE", "analysers.fill_microstructure", ("last_price", "buy_volume", "sell_volume", *_BOOK),
+        (("시그널", "ms_signal"), ("신뢰도", "ms_confidence"), ("리스크", "ms_risk")),
+        _numbers("MS", "threshold", "layering", "spoofing", "iceberg", "hunt", "pump", "volatility", "depth"),
+    ),
+    SeriesFunction(
+        "RISK", "analysers.fill_risk",
+        ("last_price", "day_high", "day_low", "change_pct", "value", "trade_strength", "buy_volume", "sell_volume"),
+        (("리스크점수", "risk_score"),), _numbers("RISK", "volatility", "trend", "momentum", "value", "angle"),
+    ),
+)  # fmt: skip
+"""The analysers of one-second rows (strategy-language 14.4); what a text does not set is in strategy/analyser_settings.py."""
+
+ANALYSER_KEYS = frozenset(setting.key for one in ANALYSERS for setting in one.settings)
+
 _SUMS = ("sum", "sum_lost", "square", "square_lost", "same")
 INNER = (
     SeriesFunction(
@@ -193,7 +214,7 @@ INNER = (
 @cache
 def by_output() -> dict[str, SeriesFunction]:
     """Return English name of an output → its function."""
-    return {en: one for one in (*INDICATORS, *INNER) for _, en in one.outputs}
+    return {en: one for one in (*INDICATORS, *ANALYSERS, *INNER) for _, en in one.outputs}
 
 
 def spread_of(interval_s: int) -> SeriesFunction:

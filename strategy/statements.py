@@ -32,7 +32,7 @@ from strategy.nodes import (
     is_fixed,
     walk,
 )
-from strategy.series import INDICATOR_KEYS, INDICATORS
+from strategy.series import ANALYSER_KEYS, INDICATOR_KEYS, INDICATORS
 from strategy.tail import tail_call
 
 _AUGMENTED: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
@@ -200,9 +200,9 @@ class StatementChecker(ExpressionChecker):
         key = target.slice.value if isinstance(target.slice, ast.Constant) else None
         if self.side != "buy":
             self.error("strategy.indicator_side", target)
-        elif self.interval_s == 1:
+        elif self.interval_s == 1 and key in INDICATOR_KEYS:
             self.error("strategy.indicator_interval", target)
-        elif not isinstance(key, str) or key not in INDICATOR_KEYS:
+        elif not isinstance(key, str) or key not in (ANALYSER_KEYS if self.interval_s == 1 else INDICATOR_KEYS):
             self.error("strategy.indicator_key", target, name=str(key))
         checked = self.expr(value)
         if checked is not None:
