@@ -16,7 +16,7 @@ from backtester.engine import Options, prepare
 from coin.upbit.past import UpbitHistory
 from domain.errors import InputError, RefusedError, Unreachable
 from domain.instruments import DAY_S, NS
-from domain.records import ROW_NO_BOOK
+from domain.records import ROW_NO_BOOK, TRADE
 from storage.columns import open_rows
 from storage.ticks import TickStore
 from tests.contract.venue_rig import VenueRig
@@ -135,6 +135,22 @@ def test_seconds_and_trades(rig: Any, tmp_path: Path) -> None:
     assert made.rows == rows.rows
     np.testing.assert_array_equal(made.row_time, rows.row_time)
     np.testing.assert_allclose(made.columns["day_open"], rows.columns["day_open"])
+
+
+def test_no_trade_of_a_running_day_is_stored_twice(rig: Any, tmp_path: Path) -> None:
+    kind = "aggtrades" if "binance" in rig.past else "trades"
+    first = task(rig, tmp_path, kind, codes=rig.codes[:1], early_s=100).run()
+    second = task(rig, tmp_path, kind, codes=rig.codes[:1]).run()
+    assert second.events > 0
+    store = TickStore(tmp_path)
+    events = np.concatenate(list(store.read_events(rig.past, "recorded")))
+    ids = events["first_id"][events["kind"] == TRADE]
+    assert len(np.unique(ids)) == len(ids)
+    assert len(events) == first.events + second.events
+    assert store.verify() == []
+    at_once = task(rig, tmp_path / "other", kind, codes=rig.codes[:1]).run()
+    assert at_once.events == first.events + second.events
+    np.testing.assert_array_equal(stored(tmp_path, rig.past, 1).row_time, stored(tmp_path / "other", rig.past, 1).row_time)
 
 
 def test_aggregates(rig: Any, tmp_path: Path) -> None:

@@ -177,11 +177,26 @@ class DayStore:
         events = events[np.argsort(events["received_ns"], kind="stable")]
         judge = RowBuilder(self._market, 1, instruments)
         judge.push(events.copy())
-        good = np.bincount(events["instrument"][judge.verdicts == 0], minlength=len(instruments))
+        ids = {k: stock.trade_ids(one.code) for k, one in enumerate(instruments)}
+
+        def untold(trades: np.ndarray) -> np.ndarray:
+            """Return the mask of trades that are not stored; the previous close is, where any trade is."""
+            keep = np.ones(len(trades), bool)
+            for k, stored_ids in ids.items():
+                mine = trades["instrument"] == k
+                known = np.isin(trades["first_id"][mine], stored_ids) | ((trades["kind"][mine] == PREV_CLOSE) & (len(stored_ids) > 0))
+                keep[mine] = ~known
+            return keep
+
+        accepted = events[judge.verdicts == 0]
+        good = np.bincount(accepted["instrument"][untold(accepted)], minlength=len(instruments))
         claims = {one.code: (*span, int(good[k])) for k, one in enumerate(instruments)}
         stored = {(kind, k): stock.row_times(kind, one.code)[0] for kind in ("row1s", "row1m") for k, one in enumerate(instruments)}
 
         def fresh(kind: str, rows: np.ndarray) -> np.ndarray:
+            if kind == "trade":
+                trades: np.ndarray = rows[untold(rows)]
+                return trades
             keep = np.ones(len(rows), bool)
             for k in range(len(instruments)):
                 mine = rows["instrument"] == k
@@ -194,7 +209,7 @@ class DayStore:
         origin = {"what": WHAT, "kind": self._kind, "spans": claims, "files": []}
         import_events(self._store, self._market, [tape], instruments, {}, set(), set(), report, origin, fresh=fresh)
         self.reasons += tape.tally.reasons
-        self.events += report.events
+        self.events += int(good.sum())
         self.gaps += report.gaps
 
     def _mark_ids(self, one: Instrument, events: np.ndarray) -> None:

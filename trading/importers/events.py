@@ -62,7 +62,7 @@ def import_events(
 ) -> None:
     """Import files of one market as one stream; counts land in their tallies and in `report`.
 
-    `fresh` returns of rows of a kind (row1s, row1m) those that shall be stored.
+    `fresh` returns of rows of a kind (row1s, row1m) and of trades those that shall be stored.
     """
     builders = {1: RowBuilder(market, 1, instruments), 60: RowBuilder(market, 60, instruments)}
     builders[1].number_from(store.next_seq(market.code, SOURCE))
@@ -91,7 +91,7 @@ def import_events(
         report.rows_made["1m"] += len(minutes)
         if writers:
             is_trade = (kept["kind"] == TRADE) | (kept["kind"] == PREV_CLOSE)
-            writers["trade"].append(kept[is_trade])
+            writers["trade"].append(kept[is_trade] if fresh is None else fresh("trade", kept[is_trade]))
             writers["depth"].append(kept[~is_trade])
             writers["row1s"].append(rows if fresh is None else fresh("row1s", rows))
             writers["row1m"].append(minutes if fresh is None else fresh("row1m", minutes))
