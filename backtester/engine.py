@@ -395,12 +395,9 @@ class Engine:
         again : bool
             The trades may stand in memory that the next run writes over: for a search, which looks at them once.
         stop : callable
-            Asked between two windows of rows that are not mapped whole; then `StoppedError`.
+            Asked between two windows of rows (far.py); then `StoppedError`.
 
-        Returns
-        -------
-        Result
-            Identical for any number of threads.
+        The result is identical for any number of threads.
         """
         vectors = np.ascontiguousarray(vectors, dtype=np.float64)
         if prepared.window_rows:
@@ -417,7 +414,8 @@ class Engine:
         managed = prepared.managed
         lanes = None if managed is None else arrange(managed, prepared.blocks, prepared.row_time, prepared.interval_s)
         sizes = prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO]
-        tasks = self._tasks(sizes if lanes is None else lanes.group_rows(sizes), len(vectors))
+        rows = sizes if lanes is None else lanes.group_rows(sizes)
+        tasks = self._tasks(rows, len(vectors))
         longest = int(sizes.max())
         shared = share(self.steps.guards, vectors, longest)
         shape: tuple[int, ...] = (longest, states.shape[1], shared.n_slots, *(() if lanes is None else (lanes.most,)))
@@ -434,7 +432,7 @@ class Engine:
                 prepared.params, prepared.row_params, states, vectors[chosen], windows[chosen], changed[s0:s1], warmups[chosen],
                 chosen.astype(np.int64), shared.ids[chosen], shared.slots, prepared.vector,
             )  # fmt: skip
-            room = ROOM
+            room = min(ROOM, int(rows[first:past].sum()) * (s1 - s0))  # about as many trades as rows at most
             while True:
                 out = self._buffers.out(room)
                 counters = np.zeros(1, dtype=np.int64)

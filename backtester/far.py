@@ -26,6 +26,16 @@ CHUNK_SECONDS = 30.0
 """A question over such rows takes about this long, because each reads all of them; a stop is heard between two windows."""
 
 
+def stays_whole(prepared: Prepared) -> bool:
+    """Tell whether rows depend on others far away in the files, so that they can be cut neither into windows nor into shards.
+
+    A model of slippage looks at a symbol's earlier days; positions in daily bars are held from day to day; where an account's limits
+    count, the symbols of a day take turns.
+    """
+    together = prepared.managed is not None and prepared.managed.by_day
+    return bool(prepared.options.slippage_model) or prepared.holds_days or together
+
+
 def windows(blocks: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
     """Return (first block, block after the last) of spans of at most `rows` rows, or of one block that is longer."""
     first = 0
@@ -56,7 +66,7 @@ def near(prepared: Prepared, first: int, last: int) -> tuple[Prepared, int]:
     symbols = prepared.symbols[first:last]
     days = row_time[blocks[:, kernel.BLOCK_LO]] // day_unit(prepared.interval_s)
     steps = np.array(prepared.price_steps)[symbols]
-    # A model of slippage needs a symbol's earlier days, so rows with one are never windows: none are given here.
+    # Rows with a model of slippage stay whole (`stays_whole`): it is given none here.
     book = moved_book(book, last_price, None, blocks, symbols, days, steps, prepared.market, prepared.options)
     part = replace(
         prepared,

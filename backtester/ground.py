@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from backtester import kernel
 from backtester.engine import Engine, Prepared
 from backtester.executors.base import Answer, Stop, StoppedError, never
+from backtester.far import by_set, stays_whole
 from backtester.metrics import METRIC_KEYS, Metrics
 from storage.columns import RowSet
 
@@ -97,9 +98,9 @@ class Shard:
 def shards(origin: Origin, prepared: Prepared, count: int) -> list[Shard]:
     """Cut a ground's rows into at most `count` shards of about equal length; those without a row that counts are left out.
 
-    A model of slippage looks at a symbol's earlier days, and positions in daily bars are held from day to day: such rows stay together.
+    Rows that depend on others (`far.stays_whole`) are one shard.
     """
-    count = 1 if origin.job.options.slippage_model or prepared.holds_days else count
+    count = 1 if stays_whole(prepared) else count
     rows = origin.rows
     bare = replace(rows, columns={}, row_time=np.zeros(0, np.int64), unknown={}, window_rows=0)
     blocks = rows.blocks
@@ -133,6 +134,4 @@ def shards(origin: Origin, prepared: Prepared, count: int) -> list[Shard]:
 
 def joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the trades of several shards as one run gives them."""
-    from backtester.far import by_set
-
     return by_set(parts) if len(parts) > 1 else parts[0]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from backtester.engine import Engine, Options, Prepared, Result, Steps, module_text, needed_columns, prepare, round_trips, steps_of
 from backtester.executors import LocalExecutor
+from backtester.far import stays_whole
 from backtester.metrics import Metrics, named
 from domain.errors import InputError
 from domain.formulas import Formula
@@ -167,11 +168,13 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
     started = time.perf_counter()
     program, steps, module = compiled_code(job, data)
     compiled = time.perf_counter()
-    # A model of slippage looks at a symbol's earlier days, which a window does not have.
-    memory = 0 if job.options.slippage_model else budget(executor.memory_mb)
-    rows = job_rows(job, data, needed_columns(steps.columns, job.options, job.interval_s), memory)
+    keys = needed_columns(steps.columns, job.options, job.interval_s)
+    rows = job_rows(job, data, keys, budget(executor.memory_mb))
     rows.refuse_unknown(tuple(rows.columns))
     prepared = prepare(rows, steps.columns, job.market, job.options)
+    if prepared.window_rows and stays_whole(prepared):
+        rows = job_rows(job, data, keys)
+        prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)
     return Loaded(
         job=job,

@@ -30,7 +30,9 @@ ASK = 4_096
 """Sets an optimiser is asked for at once; a population may answer with more."""
 FIRST_CHUNK = 8
 CHUNK_TRADES = 2_000_000
-"""Trades a compiled call may keep at once (about 190 MB)."""
+"""Trades a compiled call may keep at once (about 190 MB, and as much to sort them by set)."""
+ROWS_A_TRADE = 10
+"""A call keeps no more trades than one for so many rows, so that they stay small beside the columns; 100,000 are always allowed."""
 
 
 @dataclass
@@ -239,7 +241,8 @@ class Search:
         if not self._pace:
             return FIRST_CHUNK
         seconds = far.CHUNK_SECONDS if self.prepared.window_rows else self.executor.chunk_seconds
-        return int(max(self.executor.workers, min(seconds / self._pace, CHUNK_TRADES / self._trades, 100_000)))
+        trades = min(CHUNK_TRADES, max(self.prepared.rows // ROWS_A_TRADE, 100_000))
+        return int(max(self.executor.workers, min(seconds / self._pace, trades / self._trades, 100_000)))
 
     def _tell(self, watch: Callable[[Progress], None], started: float) -> None:
         elapsed = time.perf_counter() - started

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from backtester.engine import Engine, Steps, needed_columns, prepare
 from backtester.executors import LocalExecutor
 from backtester.executors.base import Answer
-from backtester.far import place
+from backtester.far import place, stays_whole
 from backtester.ground import Ground, Shard
 from backtester.job import Job, compiled_code
 from backtester.metrics import Metrics
@@ -136,10 +136,13 @@ class Worker:
         if setup.key in self._grounds:
             return setup.key
         steps, module = self._compiled(setup.job)
-        rows = self._sent(setup, sent) if sent is not None else self._mapped(setup, columns_of(setup.job, steps.columns))
+        job, keys = setup.job, columns_of(setup.job, steps.columns)
+        rows = self._sent(setup, sent) if sent is not None else self._mapped(setup, keys, budget())
         if rows is None:
             return UNSEEN
-        prepared = prepare(rows, steps.columns, setup.job.market, setup.job.options)
+        prepared = prepare(rows, steps.columns, job.market, job.options)
+        if prepared.window_rows and stays_whole(prepared):
+            prepared = prepare(self._mapped(setup, keys, 0) or rows, steps.columns, job.market, job.options)
         if tuple(run_days(prepared).tolist()) != setup.shard.days:
             prepared, _ = restrict(prepared, setup.shard.days)
         ground = Ground(Engine(module, steps, self.executor), prepared, Metrics(prepared, self.executor))
@@ -175,8 +178,8 @@ class Worker:
             array.flags.writeable = False  # as mapped columns are: one machine code serves both
         return replace(setup.shard.rows, row_time=arrays.pop(ROW_TIME), columns=arrays)
 
-    def _mapped(self, setup: Setup, keys: tuple[str, ...]) -> RowSet | None:
-        """Map the node's own copy of the columns, made first where it is not there."""
+    def _mapped(self, setup: Setup, keys: tuple[str, ...], memory: int) -> RowSet | None:
+        """Map the node's own copy of the columns, made first where it is not there; past `memory` bytes a window at a time."""
         source, shard = Path(setup.folder), setup.shard
         home = self.data.root / setup.place
         own = home / f"{shard.begin}-{shard.end}"
@@ -188,8 +191,8 @@ class Worker:
             _copy(source / f"{key}.npy", own / f"{key}.npy", shard.begin, shard.end)
         _forget_others(home)
         names = [key for key in keys if key != ROW_TIME]
-        memory, row_bytes = budget(), 8 * len(names)
-        is_far = not setup.job.options.slippage_model and (shard.end - shard.begin) * row_bytes > memory
+        row_bytes = 8 * len(names)
+        is_far = bool(memory) and (shard.end - shard.begin) * row_bytes > memory
         return replace(
             shard.rows,
             columns={key: map_column(own / f"{key}.npy", is_far) for key in names},

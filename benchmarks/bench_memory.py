@@ -75,7 +75,7 @@ def child(argv: list[str], room: int = 0) -> dict[str, Any]:
     command = [sys.executable, "-c", CHILD, str(ROOT), str(room), *argv]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), check=False)
     if done.returncode:
-        raise SystemExit(done.stderr)
+        return {"status": done.returncode, "error": done.stderr[-500:], "peak": 0, "before": 0, "trades_sha256": None}
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -110,7 +110,7 @@ class Nothing:
     """Engine and metrics of a rule that costs nothing."""
 
     executor = LocalExecutor(1)
-    prepared = SimpleNamespace(window_rows=0, options=SimpleNamespace(betting=1.0))
+    prepared = SimpleNamespace(window_rows=0, rows=1, options=SimpleNamespace(betting=1.0))
 
     def run(self, prepared: Any, vectors: np.ndarray, again: bool = False, stop: Any = None) -> Any:
         return SimpleNamespace(raw=vectors, seconds=1e-6)

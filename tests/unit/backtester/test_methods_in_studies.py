@@ -40,7 +40,7 @@ class Cheap:
     def __init__(self) -> None:
         self.executor = LocalExecutor(1)
         self.evaluated: list[bytes] = []
-        self.prepared = SimpleNamespace(window_rows=0, options=SimpleNamespace(betting=1e6))
+        self.prepared = SimpleNamespace(window_rows=0, rows=1, options=SimpleNamespace(betting=1e6))
 
     def run(self, prepared: Any, vectors: np.ndarray, again: bool = False, stop: Any = None) -> Any:
         self.evaluated += [vector.tobytes() for vector in vectors]
