@@ -13,22 +13,9 @@ from backtester import kernel, managed
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.intervals import day_unit, is_daily
-from domain.order_settings import MEASURES, OrderSettings, check_market
+from domain.order_settings import MEASURED, OrderSettings, check_market
 from trading.ladder import ladder_table
 from trading.order_rules import rules_vector, weights_vector
-
-_MEASURED = {
-    "off": (),
-    "day_range": ("day_high", "day_low"),
-    "change_angle": ("change_pct",),
-    "value_angle": ("day_value",),
-    "volume_ratio": ("volume_ratio_prev_day",),
-    "turnover": ("turnover_rate",),
-    "same_time": ("volume_ratio_same_time",),
-}
-"""Columns of what 비중조절 weighs by."""
-assert tuple(_MEASURED) == MEASURES
-
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -97,7 +84,7 @@ def plain_column(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.
 def managed_columns(settings: OrderSettings, interval_s: int) -> tuple[str, ...]:
     """Return the columns that the settings read besides those of a plain run."""
     bars = ("bar_low", "bar_high") if interval_s != 1 and _has_limits(settings) else ()
-    return (*bars, *_MEASURED[settings.weights.by])
+    return (*bars, *MEASURED[settings.weights.by])
 
 
 def _has_limits(settings: OrderSettings) -> bool:
@@ -142,7 +129,7 @@ def manage(
     spans = (last, last)
     if has_limits and rows.interval_s != 1:
         spans = (plain(rows.columns["bar_low"]), plain(rows.columns["bar_high"]))
-    measured = [plain(rows.columns[key]) for key in _MEASURED[settings.weights.by]]
+    measured = [plain(rows.columns[key]) for key in MEASURED[settings.weights.by]]
     return Managed(
         quotes=quotes,
         spans=spans,

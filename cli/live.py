@@ -61,6 +61,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--betting", type=amount, default=None)
     parser.add_argument("--entry-levels", type=whole(1, 5), default=None)
     parser.add_argument("--exit-levels", type=whole(1, 5), default=None)
+    parser.add_argument("--order-settings", default=None, metavar="FILE")
     parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
     parser.add_argument("--replay", action=Once, default=None, metavar="PATH")
     parser.add_argument("--speed", type=speed, default=None)
@@ -131,8 +132,9 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     """Return the strategy of the arguments, checked, or None when none is named."""
     from backtester.job import parse_rows_since, parse_sets, vector
     from cli.advice import warn
-    from cli.job_args import formulas_of
+    from cli.job_args import formulas_of, orders_of_args
     from strategy.program import build
+    from trading.managed_codes import refuse_unfit
 
     market, own = find_market(code), settings.market(code).strategy
     found = _texts(args, code, data, own.name)
@@ -145,6 +147,9 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     program = build(buy, sell, market, INTERVALS[args.interval], rows_since, formulas=formulas)
     warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
+    orders = orders_of_args(args, market)
+    if orders is not None:
+        refuse_unfit(orders, args.armed)
     return StrategyText(
         name=name,
         version=version or program.digest[:16],
@@ -152,12 +157,13 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
         sell=sell,
         variables=tuple(chosen.tolist()),
         betting=args.betting or own.betting or market.default_betting,
-        entry_levels=args.entry_levels or own.entry_levels,
-        exit_levels=args.exit_levels or own.exit_levels,
+        entry_levels=(args.entry_levels or own.entry_levels) if orders is None else orders.entry.levels,
+        exit_levels=(args.exit_levels or own.exit_levels) if orders is None else orders.exit.levels,
         start_s=_clock(own.start_time, 0),
         end_s=_clock(own.end_time, 86_400),
         rows_since=rows_since,
         formulas=formulas,
+        orders=orders,
     )
 
 

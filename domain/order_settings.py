@@ -23,8 +23,17 @@ BASES = ("last", "ask1", "bid1")
 """현재가, 매도1호가, 매수1호가."""
 METHODS = ("even", "falling", "rising")
 """균등, 비율감소, 비율증가 (strategy-language 10.6)."""
-MEASURES = ("off", "day_range", "change_angle", "value_angle", "volume_ratio", "turnover", "same_time")
-"""What 비중조절 weighs by, in the order of its mode 0 … 6 (strategy-language 10.5)."""
+MEASURED: dict[str, tuple[str, ...]] = {
+    "off": (),
+    "day_range": ("day_high", "day_low"),
+    "change_angle": ("change_pct",),
+    "value_angle": ("day_value",),
+    "volume_ratio": ("volume_ratio_prev_day",),
+    "turnover": ("turnover_rate",),
+    "same_time": ("volume_ratio_same_time",),
+}
+"""What 비중조절 weighs by, in the order of its mode 0 … 6 (strategy-language 10.5), and the columns that it is made of."""
+MEASURES = tuple(MEASURED)
 STOCK_MEASURES = MEASURES[4:]
 SPLITS_MAX = 5
 

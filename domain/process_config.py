@@ -12,6 +12,7 @@ import msgspec
 
 from domain.arming import ArmingToken
 from domain.formulas import Formula
+from domain.order_settings import OrderSettings
 from domain.settings import Settings
 
 ROLES = ("exchange", "receiver", "strategy", "trader", "compile")
@@ -39,6 +40,8 @@ class StrategyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Conditions of 경과틱수.
     formulas : tuple of Formula
         The user's formulas that the texts name.
+    orders : OrderSettings or None
+        Order management; its levels are `entry_levels` and `exit_levels`.
     """
 
     name: str
@@ -54,6 +57,7 @@ class StrategyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     use_compiled: bool = False
     rows_since: tuple[tuple[str, str], ...] = ()
     formulas: tuple[Formula, ...] = ()
+    orders: OrderSettings | None = None
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -139,6 +139,10 @@ class _Open:
     sold: int = 0
     entry_raw: float = 0.0
     exit_raw: float = 0.0
+    entry_before: float = 0.0  # of the entries before the newest order, whose fills are summed by themselves, as the engine does
+    entry_order: float = 0.0
+    exit_before: float = 0.0
+    exit_order: float = 0.0
     entry_time: int = 0
     entry_row_time: int = 0
     in_orders: int = 0
@@ -265,12 +269,14 @@ class PositionBook:
         return self._leave(identifier, symbol, position, fill, price, row_time, rule, past_levels)
 
     def _enter(self, position: _Open, fill: Fill, price: float) -> None:
-        position.entry_raw += price * (fill.qty / UNIT_F)
-        position.bought += fill.qty
-        position.held += fill.qty
         if fill.client_order_id != position.last_in:
             position.in_orders += 1
             position.last_in = fill.client_order_id
+            position.entry_before, position.entry_order = position.entry_raw, 0.0
+        position.entry_order += price * (fill.qty / UNIT_F)
+        position.entry_raw = position.entry_before + position.entry_order
+        position.bought += fill.qty
+        position.held += fill.qty
         instrument = self._instruments.get(fill.instrument_id)
         if instrument is not None and fill.fee_asset and fill.fee_asset == instrument.base and fill.side > 0:
             # Rounded up: what is missing from the balance can never be sold.
@@ -282,12 +288,14 @@ class PositionBook:
         qty = min(fill.qty, position.held)
         if qty < fill.qty:
             self.unmatched[identifier] = self.unmatched.get(identifier, 0) + fill.qty - qty
-        position.exit_raw += price * (qty / UNIT_F)
-        position.sold += qty
-        position.held -= qty
         if fill.client_order_id != position.last_out:
             position.out_orders += 1
             position.last_out = fill.client_order_id
+            position.exit_before, position.exit_order = position.exit_raw, 0.0
+        position.exit_order += price * (qty / UNIT_F)
+        position.exit_raw = position.exit_before + position.exit_order
+        position.sold += qty
+        position.held -= qty
         position.rule = rule
         position.past_levels |= int(past_levels)
         instrument = self._instruments.get(identifier)

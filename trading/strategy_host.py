@@ -31,6 +31,7 @@ from domain.orders import Action, Intent, make_intent_id
 from domain.process_config import StrategyText
 from domain.records import ROW_NO_BOOK, row_schema
 from strategy.program import Program
+from trading.managed_codes import ManagedCodes
 from trading.matching import sweep
 from trading.numbers import UNIT_F, clock_seconds
 from trading.position_vars import FORCE_EXIT, ORDER_QTY
@@ -108,9 +109,10 @@ class StrategyHost:
         self.end_s = text.end_s if lockstep else min(text.end_s, market.entry_end_s)
         schema = row_schema(market.kind, program.interval_s)
         self.dtype = schema.dtype()
+        self.managed = None if text.orders is None else ManagedCodes(self, text.orders, market, program.interval_s)
         tag = "1s" if program.interval_s == 1 else "1m"
         self._c_last = schema.index("last_price")
-        self._c_universe = schema.index("in_universe")
+        self.universe_column = schema.index("in_universe")
         self._c_value = schema.index(f"value_{tag}")
         numbers = range(1, LEVELS + 1)
         self._c_asks = np.array([schema.index(f"ask{n}") for n in numbers])
@@ -170,6 +172,8 @@ class StrategyHost:
 
     def _evaluate(self, symbol: Symbol, i: int, read_ns: int, flags: int, values: np.ndarray) -> None:
         table = symbol.table
+        if self.managed is not None:
+            self.managed.note_row(symbol, values)
         arguments = (table.inputs, table.sums, table.extremes, i, 0, self.variables, symbol.position, symbol.state)
         if self.program.marks:
             self.step_errors += self.step.mark(*arguments)
@@ -182,11 +186,13 @@ class StrategyHost:
             return
         if self.market.kind == "stock" and values[self._c_ask_sizes[4]] == 0.0 and values[self._c_bid_sizes[4]] == 0.0:
             return
-        if symbol.qty:
+        if self.managed is not None:
+            self.managed.on_row(symbol, arguments, read_ns, flags, values)
+        elif symbol.qty:
             # A row that is given again after a restart may be the entry's own: nothing acts twice on a row.
             if symbol.is_own and symbol.was_open_before_row():
                 self._sell(symbol, arguments, read_ns, flags, values)
-        elif values[self._c_universe] != 0.0:
+        elif values[self.universe_column] != 0.0:
             self._buy(symbol, arguments, read_ns, flags, values)
 
     def _sell(self, symbol: Symbol, arguments: Any, read_ns: int, flags: int, values: np.ndarray) -> None:
@@ -196,11 +202,11 @@ class StrategyHost:
         result = self.step.sell(*arguments)
         if result < 0:
             self.step_errors += 1
-        if result <= 0 or not self._may_act():
+        if result <= 0 or not self.may_act():
             return
         self.signals += 1
         is_forced = bool(symbol.position[FORCE_EXIT] != 0.0)
-        if not (is_forced or flags & ROW_NO_BOOK or self._fits(values, symbol.qty, self._c_bids, self._c_bid_sizes, self.text.exit_levels)):
+        if not (is_forced or self.fits(flags, values, symbol.qty, -symbol.sign, self.text.exit_levels)):
             self.unfit += 1
             return
         labels = self.program.labels
@@ -215,28 +221,30 @@ class StrategyHost:
         result = self.step.buy(*arguments)
         if result < 0:
             self.step_errors += 1
-        if result <= 0 or units <= 0 or not self._may_act():
+        if result <= 0 or units <= 0 or not self.may_act():
             return
         self.signals += 1
-        prices, sizes = (self._c_asks, self._c_ask_sizes) if result == 1 else (self._c_bids, self._c_bid_sizes)
-        if not (flags & ROW_NO_BOOK or self._fits(values, units, prices, sizes, self.text.entry_levels)):
+        if not self.fits(flags, values, units, 1 if result == 1 else -1, self.text.entry_levels):
             self.unfit += 1
             return
-        self._emit(symbol, Action.ENTRY, 1 if result == 1 else -1, units, read_ns, 0, "", is_forced=False, step=0)
+        self.emit(symbol, Action.ENTRY, 1 if result == 1 else -1, units, read_ns, 0, "", is_forced=False, step=0)
 
-    def _may_act(self) -> bool:
+    def may_act(self) -> bool:
         return self.is_live and not self.disabled
 
-    def _fits(self, values: np.ndarray, units: int, prices: np.ndarray, sizes: np.ndarray, levels: int) -> bool:
-        """Tell whether the whole quantity fits in the first levels of the row's book (10.2)."""
+    def fits(self, flags: int, values: np.ndarray, units: int, side: int, levels: int) -> bool:
+        """Tell whether the whole quantity fits in the first levels of the row's book, where it has one (10.2); side +1 buys."""
+        if flags & ROW_NO_BOOK:
+            return True
+        prices, sizes = (self._c_asks, self._c_ask_sizes) if side > 0 else (self._c_bids, self._c_bid_sizes)
         amounts = np.rint(values[sizes] * UNIT_F).astype(np.int64)
         filled, _, _ = sweep(values[prices], amounts, levels, units)
         return bool(filled >= units)
 
     def _exit(self, symbol: Symbol, read_ns: int, rule: int, label: str, *, is_forced: bool, step: int) -> None:
-        self._emit(symbol, Action.EXIT, -symbol.sign, symbol.qty, read_ns, rule, label, is_forced=is_forced, step=step)
+        self.emit(symbol, Action.EXIT, -symbol.sign, symbol.qty, read_ns, rule, label, is_forced=is_forced, step=step)
 
-    def _emit(
+    def emit(
         self, symbol: Symbol, action: Action, side: int, units: int, read_ns: int, rule: int, label: str, *, is_forced: bool, step: int
     ) -> None:
         text, code = self.text, symbol.instrument.code

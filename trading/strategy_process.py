@@ -39,7 +39,7 @@ from domain.orders import Intent
 from domain.process_config import ProcessConfig
 from strategy.interpreter import Interpreter
 from strategy.program import build
-from trading import matching, numbers, position_vars, positions, sizing
+from trading import managed_codes, matching, numbers, position_vars, positions, sizing
 from trading.latency import Spans
 from trading.process import ChildProcess
 from trading.rehearsal import rehearse
@@ -391,7 +391,7 @@ def load_step(program: Any, data_dir: Path) -> Any:
 
 def preload() -> None:
     """Load what a strategy host needs, whatever its text."""
-    for module in (numbers, matching, positions, position_vars, sizing):
+    for module in (numbers, matching, positions, position_vars, sizing, managed_codes):
         module.warm()
     for name in ("strategy.cache", "strategy.compiler", "strategy.kernels"):
         importlib.import_module(name)

@@ -12,7 +12,9 @@ from domain.orders import TERMINAL, Action, Intent, Order
 from domain.records import POSITION_SIZE
 from strategy.program import Program
 from strategy.table import SymbolTable
-from trading.numbers import UNIT_F, row_seconds
+from trading.holding import Holding
+from trading.numbers import UNIT_F, clock_seconds, round_to, row_seconds
+from trading.order_rules import MEMORY, forget, note_close, note_fill
 from trading.position_vars import (
     ENTRY_COST,
     ENTRY_PRICE,
@@ -20,11 +22,15 @@ from trading.position_vars import (
     MAX_RETURN_PCT,
     MIN_RETURN_PCT,
     POSITION_QTY,
+    SCALE_IN_COUNT,
+    SCALE_OUT_COUNT,
     clear_position,
+    enlarge_position,
     open_position,
+    shrink_position,
     update_position,
 )
-from trading.positions import market_params, row_date
+from trading.positions import AMOUNT_DECIMALS, market_params, profit, row_date
 
 
 class Symbol:
@@ -62,11 +68,13 @@ class Symbol:
         self.entry_row_time = 0
         self.pending: Intent | None = None
         self.order: Order | None = None
-        self._bought = 0
-        self._raw = 0.0
+        self.memory = np.zeros(MEMORY)  # what was traded today (trading/order_rules.py)
+        forget(self.memory)
+        self.holding = Holding()
         self._filled = 0  # of the pending intent's order
         self._entry_row = 0
         self._signal = (0, 0)  # row time and row number of the newest entry signal
+        self._signal_price = 0.0
 
     # --- rows -----------------------------------------------------------------------------------------
 
@@ -78,6 +86,7 @@ class Symbol:
         if day != self.day:
             self.day = day
             self.table.reset_day()
+            forget(self.memory)
             self.state = self.program.day_state(self.instrument.code, self.instrument.name, self.instrument.price_step)
             self.params = market_params(self.market, day)
         i = self.table.append(row_time, values)
@@ -100,6 +109,7 @@ class Symbol:
         self._filled = 0
         if intent.action is Action.ENTRY:
             self._signal = (intent.row_time, max(self.table.count - 1, 0))
+            self._signal_price = intent.reference_price
 
     def was_open_before_row(self) -> bool:
         """Tell whether the position was there before the newest row: not entered on it."""
@@ -133,28 +143,49 @@ class Symbol:
         if self.pending is not None and fill.client_order_id.rsplit("-", 1)[0] == self.pending.intent_id:
             self._filled += fill.qty
         self.is_own = state.owner not in ("external", "manual")
+        is_new = self.qty == 0
+        is_entry = is_new or (fill.side > 0) == (self.sign > 0)
+        if is_new:
+            amount = self.holding.amount
+            self.holding.clear()
+            self.holding.amount = amount
+        self.holding.take(fill.client_order_id, fill.qty, float(fill.price), is_entry)
+        note_fill(self.memory, clock_seconds(self.row_time, self.interval_s))
         if state.qty == 0:
+            if not is_entry:
+                self._note_close()
             self._flatten()
-        elif self.qty == 0 or (fill.side > 0) == (self.sign > 0):
-            self._enlarge(update)
+        elif is_entry:
+            self._enlarge(update, is_new)
         else:
             self.qty = state.qty
-            self.position[POSITION_QTY] = state.qty / UNIT_F
+            cost = round_to(self.holding.open_raw, int(self._params()[AMOUNT_DECIMALS]))
+            shrink_position(self.position, state.qty, cost)
+            self.position[SCALE_OUT_COUNT] = self.holding.exits
         self._settle()
 
-    def _enlarge(self, update: FillUpdate) -> None:
-        fill, state = update.fill, update.position
-        is_new = self.qty == 0
+    def _note_close(self) -> None:
+        """Remember whether the position that is closed now was a losing one."""
+        params = self._params()
+        decimals = int(params[AMOUNT_DECIMALS])
+        paid, got = round_to(self.holding.entry_raw, decimals), round_to(self.holding.exit_raw, decimals)
+        note_close(self.memory, clock_seconds(self.row_time, self.interval_s), profit(params, paid, got, self.sign)[0])
+
+    def _enlarge(self, update: FillUpdate, is_new: bool) -> None:
+        fill, state, holding = update.fill, update.position, self.holding
         if is_new:
-            self._bought, self._raw = 0, 0.0
             self.sign = 1 if fill.side > 0 else -1
             self.entry_time, self.entry_row_time = state.entry_time, state.entry_row_time
             self._entry_row = self._row_of(state.entry_row_time)
-        self._bought += fill.qty
-        self._raw += float(fill.price) * (fill.qty / UNIT_F)
         self.qty = state.qty
+        holding.base_price = self._signal_price
+        if holding.entries > 1:
+            self._entry_row = self._signal[1]
+            enlarge_position(self.position, self._params(), state.qty, holding.open_raw, self._entry_row)
+            self.position[SCALE_IN_COUNT] = holding.entries
+            return
         extremes = self.position[[MAX_RETURN_PCT, MIN_RETURN_PCT]].copy()
-        open_position(self.position, self._params(), self.sign, self._bought, self._raw, self._entry_row, self.entry_time)
+        open_position(self.position, self._params(), self.sign, holding.bought, holding.open_raw, self._entry_row, self.entry_time)
         self.position[POSITION_QTY] = state.qty / UNIT_F  # less than bought where the fee was taken of it
         if not is_new:
             self.position[[MAX_RETURN_PCT, MIN_RETURN_PCT]] = extremes
@@ -169,7 +200,7 @@ class Symbol:
         self.qty, self.sign = state.qty, 1
         self.is_own = state.owner not in ("external", "manual")
         self.entry_time, self.entry_row_time = state.entry_time, state.entry_row_time
-        self._bought, self._raw = state.qty, state.entry_cost
+        self.holding.restore(state.qty, state.entry_cost, state.exit_amount)
         self._entry_row = self._row_of(state.entry_row_time)
         open_position(self.position, self._params(), self.sign, state.qty, state.entry_cost, self._entry_row, state.entry_time)
         self.position[ENTRY_PRICE], self.position[ENTRY_COST] = state.entry_price, state.entry_cost
@@ -182,7 +213,7 @@ class Symbol:
     def _flatten(self) -> None:
         self.qty, self.sign = 0, 0
         self.entry_time = self.entry_row_time = 0
-        self._bought, self._raw = 0, 0.0
+        self.holding.clear()
         clear_position(self.position)
 
     def _params(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.rigs.parity import CASES, compare, is_there
+from tools.rigs.parity import CASES, ORDERS, compare, is_there
 
 
 @pytest.mark.slow
@@ -24,6 +24,19 @@ def test_recorded_market_gives_identical_trades(name: str, tmp_path: Path) -> No
     assert found["trades"][0] == found["trades"][1] >= CASES[name].trades_min
     assert found["rows"][0] == found["rows"][1]
     assert found["unexplained"] == 0
+    assert found["refusals"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_order_settings_give_identical_trades(tmp_path: Path) -> None:
+    """Split entries and exits, bans, a stop-loss and weights: the live host asks the same rules in the same order."""
+    if not is_there("upbit"):
+        pytest.skip("the recorded data are not beside the work tree")
+    found = compare("upbit", "max", "churn", tmp_path, orders=ORDERS)
+    assert found["equal"], json.dumps(found, indent=1)
+    assert found["trades"][0] == found["trades"][1] > 20
+    assert found["orders_filled"] > 2.5 * found["trades"][0]
     assert found["refusals"] == {}
 
 

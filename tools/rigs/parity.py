@@ -1,6 +1,7 @@
 """Live replay against back-test: the same recording, two roads, one hash (architecture 3.4).
 
 python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|r1|r1-wide]
+[--orders]
 
 Each run imports the raw recording, plays it through the paper exchange into live trading over real
 sockets, then back-tests the rows which that run recorded. Prints one JSON line a run; the exit status
@@ -52,6 +53,15 @@ RULES: dict[str, tuple[str, str, dict[int, float]]] = {
     "r1-wide": (R1_BUY, R1_SELL, {0: 30, 1: -20, 2: 20, 3: 0, 4: 0.2, 5: 0.2, 6: -0.3, 7: 20, 8: 10}),
 }
 """R1 never trades on quiet recordings; with wider numbers the same text does."""
+ORDERS: dict[str, Any] = {
+    "entry": {
+        "splits": 3, "split_down": True, "split_down_pct": 0.01, "split_up_pct": 0.02, "ban_interval": True, "ban_interval_s": 2,
+        "ban_trades": True, "ban_trades_count": 60, "ban_stop_interval": True, "ban_stop_interval_s": 5,
+    },
+    "exit": {"splits": 2, "stop_rate": True, "stop_rate_pct": 0.25, "ban_entries": True, "ban_entries_count": 1},
+    "weights": {"by": "day_range", "edges": [0.1, 0.5, 1, 2], "factors": [0.8, 1, 1.2, 1.5, 2]},
+}  # fmt: skip
+"""Split entries and exits, bans, a stop-loss and weights, for `--orders`."""
 UNLIMITED = {
     "risk.intents_per_s": "1000",
     "risk.intents_per_min": "60000",
@@ -121,7 +131,15 @@ def is_there(name: str) -> bool:
 
 
 def compare(
-    name: str, speed: str, rules: str, data_dir: Path, *, minutes: float = 60.0, symbols: int = 10, seed: int = 7
+    name: str,
+    speed: str,
+    rules: str,
+    data_dir: Path,
+    *,
+    minutes: float = 60.0,
+    symbols: int = 10,
+    seed: int = 7,
+    orders: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run one case once on both roads and return what both said."""
     case = CASES[name]
@@ -152,6 +170,9 @@ def compare(
     for index, value in variables.items():
         common += ["--set", f"{index}={value}"]
     common += ["--betting", str(case.betting), "--data-dir", str(data_dir), "--json"]
+    if orders is not None:
+        (texts / "orders.json").write_text(json.dumps(orders), "utf-8")
+        common += ["--order-settings", str(texts / "orders.json")]
     if case.symbols:
         common += ["--symbols", ",".join(case.symbols)]
     live = _stom("live", *common, "--replay", str(replay), "--speed", speed)
@@ -159,6 +180,8 @@ def compare(
     return {
         "case": name,
         "rules": rules,
+        "orders": orders is not None,
+        "orders_filled": live["fills"],
         "speed": speed,
         "equal": live["trades_sha256"] == test["trades_sha256"],
         "trades_sha256": live["trades_sha256"],
@@ -193,6 +216,7 @@ def main() -> int:
     parser.add_argument("--rules", action="append", choices=sorted(RULES), default=None)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--orders", action="store_true", help="with split entries and exits, bans, a stop-loss and weights")
     args = parser.parse_args()
     failed = False
     for name in args.case or [one for one in CASES if is_there(one)]:
@@ -201,7 +225,7 @@ def main() -> int:
             for rules in args.rules or ["churn", "r1"]:
                 for _ in range(args.runs):
                     with tempfile.TemporaryDirectory(prefix="stom-parity-") as folder:
-                        found = compare(name, speed, rules, Path(folder), minutes=args.minutes)
+                        found = compare(name, speed, rules, Path(folder), minutes=args.minutes, orders=ORDERS if args.orders else None)
                     hashes.setdefault(rules, set()).add(found["trades_sha256"])
                     enough = rules != "churn" or found["trades"][0] >= CASES[name].trades_min
                     failed |= not found["equal"] or not enough or len(hashes[rules]) != 1

@@ -19,13 +19,16 @@ SETS = np.array([[12.0, -3.0, 2.0, 1.0, 90.0, 0.6, 1e9, 1.0], [5.0, -60.0, 1.0, 
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(compiled(hand_steps(), managed=True), hand_steps(), LocalExecutor(2))
+def engines() -> tuple[Engine, Engine]:
+    """The plain loop and the order-managed one."""
+    executor = LocalExecutor(2)
+    return Engine(compiled(hand_steps()), hand_steps(), executor), Engine(compiled(hand_steps(), managed=True), hand_steps(), executor)
 
 
 @pytest.mark.parametrize("market", [UPBIT, BINANCE, BINANCE_FUTURES, KRX], ids=lambda one: one.code)
 @pytest.mark.parametrize("interval_s", [1, 60])
-def test_settings_that_change_nothing_change_no_trade(engine: Engine, market: Market, interval_s: int) -> None:
+def test_settings_that_change_nothing_change_no_trade(engines: tuple[Engine, Engine], market: Market, interval_s: int) -> None:
+    plainly, engine = engines
     total = 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -42,7 +45,7 @@ def test_settings_that_change_nothing_change_no_trade(engine: Engine, market: Ma
         rows = made_rows(market.code, seed, symbols=3, days=2, thin=float(rng.choice([0.2, 1.0])), interval_s=interval_s)
         simple = prepare(rows, engine.steps.columns, market, options)
         managed = prepare(rows, engine.steps.columns, market, replace(options, orders=plain(market, *levels)))
-        want, got = engine.run(simple, SETS), engine.run(managed, SETS)
+        want, got = plainly.run(simple, SETS), engine.run(managed, SETS)
         assert np.array_equal(want.raw, got.raw)
         assert want.errors == got.errors
         assert managed.managed is not None

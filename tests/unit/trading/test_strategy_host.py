@@ -54,7 +54,7 @@ class Table:
         rows["row_time"], rows["instrument"] = day + second, index
         rows["exchange_ns"] = second * NS
         values = rows["values"][0]
-        values[host._c_last], values[host._c_universe] = price, universe
+        values[host._c_last], values[host.universe_column] = price, universe
         values[host._c_asks], values[host._c_bids] = price + np.arange(1, 6), price - np.arange(1, 6)
         values[host._c_ask_sizes] = values[host._c_bid_sizes] = depth
         host.on_rows(Rows(market="upbit", interval_s=1, count=1, data=rows.tobytes()))

@@ -83,3 +83,9 @@ def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, market: Market,
 def test_settings_are_plain_data_in_a_passport() -> None:
     settings = orders_of(ENGLISH, UPBIT)
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(settings)), OrderSettings) == settings
+
+
+def test_the_example_is_one() -> None:
+    example = Path(__file__).resolve().parents[3] / "examples" / "order_settings.json"
+    assert load_orders(example, UPBIT).entry.splits == 3
+    assert example.read_text("utf-8").strip() in (example.parents[1] / "docs" / "research.md").read_text("utf-8")
