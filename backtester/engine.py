@@ -440,7 +440,7 @@ class Engine:
                     numbers = np.arange(first, past, dtype=np.int64)
                     count = self.run_blocks(*columns, prepared.blocks[first:past], numbers, *sets, work, out, counters)
                 else:
-                    rest = (managed.rules, managed.weights, managed.coefficient, managed.account)
+                    rest = (managed.rules, managed.weights, managed.coefficient, managed.account, 0, 0, -1)
                     count = self.module.run_managed(
                         *columns, *managed.columns, lanes.groups[first:past], lanes.members, lanes.turns,
                         prepared.blocks, managed.facts, *sets, *rest, work, out, counters,

@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,15 +22,18 @@ from numpy.typing import NDArray
 from backtester.engine import Engine, Options, Prepared, Result, Steps, module_text, needed_columns, prepare, round_trips, steps_of
 from backtester.executors import LocalExecutor
 from backtester.far import stays_whole
+from backtester.kernel import OUT_BLOCK, OUT_ENTRY
 from backtester.metrics import Metrics, named
+from backtester.portfolio import COLUMNS, Member, Portfolio, Shared, Strategy, run_shared
 from domain.errors import InputError
 from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import is_daily, recorded_interval
+from domain.order_settings import plain as plain_orders
 from domain.version import VERSION
 from storage.bars import open_bars
 from storage.columns import RowSet
-from storage.ticks import TickStore
+from storage.ticks import ROW_KINDS, TickStore
 from strategy import cache
 from strategy.program import Program, build
 from trading.fee_table import FeeTable, parse_fee_table
@@ -68,6 +71,8 @@ class Job:
     formulas : tuple of Formula
         The user's formulas that the texts name.
     source : str, optional
+    portfolio : Portfolio, optional
+        One account for all symbols, and for further strategies; None: every symbol by itself, without an account.
     """
 
     market: Market
@@ -83,6 +88,7 @@ class Job:
     formulas: tuple[Formula, ...] = ()
     source: str | None = None
     strategy: str = ""
+    portfolio: Portfolio | None = None
 
     def passport(self, rows: RowSet, program: Program) -> dict[str, Any]:
         """Return everything that decides the result, for the store and for `--resume`."""
@@ -114,6 +120,7 @@ class Job:
             "start": options.start,
             "end": options.end,
             "orders": None if options.orders is None else msgspec.to_builtins(options.orders),
+            "portfolio": None if self.portfolio is None else self.portfolio.as_dict(),
         }
 
 
@@ -130,6 +137,7 @@ class Loaded:
     compile_seconds: float
     load_seconds: float
     from_cache: bool
+    strategies: tuple[Strategy, ...] = ()  # of a portfolio run, the job's own first
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,7 @@ class Run:
     errors: int
     engine_seconds: float
     past_levels: int
+    shared: Shared | None = None
 
 
 def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:
@@ -166,16 +175,31 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         No such rows, symbols or columns; rows without a book.
     """
     started = time.perf_counter()
+    job = shared_job(job)
     program, steps, module = compiled_code(job, data)
+    others = [] if job.portfolio is None else [(one, compiled_code(member_job(job, one), data)) for one in job.portfolio.others]
     compiled = time.perf_counter()
-    keys = needed_columns(steps.columns, job.options, job.interval_s)
-    rows = job_rows(job, data, keys, budget(executor.memory_mb))
+    columns = tuple(dict.fromkeys(key for one in (steps, *(code[1] for _, code in others)) for key in one.columns))
+    keys = tuple(dict.fromkeys(needed_columns(columns, job.options, job.interval_s) + (COLUMNS if job.portfolio is not None else ())))
+    # An account joins all symbols of a day: its rows are mapped whole.
+    rows = job_rows(job, data, keys, budget(executor.memory_mb) if job.portfolio is None else 0)
     rows.refuse_unknown(tuple(rows.columns))
     prepared = prepare(rows, steps.columns, job.market, job.options)
     if prepared.window_rows and stays_whole(prepared):
         rows = job_rows(job, data, keys)
         prepared = prepare(rows, steps.columns, job.market, job.options)
     metrics = Metrics(prepared, executor)
+    strategies: tuple[Strategy, ...] = ()
+    if job.portfolio is not None:
+        strategies = (Strategy(job.strategy, Engine(module, steps, executor), prepared, np.zeros(0)),) + tuple(
+            Strategy(
+                one.name,
+                Engine(code[2], code[1], executor),
+                prepare(rows, code[1].columns, job.market, job.options),
+                vector(code[0], one.variables),
+            )
+            for one, code in others
+        )
     return Loaded(
         job=job,
         program=program,
@@ -186,7 +210,31 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
         compile_seconds=compiled - started,
         load_seconds=time.perf_counter() - compiled,
         from_cache=bool(getattr(module, "from_cache", False)),
+        strategies=strategies,
     )
+
+
+def shared_job(job: Job) -> Job:
+    """Return a portfolio's job with the order settings that its loop needs: where none are given, those that change nothing.
+
+    Raises
+    ------
+    InputError
+        ``portfolio.interval``: bars that are built have no order of arrival.
+    """
+    if job.portfolio is None:
+        return job
+    if job.interval_s not in ROW_KINDS:
+        raise InputError("portfolio.interval")
+    if job.options.orders is not None:
+        return job
+    orders = plain_orders(job.market, job.options.entry_levels, job.options.exit_levels)
+    return replace(job, options=replace(job.options, orders=orders))
+
+
+def member_job(job: Job, one: Member) -> Job:
+    """Return the job of a further strategy of a portfolio."""
+    return replace(job, buy_text=one.buy, sell_text=one.sell, strategy=one.name, portfolio=None)
 
 
 def job_rows(job: Job, data: DataDir, keys: Sequence[str], memory: int = 0) -> RowSet:
@@ -254,7 +302,9 @@ def side_variables(program: Program, side: str) -> set[int]:
 
 
 def run_one(loaded: Loaded, values: NDArray[np.float64]) -> Run:
-    """Run one parameter set to the end: trades in their order, metrics, hash."""
+    """Run one parameter set to the end: trades in their order, metrics, hash. Of a portfolio it is that of the job's own strategy."""
+    if loaded.strategies:
+        return _run_portfolio(loaded, values)
     result: Result = loaded.engine.run(loaded.prepared, values[None, :])
     trades = round_trips(loaded.prepared, result.raw)
     return Run(
@@ -265,6 +315,26 @@ def run_one(loaded: Loaded, values: NDArray[np.float64]) -> Run:
         errors=result.errors,
         engine_seconds=result.seconds,
         past_levels=int(trades["past_levels"].sum()) if len(trades) else 0,
+    )
+
+
+def _run_portfolio(loaded: Loaded, values: NDArray[np.float64]) -> Run:
+    """Run the strategies on one account; trades and figures are those of all of them together."""
+    assert loaded.job.portfolio is not None
+    strategies = (replace(loaded.strategies[0], vector=values), *loaded.strategies[1:])
+    shared = run_shared(strategies, loaded.job.portfolio, loaded.rows, loaded.rows.instruments)
+    raw = np.concatenate(shared.raws)
+    raw = raw[np.lexsort((raw[:, OUT_ENTRY], raw[:, OUT_BLOCK]))]
+    trades = round_trips(loaded.prepared, raw)
+    return Run(
+        raw=raw,
+        trades=trades,
+        metrics=named(loaded.metrics.of(raw, 1)[0]),
+        sha256=trades_sha256(loaded.prepared.codes, trades),
+        errors=shared.errors,
+        engine_seconds=shared.seconds,
+        past_levels=int(trades["past_levels"].sum()) if len(trades) else 0,
+        shared=shared,
     )
 
 

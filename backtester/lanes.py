@@ -1,7 +1,7 @@
 """What a lane of the order-managed loop remembers, and how fills, orders and closed trades are written into it.
 
-A lane is a symbol's day. `market_fill`, `limit_fill` and `account_lets` are the places where another fill model or a shared
-account comes in.
+A lane is a symbol's day. `market_fill`, `limit_fill` and `account_lets` are the places where another fill model and a shared
+account come in.
 """
 
 # mypy: disable-error-code="no-untyped-call,no-any-return,unused-ignore"
@@ -30,7 +30,7 @@ from backtester.kernel import (
 )
 from backtester.pricing import price_order
 from strategy.kernels import window_angle
-from trading.numbers import round_to
+from trading.numbers import UNIT_F, round_to
 from trading.order_rules import (
     ANGLE_ROWS,
     MEASURE,
@@ -45,6 +45,7 @@ from trading.order_rules import (
 )
 from trading.position_vars import POSITION_SIZE, enlarge_position, open_position, shrink_position
 from trading.positions import AMOUNT_DECIMALS, PARAMS_SIZE, profit
+from trading.shared_account import ask_entry, is_shared, reserve, worst_price
 
 (
     HELD, BOUGHT, SIGN, ENTRIES, EXITS, ENTRY_ROW, ENTRY_SECONDS, PENDING, IS_RESTING, UNITS, DUE_ROW, SINCE, REPLACED, RULE,
@@ -69,9 +70,26 @@ def limit_fill(lane, money, is_exit, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(**_OPTIONS)
-def account_lets(account, lane, units, price):  # type: ignore[no-untyped-def]
-    """Return how many of the units of an entry may be ordered: all of them, where symbols share no account."""
-    return units
+def account_lets(  # type: ignore[no-untyped-def]
+    account, slot, row, units, sign, price, at, rests, at_once, book, levels, fill_last, prices, sizes, ladder, day, own_step, params,
+):  # fmt: skip
+    """Return how many of the units of an entry may be ordered, and reserve their money; all of them, where symbols share no account.
+
+    As in live a market order that the row's book cannot fill, or not within the collar, is not even asked for.
+    """
+    if not is_shared(account):
+        return units
+    limit = at
+    if not rests:
+        limit = worst_price(account, price, sign, ladder, day, own_step)
+        if at_once:
+            whole, raw = market_fill(book, price, row, sign > 0, levels, units, fill_last, prices, sizes)
+            if not whole or sign * raw > sign * (units / UNIT_F * limit):
+                return units - units
+    allowed = ask_entry(account, slot, row, units, sign, price, limit, 1.0, params)
+    if allowed > 0:
+        reserve(account, slot, allowed, limit, 1.0)
+    return allowed
 
 
 @njit(**_OPTIONS)
@@ -162,7 +180,6 @@ def warm() -> None:
     position, params, column = np.zeros(POSITION_SIZE), np.zeros(PARAMS_SIZE), np.zeros(1)
     market_fill(np.zeros(20, dtype=np.int64), 1.0, 0, True, 5, 0, False, np.zeros(5), np.zeros(5, dtype=np.int64))
     limit_fill(lane, money, True, 1.0, 1.0)
-    account_lets(column, lane, 1, 1.0)
     day_weight(np.zeros(WEIGHTS), (column, column), 0, 0, 1.0)
     put_order(lane, money, 1, True, 1, 1, 1.0, 0, 0, 0, 0, 1.0)
     take_in(lane, money, position, params, memory, 1, 1.0, 0, 0, 20260105000000, 1.0)

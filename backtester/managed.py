@@ -9,6 +9,7 @@ A *group* of lanes, symbols' days, runs together in the order of row times; what
 do not see each other a group is one lane, whose rows may be skipped as in kernel.py.
 """
 
+# long: one state machine and the names it uses; it is joined to a strategy as one text
 from __future__ import annotations
 
 import numpy as np
@@ -70,9 +71,12 @@ __all__ = ["make_managed_work", "run_managed", "warm"]
 from backtester.lanes import (
     AMOUNT,
     BASE_PRICE,
+    BOUGHT,
     DUE_ROW,
     ENTRIES,
+    ENTRY_RAW,
     ENTRY_SECONDS,
+    EXIT_RAW,
     EXITS,
     HELD,
     IS_FORCED,
@@ -129,6 +133,19 @@ from trading.order_rules import ENTRY as ENTRY_SIDE
 from trading.order_rules import EXIT as EXIT_SIDE
 from trading.position_vars import ENTRY_PRICE, POSITION_SIDE, RETURN_PCT
 from trading.position_vars import PNL as POSITION_PNL
+from trading.shared_account import (
+    RESERVED,
+    RESERVED_PRICE,
+    SLOTS,
+    entered,
+    flat,
+    is_shared,
+    left_part,
+    may_exit,
+    no_account,
+    on_row,
+    reserve,
+)
 
 GROUP_FIRST, GROUP_PAST, GROUP_TURNS = range(3)
 GROUP_FIELDS = 3  # first member, member after the last, first turn (of groups of one lane nobody reads the turns)
@@ -140,7 +157,7 @@ FACTS = 3  # of a symbol: its own price step, least value of an order, whether i
 def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine, as run_blocks
     inputs, book, last, universe, row_time, quotes, spans, measures, ladder, groups, members, turns,
     blocks, facts, params, row_params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, rules, weights,
-    coefficient, account, work, out, counters,
+    coefficient, account, base, first_turn, past_turn, work, out, counters,
 ):  # fmt: skip
     """Run every parameter set over every group of symbol-days.
 
@@ -167,8 +184,12 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
     weights : ndarray of float64, shape (WEIGHTS,)
     coefficient : float
         Of the angle that 비중조절 weighs by.
-    account : ndarray of float64
-        What lanes of a group share; read and written by `account_lets` alone.
+    account : tuple of ndarray
+        What the lanes of a group share, from `trading.shared_account`; `no_account()`: nothing.
+    base : int
+        Slot of symbol 0 in the account.
+    first_turn, past_turn : int
+        Turns of each group to run; the first call of a group begins with turn 0, later ones go on with the same `work`. past_turn −1: all.
     work : tuple of ndarray
         From `make_managed_work`.
     out, counters
@@ -196,7 +217,7 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
     blocks, params, states = borrow(blocks), borrow(params), borrow(states)
     variables, windows, rebuild, warmups = borrow(variables), borrow(windows), borrow(rebuild), borrow(warmups)
     set_nos, out, counters = borrow(set_nos), borrow(out), borrow(counters)
-    rules, weights, account = borrow(rules), borrow(weights), borrow(account)
+    rules, weights, shared = borrow(rules), borrow(weights), is_shared(account)
     entry_rules, exit_rules = rules[ENTRY_SIDE], rules[EXIT_SIDE]
     entry_rests, exit_rests = entry_rules[IS_LIMIT] != 0.0, exit_rules[IS_LIMIT] != 0.0
     entry_levels, exit_levels = int(entry_rules[LEVELS]), int(exit_rules[LEVELS])
@@ -206,15 +227,18 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
     count, stamp_group = zero, zero
     for g in range(len(groups)):
         m0, m1 = groups[g, GROUP_FIRST], groups[g, GROUP_PAST]
-        single = m1 - m0 == 1
+        single = m1 - m0 == 1 and not shared
         steps = zero
         for m in range(m0, m1):
             steps += blocks[members[m], BLOCK_HI] - blocks[members[m], BLOCK_LO]
-            lanes[m - m0, READY] = 0
+            if first_turn == 0:
+                lanes[m - m0, READY] = 0
+        if past_turn >= 0:
+            steps = past_turn
         for s in range(len(variables)):
             stamp_group += rebuild[s] != 0 or s == 0
             vector = variables[s]
-            for m in range(m0, m1):
+            for m in range(m0, m1 if first_turn == 0 else m0):
                 ready_rows = lanes[m - m0, READY]
                 lanes[m - m0, :] = 0
                 lanes[m - m0, READY] = 0 if rebuild[s] else ready_rows
@@ -227,7 +251,7 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
             b = members[m0]
             lo, n, first = blocks[b, BLOCK_LO], zero, zero
             stamp, marked = (b + 1) << 32, zero - 1
-            k = zero
+            k = zero + first_turn
             while k < steps:
                 i = k
                 if not single:
@@ -282,10 +306,13 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     )
                 if HAS_MARKS:
                     counters[ERRORS] += mark(cols, sums, extremes, i, zero, vector, position, state)
+                row = lo + i
+                price, slot = last[row], base + blocks[b, BLOCK_SYMBOL]
+                if shared:
+                    on_row(account, row, blocks[b, BLOCK_SYMBOL], price, day, day_params)
                 if i < first:
                     continue
-                row = lo + i
-                price, seconds = last[row], clock_seconds(row_time[row], interval_s)
+                seconds = clock_seconds(row_time[row], interval_s)
                 act, rule, forced, units, at_limit = NONE, zero, False, zero, 0.0
                 quiet, ended, was_held = False, False, lane[HELD] > 0
 
@@ -342,6 +369,11 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                                 leaves = step_units > 0 and step_units / UNIT_F * price >= least
                         if result > 0 and not leaves and lane[PENDING] == ENTRY and entry_rules[CANCEL_SIGNAL] != 0.0:
                             lane[PENDING], ended = NONE, True
+                    if leaves and shared:
+                        fits = forced or exit_rests or latency > 0
+                        if not fits:
+                            fits, _ = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, step_units, fill_last, prices, sizes)
+                        leaves = fits and may_exit(account, forced)
                     if leaves:
                         units = lane[HELD] if forced else step_units
                         if forced or not exit_rests:
@@ -378,7 +410,12 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                             at = price
                             if entry_rests:
                                 at = limit_price(entry_rules, False, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
-                            units = account_lets(account, lane, units, at) if at > 0.0 and units / UNIT_F * at >= least else zero
+                            units = units if at > 0.0 and units / UNIT_F * at >= least else zero
+                            if units > 0:
+                                units = account_lets(
+                                    account, slot, row, units, lane[SIGN], price, at, entry_rests, latency == 0, book, entry_levels,
+                                    fill_last, prices, sizes, ladder, day, own_step, day_params,
+                                )  # fmt: skip
                             if units > 0:
                                 put_order(
                                     lane, money, ENTRY, entry_rests, units, lane[SIGN], at, i + latency, i, seconds, rule, money[AMOUNT]
@@ -407,7 +444,12 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         at = price
                         if entry_rests:
                             at = limit_price(entry_rules, False, sign, price, ask1[row], bid1[row], ladder, day, own_step)
-                        units = account_lets(account, lane, units, at) if at > 0.0 and units / UNIT_F * at >= least else zero
+                        units = units if at > 0.0 and units / UNIT_F * at >= least else zero
+                        if units > 0:
+                            units = account_lets(
+                                account, slot, row, units, sign, price, at, entry_rests, latency == 0, book, entry_levels,
+                                fill_last, prices, sizes, ladder, day, own_step, day_params,
+                            )  # fmt: skip
                         if units > 0:
                             put_order(lane, money, ENTRY, entry_rests, units, sign, at, i + latency, i, seconds, rule, amount)
                             if not entry_rests and latency == 0:
@@ -419,9 +461,14 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     whole, raw = True, at_limit * (units / UNIT_F)
                     if at_limit == 0.0:
                         whole, raw = market_fill(book, price, row, lane[PENDING_SIGN] > 0, entry_levels, units, fill_last, prices, sizes)
+                        if shared and latency > 0:  # the collar's limit, which the order carries
+                            side_sign = lane[PENDING_SIGN]
+                            whole = whole and side_sign * raw <= side_sign * (units / UNIT_F * account[SLOTS][slot, RESERVED_PRICE])
                     if whole:
                         signal_price = last[lo + lane[SIGNAL_ROW]]
                         take_in(lane, money, position, day_params, memory, units, raw, i, seconds, row_time[row], signal_price)
+                        if shared:
+                            entered(account, slot, row, lane[SIGN], lane[HELD], money[ENTRY_RAW], 1.0, day_params)
                 closed = False
                 if act == EXIT:
                     whole, raw = True, at_limit * (units / UNIT_F)
@@ -429,10 +476,14 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
                     if whole or forced:
                         closed = let_out(lane, money, position, day_params, memory, units, raw, whole, rule, seconds)
+                        if shared and not closed:
+                            left_part(account, slot, row, lane[HELD], lane[BOUGHT], money[EXIT_RAW], day_params)
                 if i == n - 1:
                     lane[PENDING] = NONE
                     if lane[HELD] > 0:
                         units = lane[HELD]
+                        if shared:
+                            may_exit(account, True)
                         whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
                         closed = let_out(lane, money, position, day_params, memory, units, raw, whole, zero, seconds)
                 if closed:
@@ -440,6 +491,13 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     note_close(memory, seconds, pnl)
                     count += 1
                     clear_position(position)
+                    if shared:
+                        flat(account, slot, row, pnl, day_params)
+                if shared and account[SLOTS][slot, RESERVED] > 0.0:
+                    if lane[PENDING] != ENTRY:
+                        reserve(account, slot, 0, 0.0, 1.0)
+                    elif lane[IS_RESTING] != 0:
+                        reserve(account, slot, lane[UNITS], money[PRICE], 1.0)
     return count
 
 
@@ -474,6 +532,6 @@ def warm() -> None:
         np.array([[0, 1, 0]]), numbers, np.zeros((1, 2), dtype=np.int64), blocks, np.zeros((1, FACTS)), np.zeros((1, PARAMS_SIZE)),
         numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
         np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
-        np.ones((2, RULES)), np.zeros(WEIGHTS), 1.0, np.zeros(1), make_managed_work(1, N_PRESETS, N_TERMS + 2),
+        np.ones((2, RULES)), np.zeros(WEIGHTS), 1.0, no_account(), 0, 0, -1, make_managed_work(1, N_PRESETS, N_TERMS + 2),
         np.zeros((1, OUT_FIELDS)), numbers,
     )  # fmt: skip

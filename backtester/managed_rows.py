@@ -16,6 +16,7 @@ from domain.intervals import day_unit, is_daily
 from domain.order_settings import MEASURED, OrderSettings, check_market
 from trading.ladder import ladder_table
 from trading.order_rules import rules_vector, weights_vector
+from trading.shared_account import Account, no_account
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -41,7 +42,7 @@ class Managed:
     rules: NDArray[np.float64]
     weights: NDArray[np.float64]
     coefficient: float
-    account: NDArray[np.float64]
+    account: Account
     by_day: bool = False  # all symbols of a day run together, row by row in the order of time
 
     @property
@@ -139,15 +140,21 @@ def manage(
         rules=rules_vector(settings, market),
         weights=weights_vector(settings),
         coefficient=market.angle_change if settings.weights.by == "change_angle" else market.angle_value,
-        account=np.zeros(1),
+        account=no_account(),
     )
 
 
-def arrange(made: Managed, blocks: NDArray[np.int64], row_time: NDArray[np.int64], interval_s: int) -> Lanes:
-    """Return every block as a group of its own; or the symbols of a day as one, rows in the order of time, then of blocks."""
+def arrange(
+    made: Managed, blocks: NDArray[np.int64], row_time: NDArray[np.int64], interval_s: int, order_of: NDArray[np.int64] | None = None
+) -> Lanes:
+    """Return every block as a group of its own; or the symbols of a day as one, rows in the order of `order_of`, then of blocks.
+
+    `order_of` is a number for each row; row times when it is None.
+    """
     if not made.by_day:
         numbers = np.arange(len(blocks), dtype=np.int64)
         return Lanes(np.stack([numbers, numbers + 1, 0 * numbers], axis=1), numbers, np.zeros((0, 2), dtype=np.int64), 1)
+    keys = row_time if order_of is None else order_of
     days = row_time[blocks[:, kernel.BLOCK_LO]] // day_unit(interval_s)
     lists = [np.flatnonzero(days == day) for day in np.unique(days)]
     ends = np.cumsum([len(one) for one in lists])
@@ -155,13 +162,12 @@ def arrange(made: Managed, blocks: NDArray[np.int64], row_time: NDArray[np.int64
     groups[:, managed.GROUP_FIRST], groups[:, managed.GROUP_PAST] = ends - [len(one) for one in lists], ends
     turns, at = [np.zeros((0, 2), dtype=np.int64)], 0
     for group, one in zip(groups, lists, strict=True):
-        if len(one) > 1:
-            lengths = blocks[one, kernel.BLOCK_HI] - blocks[one, kernel.BLOCK_LO]
-            lane = np.repeat(np.arange(len(one)), lengths)
-            place = np.concatenate([np.arange(length) for length in lengths.tolist()])
-            order = np.argsort(np.concatenate([row_time[lo:hi] for lo, hi in blocks[one, :2].tolist()]), kind="stable")
-            turns.append(np.stack([lane[order], place[order]], axis=1))
-            group[managed.GROUP_TURNS] = at
-            at += len(order)
+        lengths = blocks[one, kernel.BLOCK_HI] - blocks[one, kernel.BLOCK_LO]
+        lane = np.repeat(np.arange(len(one)), lengths)
+        place = np.concatenate([np.arange(length) for length in lengths.tolist()])
+        order = np.argsort(np.concatenate([keys[lo:hi] for lo, hi in blocks[one, :2].tolist()]), kind="stable")
+        turns.append(np.stack([lane[order], place[order]], axis=1))
+        group[managed.GROUP_TURNS] = at
+        at += len(order)
     members = np.concatenate(lists).astype(np.int64)
     return Lanes(groups, members, np.concatenate(turns), max(len(one) for one in lists))

@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from backtester import kernel
+from backtester.engine import round_trips
 from backtester.executors import LocalExecutor
 from backtester.job import Job, Loaded, load, run_one, vector
 from backtester.job import Run as Finished
 from backtester.metrics import METRIC_KEYS
+from backtester.portfolio import curve_table
 from domain.intervals import day_unit, recorded_interval
 from storage.columns import days_digest
 from storage.studies import Run, Studies
@@ -33,6 +37,8 @@ from utility.paths import DataDir
 
 _ticket: ContextVar[str] = ContextVar("ticket", default="")
 
+CURVE = "equity.parquet"
+"""Row time, cash, equity and open positions of a portfolio after each fill."""
 COMPARED = ("data_days", "build", "lock", "program", "python", "machine")
 """Parts of a passport that can differ when a run is repeated; everything else is taken from it."""
 
@@ -89,7 +95,8 @@ def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | N
     number = data.new_run()
     folder = data.run_dir(number)
     path = folder / "trades.parquet"
-    write_trades(path, loaded.prepared.codes, done.trades, loaded.engine.steps.labels)
+    write_trades(path, loaded.prepared.codes, done.trades, labels_of(loaded))
+    _keep_strategies(folder, loaded, done)
     (folder / "passport.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
     store.add_run(
         Run(
@@ -104,6 +111,32 @@ def keep(data: DataDir, loaded: Loaded, done: Finished, kind: str, seed: int | N
         )
     )
     return number, path
+
+
+def labels_of(loaded: Loaded) -> tuple[str, ...]:
+    """Return the labels of the sell conditions; of several strategies each number's labels, with whose they are."""
+    if len(loaded.strategies) < 2:
+        return loaded.engine.steps.labels
+    most = max(len(one.engine.steps.labels) for one in loaded.strategies)
+    return tuple(
+        " | ".join(f"{one.name}: {one.engine.steps.labels[k]}" for one in loaded.strategies if k < len(one.engine.steps.labels))
+        for k in range(most)
+    )
+
+
+def strategy_trades(number: int) -> str:
+    """Return the name of the file with the trades of a portfolio's strategy."""
+    return f"trades_{number}.parquet"
+
+
+def _keep_strategies(folder: Path, loaded: Loaded, done: Finished) -> None:
+    """Write the trades of each strategy of a portfolio and the account's equity curve beside the run's trades."""
+    if done.shared is None:
+        return
+    for k, (one, raw) in enumerate(zip(loaded.strategies, done.shared.raws, strict=True), start=1):
+        write_trades(folder / strategy_trades(k), loaded.prepared.codes, round_trips(loaded.prepared, raw), one.engine.steps.labels)
+    table = pa.table(curve_table(done.shared.curve, loaded.prepared.row_time))
+    pq.write_table(table, folder / CURVE, compression="zstd")
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from backtester.engine import ENTRY_LEVELS, EXIT_LEVELS, Options
 from backtester.executors import LocalExecutor
 from backtester.executors.nodes import NodesExecutor
 from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from backtester.portfolio import Member, Portfolio, portfolio_of
 from backtester.slippage_models import parse_slippage
 from cli.output import naming_file
 from cli.parser import add_common
@@ -28,6 +29,7 @@ from domain.settings import Settings
 from trading.venues import market, markets
 from utility.order_settings_file import load_orders
 from utility.paths import DataDir
+from utility.settings_file import load as load_settings
 from utility.text_file import read_text
 
 WORKERS_MAX = 1024
@@ -44,7 +46,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", metavar="HHMMSS", default=None)
     parser.add_argument("--buy", default=None, metavar="FILE")
     parser.add_argument("--sell", default=None, metavar="FILE")
-    parser.add_argument("--strategy", default=None, metavar="NAME")
+    parser.add_argument("--strategy", action=Several, default=None, metavar="NAME")
     parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
     parser.add_argument("--betting", type=amount, default=None)
@@ -60,6 +62,16 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     add_workers(parser)
     add_progress(parser)
     add_common(parser)
+
+
+class Several(argparse.Action):
+    """The first value is the option's, further ones are `more_strategies`, which `job_of` takes for a portfolio and refuses elsewhere."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        if getattr(namespace, self.dest) is None:
+            setattr(namespace, self.dest, values)
+        else:
+            namespace.more_strategies = (*getattr(namespace, "more_strategies", ()), values)
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +125,45 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         formulas=formulas_of(data, rules, interval_s, (buy, sell, *(text for _, text in rows_since))),
         source=args.source,
         strategy=name,
+        portfolio=portfolio_of_args(args, rules, data),
+    )
+
+
+def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) -> Portfolio | None:
+    """Return the account and the further strategies of a run; None without ``--portfolio``.
+
+    Raises
+    ------
+    InputError
+        ``portfolio.needs``: an option that means nothing without it; ``portfolio.sets``: ``--set`` with several strategies.
+    """
+    names = getattr(args, "more_strategies", ())
+    given = {
+        "--share": getattr(args, "share", None),
+        "--cash": getattr(args, "cash", None),
+        "--max-positions": getattr(args, "max_positions", None),
+    }
+    if not getattr(args, "portfolio", False):
+        wrong = [option for option, value in given.items() if value is not None] + (["--strategy"] if names else [])
+        if wrong:
+            raise InputError("portfolio.needs", option=wrong[0])
+        return None
+    if names and args.sets:
+        raise InputError("portfolio.sets")
+    from storage.strategies import Strategies
+
+    settings, store = load_settings(data.settings), Strategies(data.user_library)
+    others = tuple(Member(*store.texts(name, args.market)) for name in names)
+    try:
+        shares = tuple(float(word) for word in args.share.split(",")) if args.share is not None else (0.0,) * (len(others) + 1)
+    except ValueError:
+        raise InputError("portfolio.shares", shares=args.share, strategies=len(others) + 1) from None
+    return Portfolio(
+        cash=rules.paper_cash if args.cash is None else args.cash,
+        max_positions=settings.market(rules.code).strategy.max_positions if args.max_positions is None else args.max_positions,
+        shares=shares,
+        others=others,
+        risk=settings.risk,
     )
 
 
@@ -207,4 +258,5 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
         formulas=tuple(msgspec.convert(one, Formula) for one in passport.get("formulas", ())),
         source=passport["source"],
         strategy=passport["strategy"],
+        portfolio=portfolio_of(passport.get("portfolio")),
     )

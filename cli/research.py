@@ -32,7 +32,9 @@ from backtester.sheet.page import metric_name, write
 from cli.advice import warn
 from cli.job_args import add_job, executor_of, job_of
 from cli.output import language, refusals_said
+from cli.portfolio import portfolio_facts, refused_by, show_portfolio
 from cli.progress import Reporter
+from cli.values import amount, whole
 from domain.errors import InputError
 from domain.intervals import recorded_interval
 from domain.order_settings import titles
@@ -51,6 +53,10 @@ def add_parsers(subparsers: Any) -> None:
     backtest = subparsers.add_parser("backtest")
     add_job(backtest)
     backtest.add_argument("--report", default=None, metavar="DIR")
+    backtest.add_argument("--portfolio", action="store_true")
+    backtest.add_argument("--share", default=None, metavar="SHARE[,SHARE]")
+    backtest.add_argument("--cash", type=amount, default=None)
+    backtest.add_argument("--max-positions", type=whole(1, 100_000), default=None)
     backtest.set_defaults(run=run_backtest, show=show_backtest)
 
 
@@ -70,11 +76,11 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         warn(args, loaded.program, parse_sets(args.sets), values=loaded.job.variables)
         values = vector(loaded.program, loaded.job.variables)
         done = run_one(loaded, values)
-        refused = _refusals(data, settings, loaded, done, values)
+        refused = _refusals(data, settings, loaded, done, values) if done.shared is None else refused_by(done.shared)
     finally:
         executor.close()
     number, path = keep(data, loaded, done, "backtest")
-    orders = loaded.job.options.orders
+    orders = loaded.job.options.orders if done.shared is None or args.order_settings is not None else None
     result = {
         "run": number,
         "rows": loaded.prepared.rows,
@@ -102,6 +108,8 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "start": loaded.job.options.start,
         "end": loaded.job.options.end,
     }
+    if done.shared is not None:
+        result["portfolio"] = portfolio_facts(loaded, done, path.parent)
     if args.report is not None:
         result["report"] = _report(data, number, Path(args.report))
     result["wall_seconds"] = time.perf_counter() - started
@@ -186,5 +194,7 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if result["quarantined"]:
         sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
+    if "portfolio" in result:
+        show_portfolio(code, currency, result["portfolio"])
     for path in result.get("report", ()):
         sys.stdout.write(f"  {path}\n")

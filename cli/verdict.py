@@ -101,6 +101,8 @@ def _subject(args: argparse.Namespace, store: Studies, data: DataDir, executor: 
     if not args.subject.isdigit():
         return _of_study(args, store, data, executor, args.subject)
     run = store.run(int(args.subject))
+    if run.passport.get("portfolio") is not None:
+        raise RefusedError("verdict.portfolio", run=run.run)
     loaded = load(_whole(job_of_passport(run.passport), run), data, executor)
     return loaded, of_run(store, loaded, run.run, args.map)
 

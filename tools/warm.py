@@ -19,6 +19,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     (
         "backtester.metrics",
         "trading.judge",
+        "trading.shared_account",
         "backtester.slippage",
         "backtester.slippage_models",
         "storage.bar_kernel",

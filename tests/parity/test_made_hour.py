@@ -32,3 +32,15 @@ def test_made_stretch_gives_identical_trades(name: str, tmp_path: Path) -> None:
     assert found["unexplained"] == 0
     # The limits are opened for this; one that fired all the same would be the first thing to look at in a mismatch.
     assert found["refusals"] == found["refusals_backtest"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7_200 if IS_LONG else 900)
+def test_a_portfolio_run_is_live_where_limits_bite(tmp_path: Path) -> None:
+    """Two positions at most for four symbols: the same trades, and as many refusals by the same rule."""
+    found = compare("made-upbit", "max", "churn", tmp_path, minutes=MINUTES, symbols=SYMBOLS + 1, limits="positions")
+    assert found["equal"], found
+    assert found["trades"][0] == found["trades"][1] >= 10
+    assert found["refusals"] == found["refusals_backtest"]
+    assert found["refusals"]["max_positions"] > 5
+    assert found["unexplained"] == 0

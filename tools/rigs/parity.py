@@ -1,7 +1,7 @@
 """Live replay against back-test: the same recording, two roads, one hash (architecture 3.4).
 
 python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|r1|r1-wide]
-[--orders]
+[--orders] [--limits open|positions|shipped]
 
 Each run imports the raw recording, plays it through the paper exchange into live trading over real
 sockets, then back-tests the rows which that run recorded. Prints one JSON line a run; the exit status
@@ -75,7 +75,13 @@ UNLIMITED = {
     "risk.day_loss_reduce_pct": "100",
     "risk.day_loss_halt_pct": "100",
 }
-"""Limits that join symbols are opened, because a back-test has no shared account yet; what fired is printed."""
+"""Limits that join symbols are opened, because symbols do not see each other in a plain back-test; what fired is printed."""
+LIMITS: dict[str, dict[str, str]] = {
+    "open": UNLIMITED,
+    "positions": UNLIMITED | {"{market}.strategy.max_positions": "2"},
+    "shipped": {"{market}.strategy.max_positions": "3"},
+}
+"""`open`: none bites; `positions`: the number of positions does; `shipped`: all of them as they are delivered, and three positions."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,9 @@ def compare(
     symbols: int = 10,
     seed: int = 7,
     orders: dict[str, Any] | None = None,
+    limits: str = "open",
 ) -> dict[str, Any]:
-    """Run one case once on both roads and return what both said."""
+    """Run one case once on both roads and return what both said; with limits the back-test is a portfolio run."""
     case = CASES[name]
     buy, sell, variables = RULES[rules]
     if rules == "churn":
@@ -150,8 +157,8 @@ def compare(
     texts.mkdir(parents=True, exist_ok=True)
     (texts / "rules_buy.txt").write_text(buy, "utf-8")
     (texts / "rules_sell.txt").write_text(sell, "utf-8")
-    for path, value in UNLIMITED.items():
-        _stom("settings", "set", path, value, "--data-dir", str(data_dir))
+    for path, value in LIMITS[limits].items():
+        _stom("settings", "set", path.format(market=case.market.replace("-", "_")), value, "--data-dir", str(data_dir))
     if case.files:
         replay = data_dir / "replay"
         replay.mkdir(exist_ok=True)
@@ -176,13 +183,15 @@ def compare(
     if case.symbols:
         common += ["--symbols", ",".join(case.symbols)]
     live = _stom("live", *common, "--replay", str(replay), "--speed", speed)
-    test = _stom("backtest", *common, "--source", live["source"], "--fill", case.fill)
+    more = () if limits == "open" else ("--portfolio",)
+    test = _stom("backtest", *common, *more, "--source", live["source"], "--fill", case.fill)
     return {
         "case": name,
         "rules": rules,
         "orders": orders is not None,
         "orders_filled": live["fills"],
         "speed": speed,
+        "limits": limits,
         "equal": live["trades_sha256"] == test["trades_sha256"],
         "trades_sha256": live["trades_sha256"],
         "trades": [live["trades"], test["trades"]],
@@ -217,6 +226,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--orders", action="store_true", help="with split entries and exits, bans, a stop-loss and weights")
+    parser.add_argument("--limits", choices=sorted(LIMITS), default="open")
     args = parser.parse_args()
     failed = False
     for name in args.case or [one for one in CASES if is_there(one)]:
@@ -225,7 +235,8 @@ def main() -> int:
             for rules in args.rules or ["churn", "r1"]:
                 for _ in range(args.runs):
                     with tempfile.TemporaryDirectory(prefix="stom-parity-") as folder:
-                        found = compare(name, speed, rules, Path(folder), minutes=args.minutes, orders=ORDERS if args.orders else None)
+                        orders = ORDERS if args.orders else None
+                        found = compare(name, speed, rules, Path(folder), minutes=args.minutes, orders=orders, limits=args.limits)
                     hashes.setdefault(rules, set()).add(found["trades_sha256"])
                     enough = rules != "churn" or found["trades"][0] >= CASES[name].trades_min
                     failed |= not found["equal"] or not enough or len(hashes[rules]) != 1
