@@ -16,7 +16,7 @@ quick:    ## lint, types and import floors only
 doctor:   ## what this machine lacks, and how to get it
 	@$(PYTHON) tools/doctor.py
 
-bench:    ## every program in benchmarks/, one JSON line each
+bench:    ## every bar of research as a ratio, peers beside it; ARGS="--only best,sweep" and the like are passed on
 	@$(PYTHON) tools/bootstrap.py bench $(ARGS)
 
 install:  ## the environment only

@@ -1,11 +1,13 @@
-"""The generated step in the engine against a hand-written Numba loop of the same rules (R1), in one process.
+"""The generated step in the engine against hand-written Numba loops of the same rules (R1), in one process.
 
-What: R1 over ≥ 2 million one-second rows, one set, then 200 sets; one thread on both sides. Unit: seconds of
-processor time (other work on the machine does not count), median of five taken in turns; compile times are
-wall and processor time of a fresh process, median of `--compiles`. Budget: generated ≤ 2 × hand-written, with
-identical trades; compile ≤ 5 s cold and ≤ 0.5 s from the cache. Why: the user writes a text and must not pay for it.
+What: R1 over ≥ 2 million one-second rows, one thread on both sides: `best`, one set, signals and fills at the best price
+only, against `hand_best`; `one`, the same with a sweep of the book's levels, states and an account's rounding, against
+`hand_r1`; `sweep`, 200 sets, against `hand_sweep`; `compile`, R1 from nothing and from the cache. Unit: seconds of processor
+time (other work on the machine does not count), median of five taken in turns; compile times are wall and processor time of
+a fresh process, median of `--compiles`. Budget: research.py. Trades must be identical. Why: the user writes a text and must
+not pay for it.
 
-    python -m benchmarks.bench_step [--rows 2280000] [--sets 200] [--compiles 3] [--json FILE]
+    python -m benchmarks.bench_step [--rows 2280000] [--sets 200] [--compiles 3] [--parts best,one,sweep,compile] [--json FILE]
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -29,6 +32,16 @@ environment.prepare()
 
 import numpy as np  # noqa: E402
 from numba import njit  # noqa: E402
+
+from backtester import kernel  # noqa: E402
+from backtester.engine import Engine, Options, Prepared, module_text, prepare, steps_of  # noqa: E402
+from backtester.executors import LocalExecutor  # noqa: E402
+from benchmarks.hand_best import hand_best  # noqa: E402
+from benchmarks.research_rows import make_rows  # noqa: E402
+from coin.markets import UPBIT  # noqa: E402
+from storage.columns import RowSet  # noqa: E402
+from strategy import cache  # noqa: E402
+from strategy.program import build  # noqa: E402
 
 BUY = """
 if not (self.vars[1] <= 등락율 <= self.vars[2]):
@@ -238,80 +251,111 @@ def compile_times(times: int = 3) -> dict[str, float]:
     return {name: statistics.median(numbers) for name, numbers in kept.items()}
 
 
+MINE = (
+    kernel.OUT_ENTRY, kernel.OUT_EXIT, kernel.OUT_UNITS, kernel.OUT_ENTRY_RAW, kernel.OUT_EXIT_RAW, kernel.OUT_RETURN, kernel.OUT_PNL,
+    kernel.OUT_RULE,
+)  # fmt: skip
+"""The engine's fields in the order in which the hand-written loops write theirs."""
+PARTS = ("best", "one", "sweep", "compile")
+
+
+def r1_engine(folder: Path, managed: bool = False) -> Engine:
+    """Return the engine of R1 on one thread, its code compiled into `folder`."""
+    steps = steps_of(build(BUY, SELL, UPBIT, 1))
+    return Engine(cache.load("engine", module_text(steps, managed), folder, b"k" * 32), steps, LocalExecutor(1))
+
+
+def compared(prefix: str, rows: int, hand: float, generated: float, trades: int, same: bool) -> dict[str, Any]:
+    """Return one measure's figures; `speed` is the engine's over the hand-written loop's."""
+    return {
+        f"{prefix}_speed": hand / generated,
+        f"{prefix}_hand_seconds": hand,
+        f"{prefix}_seconds": generated,
+        f"{prefix}_rows_per_second": rows / generated,
+        f"{prefix}_trades": trades,
+        f"{prefix}_identical_trades": same,
+    }
+
+
+def measure_best(rows: RowSet, engine: Engine) -> dict[str, Any]:
+    """One set, signals and fills at the best price only."""
+    prepared = prepare(rows, engine.steps.columns, UPBIT, Options(betting=BETTING, fill="best"))
+    names = ("change_pct", "trade_strength", "buy_value_1s", "value_1s", "last_price")
+    c, r1, out = rows.columns, np.array(R1), np.empty((2_000_000, 9))
+    shared = (*(c[name] for name in names), prepared.row_time, c["ask1"], c["bid1"], np.ascontiguousarray(prepared.blocks[:, :2]))
+    hand, generated = medians(lambda: hand_best(*shared, r1, BETTING, FEE, out), lambda: engine.run(prepared, r1[None, :]))
+    count, one = hand_best(*shared, r1, BETTING, FEE, out), engine.run(prepared, r1[None, :])
+    return compared("best", prepared.rows, hand, generated, len(one.raw), bool(np.array_equal(one.raw[:, MINE], out[:count, :8])))
+
+
+def shared_columns(rows: RowSet, prepared: Prepared) -> tuple[Any, ...]:
+    """Return what `hand_r1` and `hand_sweep` read."""
+    c = rows.columns
+    five = (tuple(c[f"{side}{k}"] for k in range(1, 6)) for side in ("ask", "ask_size", "bid", "bid_size"))
+    names = ("change_pct", "trade_strength", "buy_value_1s", "value_1s", "last_price", "in_universe")
+    return (*(c[name] for name in names), prepared.row_time, *five, np.ascontiguousarray(prepared.blocks[:, :2]))
+
+
+def measure_one(rows: RowSet, engine: Engine) -> dict[str, Any]:
+    """One set with orders, costs, sweep of the levels and account."""
+    prepared = prepare(rows, engine.steps.columns, UPBIT, Options(betting=BETTING))
+    shared, r1, out = shared_columns(rows, prepared), np.array(R1), np.empty((2_000_000, 9))
+    hand, generated = medians(lambda: hand_r1(*shared, r1, BETTING, FEE, out), lambda: engine.run(prepared, r1[None, :]))
+    count, one = hand_r1(*shared, r1, BETTING, FEE, out), engine.run(prepared, r1[None, :])
+    return compared("one", prepared.rows, hand, generated, len(one.raw), bool(np.array_equal(one.raw[:, MINE], out[:count, :8])))
+
+
+def measure_sweep(rows: RowSet, engine: Engine, count: int) -> dict[str, Any]:
+    """`count` sets, with the building of features on both sides."""
+    prepared = prepare(rows, engine.steps.columns, UPBIT, Options(betting=BETTING))
+    shared, rng = shared_columns(rows, prepared), np.random.default_rng(3)
+    sets = np.tile(np.array(R1), (count, 1))
+    for index, values in ((0, (10, 20, 30, 60, 120)), (3, (2, 5, 8, 10)), (4, (1, 2, 3)), (5, (1, 2, 3)), (7, (100, 300, 900))):
+        sets[:, index] = rng.choice(values, count)
+    lengths, which = np.unique(sets[:, 0].astype(np.int64), return_inverse=True)
+    out = np.empty((max(1_000_000, 100_000 * count), 9))
+    hand, generated = medians(
+        lambda: hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out), lambda: engine.run(prepared, sets, again=True)
+    )
+    found = hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out)
+    many = engine.run(prepared, sets)
+    theirs = out[:found][np.argsort(out[:found, 8], kind="stable")]
+    same = bool(np.array_equal(many.raw[:, MINE], theirs[:, :8]) and np.array_equal(many.raw[:, kernel.OUT_SET], theirs[:, 8]))
+    told = compared("sweep", prepared.rows * count, hand, generated, len(many.raw), same)
+    return {"sets": count, "sets_per_second": count / generated, "hand_sets_per_second": count / hand, **told}
+
+
 def main() -> int:
     """Measure and print; 1 when trades differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2_280_000)
     parser.add_argument("--sets", type=int, default=200)
     parser.add_argument("--compiles", type=int, default=3)
+    parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--json", default=None)
     args = parser.parse_args()
-
-    from backtester import kernel
-    from backtester.engine import Engine, Options, module_text, prepare, steps_of
-    from backtester.executors import LocalExecutor
-    from benchmarks.research_rows import make_rows
-    from coin.markets import UPBIT
-    from strategy import cache
-    from strategy.program import build
-
-    rows = make_rows(rows=args.rows // 100)
-    steps = steps_of(build(BUY, SELL, UPBIT, 1))
-    with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(cache.load("engine", module_text(steps), Path(folder), b"k" * 32), steps, LocalExecutor(1))
-    prepared = prepare(rows, steps.columns, UPBIT, Options(betting=BETTING))
-    c = rows.columns
-    five = {side: tuple(c[f"{side}{k}"] for k in range(1, 6)) for side in ("ask", "ask_size", "bid", "bid_size")}
-    shared = (
-        c["change_pct"], c["trade_strength"], c["buy_value_1s"], c["value_1s"], c["last_price"], c["in_universe"], prepared.row_time,
-        five["ask"], five["ask_size"], five["bid"], five["bid_size"], np.ascontiguousarray(prepared.blocks[:, :2]),
-    )  # fmt: skip
-    r1 = np.array(R1)
-    out = np.empty((2_000_000, 9))
-    hand_s, generated_s = medians(lambda: hand_r1(*shared, r1, BETTING, FEE, out), lambda: engine.run(prepared, r1[None, :]))
-    count = hand_r1(*shared, r1, BETTING, FEE, out)
-    mine = [kernel.OUT_ENTRY, kernel.OUT_EXIT, kernel.OUT_UNITS, kernel.OUT_ENTRY_RAW, kernel.OUT_EXIT_RAW]
-    mine += [kernel.OUT_RETURN, kernel.OUT_PNL, kernel.OUT_RULE]
-    one = engine.run(prepared, r1[None, :])
-    same_one = bool(np.array_equal(one.raw[:, mine], out[:count, :8]))
-
-    rng = np.random.default_rng(3)
-    sets = np.tile(r1, (args.sets, 1))
-    for index, values in ((0, (10, 20, 30, 60, 120)), (3, (2, 5, 8, 10)), (4, (1, 2, 3)), (5, (1, 2, 3)), (7, (100, 300, 900))):
-        sets[:, index] = rng.choice(values, args.sets)
-    lengths, which = np.unique(sets[:, 0].astype(np.int64), return_inverse=True)
-    out = np.empty((20_000_000, 9))
-    hand_sweep_s, generated_sweep_s = medians(
-        lambda: hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out), lambda: engine.run(prepared, sets, again=True)
-    )
-    count = hand_sweep(*shared, sets, lengths, which, BETTING, FEE, out)
-    many = engine.run(prepared, sets)
-    theirs = out[:count][np.argsort(out[:count, 8], kind="stable")]
-    same_many = bool(np.array_equal(many.raw[:, mine], theirs[:, :8]) and np.array_equal(many.raw[:, kernel.OUT_SET], theirs[:, 8]))
-    compiled = compile_times(args.compiles)
-    total = prepared.rows
-    result = {
-        "rows": total,
-        "trades": len(one.raw),
-        "identical_trades": same_one,
-        "hand_seconds": hand_s,
-        "generated_seconds": generated_s,
-        "ratio": generated_s / hand_s,
-        "generated_rows_per_second": total / generated_s,
-        "sets": args.sets,
-        "sweep_trades": len(many.raw),
-        "sweep_identical_trades": same_many,
-        "hand_sweep_seconds": hand_sweep_s,
-        "generated_sweep_seconds": generated_sweep_s,
-        "sweep_ratio": generated_sweep_s / hand_sweep_s,
-        "generated_row_evaluations_per_second": total * args.sets / generated_sweep_s,
-        **compiled,
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-    }
+    parts = args.parts.split(",")
+    if set(parts) - set(PARTS):
+        parser.error(f"--parts: {','.join(PARTS)}")
+    result: dict[str, Any] = {}
+    if set(parts) - {"compile"}:
+        rows = make_rows(rows=args.rows // 100)
+        result["rows"] = len(rows.row_time)
+        with tempfile.TemporaryDirectory() as folder:
+            engine = r1_engine(Path(folder))
+        if "best" in parts:
+            result |= measure_best(rows, engine)
+        if "one" in parts:
+            result |= measure_one(rows, engine)
+        if "sweep" in parts:
+            result |= measure_sweep(rows, engine, args.sets)
+    if "compile" in parts:
+        result |= compile_times(args.compiles)
+    result["load_average"] = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     print(json.dumps(result, indent=1))
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    return 0 if same_one and same_many else 1
+    return 0 if all(value for name, value in result.items() if name.endswith("identical_trades")) else 1
 
 
 if __name__ == "__main__":

@@ -325,15 +325,11 @@ def _bench(arguments, root):
     from tools import environment
 
     environment.prepare_tests(root=root)
-    python, failed = ensure(root), 0
-    folder = os.path.join(root, "benchmarks")
-    present = os.listdir(folder) if os.path.isdir(folder) else []
-    names = sorted(name for name in present if name.startswith("bench_") and name.endswith(".py"))
-    for name in names:
-        if not arguments or name[len("bench_") : -len(".py")] in arguments:
-            failed += bool(subprocess.call([python, os.path.join(folder, name)], cwd=root, env=dict(os.environ, PYTHONPATH=root)))
-    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
-    sys.exit(1 if failed else 0)
+    python = ensure(root)
+    try:
+        sys.exit(subprocess.call([python, "-m", "benchmarks.research"] + arguments, cwd=root))
+    finally:
+        shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 def _lock(arguments, root):
