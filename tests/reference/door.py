@@ -32,7 +32,7 @@ class Comparison:
 def product(draw: Draw, rows: Rows) -> Loaded:
     """Return the product ready to run a rule set."""
     rules, settings = draw.rules, draw.settings
-    options = Options(**dataclasses.asdict(settings))
+    options = Options(**{f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)})
     job = Job(
         market(rules.market),
         rules.interval_s,

@@ -9,6 +9,18 @@ UNIT = 100_000_000
 # Tax on sales in ppm by date of sale: the first day from which a rate holds (strategy-language §4.4).
 KRX_TAX = ((0, 3000), (20190603, 2500), (20210101, 2300), (20230101, 2000), (20240101, 1800), (20250101, 1500), (20260101, 2000))
 FEE = {"upbit": 0.0005, "binance": 0.001, "binance-futures": 0.0004}
+UPBIT_STEPS = (
+    (0.01, 0.0001),
+    (1, 0.001),
+    (10, 0.01),
+    (100, 0.1),
+    (1_000, 1),
+    (10_000, 5),
+    (100_000, 10),
+    (500_000, 50),
+    (1_000_000, 100),
+    (2_000_000, 500),
+)
 KRX_STEPS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500))
 
 
@@ -28,6 +40,32 @@ def krx_down(price: float, steps: int) -> float:
     for _ in range(steps):
         price -= krx_step(price - 1)
     return price
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Price steps: below a price, so much; the last one above all (strategy-language §4.1)."""
+
+    bands: tuple[tuple[float, float], ...]
+    last: float
+
+    def step(self, price: float) -> float:
+        return next((step for below, step in self.bands if price < below), self.last)
+
+    def walk(self, price: float, steps: int) -> float:
+        """Return the price so many steps up (or down), step by step, as the decimal it is."""
+        for _ in range(abs(steps)):
+            if steps > 0:
+                price = round(price + self.step(price), 8)
+            else:
+                price = round(price - self.step(price - (1 if self.bands is KRX_STEPS else 0)), 8)
+        return price
+
+
+def ladder(market: str, price_step: float) -> Ladder:
+    if market == "krx":
+        return Ladder(KRX_STEPS, 1_000)
+    return Ladder(UPBIT_STEPS, 1_000) if market == "upbit" else Ladder((), price_step)
 
 
 @dataclass(frozen=True)

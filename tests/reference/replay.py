@@ -27,6 +27,7 @@ class Settings:
     fees: tuple[float, float] | None = None
     start: int = 0
     end: int = 235959
+    orders: Any = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class SymbolDay:
         self.futures = rules.market == "binance-futures"
         self.buy, self.sell, self.conditions = buy, sell, conditions
         self.attributes = Attributes({0: float(DEFAULT_WINDOW)} | rules.variables)
+        self.auctions = self.money.krx and any(day.columns["ask1"])
         self.warm_up = self.attributes.vars[0]
         self.marked: dict[str, int] = {}
         self.position: Position | None = None
@@ -122,11 +124,14 @@ class SymbolDay:
                 self.close(i, 0, forced=True)
 
     def codes_run(self, i: int) -> bool:
-        """Say whether the codes run on this row: warm-up, time of day, and the auctions of KRX."""
+        """Say whether the codes run on this row: warm-up, time of day, and the auctions of KRX.
+
+        Bars without any book trade, too (strategy-language §1.1 item 11): there an empty book says nothing.
+        """
         columns = self.day.columns
         if i + 1 < self.warm_up or self.day.clock(i) < self.settings.start:
             return False
-        return not (self.money.krx and columns["bid_size5"][i] == 0 and columns["ask_size5"][i] == 0)
+        return not (self.auctions and columns["bid_size5"][i] == 0 and columns["ask_size5"][i] == 0)
 
     def mark(self, i: int) -> None:
         for name, condition in self.conditions.items():
@@ -265,6 +270,15 @@ class SymbolDay:
         self.position = self.waiting = None
 
 
+def symbol_day(rules: RuleSet, settings: Settings, day: Day, buy: Text, sell: Text, conditions: dict[str, Text]) -> SymbolDay:
+    """Return a symbol's day, plain or under order settings."""
+    if settings.orders is None:
+        return SymbolDay(rules, settings, day, buy, sell, conditions)
+    from tests.reference.managed import ManagedDay
+
+    return ManagedDay(rules, settings, day, buy, sell, conditions, orders=settings.orders)
+
+
 def run(rules: RuleSet, settings: Settings, days: list[Day]) -> tuple[list[Trade], int]:
     """Run a rule set on days that are already cut to the run's end; return the trades in their order and the errors met."""
     buy, sell = Text(rules.buy), Text(rules.sell)
@@ -274,7 +288,7 @@ def run(rules: RuleSet, settings: Settings, days: list[Day]) -> tuple[list[Trade
     for day in days:
         if not day.times:
             continue
-        part = SymbolDay(rules, settings, day, buy, sell, conditions)
+        part = symbol_day(rules, settings, day, buy, sell, conditions)
         part.run()
         trades += part.trades
         errors += part.errors
