@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from tests.reference.data import Rows
 from tests.reference.indicators import INDICATORS
 from tests.reference.names import FLAGS, columns, windows
+from tests.reference.orders import draw as draw_orders
 from tests.reference.replay import RuleSet, Settings, SymbolDay
 from tests.reference.rows import Day
 from tests.reference.text import FAULTS, Text
@@ -54,6 +55,8 @@ class Maker:
 
     rows: Rows
     rng: random.Random
+    # The share of sets that have order settings.
+    orders: float = 0.0
     choices: dict[int, list[float]] = field(default_factory=dict)
     indicators: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
@@ -361,6 +364,7 @@ class Maker:
             fees=fees,
             start=start,
             end=end,
+            orders=draw_orders(rng, market, "all", self.rows) if rng.random() < self.orders else None,
         )
 
     def draw(self) -> Draw:

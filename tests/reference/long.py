@@ -43,19 +43,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=2, help="seeds of made data")
     parser.add_argument("--recorded", type=Path, default=None, help="folder of recorded market data")
+    parser.add_argument("--orders", type=float, default=0.5, help="share of pairs of texts that run under order settings")
     asked = parser.parse_args()
     os.environ.update(environment.prepare(dict(os.environ), root=str(ROOT)))
     from tests.recorded import RECORDED
     from tests.reference import door, generate
 
     started = time.monotonic()
-    total = {"sets": 0, "texts": 0, "traded": 0, "trades": 0, "differences": 0, "sources": 0}
+    total = {"sets": 0, "texts": 0, "ordered": 0, "traded": 0, "trades": 0, "differences": 0, "sources": 0}
     with tempfile.TemporaryDirectory() as folder:
         places = list(sources(Path(folder), asked.recorded or RECORDED, asked.seeds))
         total["sources"] = len(places)
         while total["sets"] < asked.sets:
             rows = places[total["texts"] % len(places)]
             maker = generate.Maker(rows, random.Random(f"{asked.seed}-{total['texts']}"))
+            # All draws of a pair of texts or none: the loop with order settings is compiled by itself.
+            maker.orders = float(maker.rng.random() < asked.orders)
+            total["ordered"] += bool(maker.orders) * min(asked.draws, asked.sets - total["sets"])
             draw = maker.draw()
             total["texts"] += 1
             for k in range(min(asked.draws, asked.sets - total["sets"])):

@@ -334,7 +334,7 @@ class ManagedDay(SymbolDay):
         """Stop-loss, sell code, exit by step; when no exit leaves: cancels by signal, split entries."""
         held, entry, exit_ = self.position, self.orders.entry, self.orders.exit
         assert held is not None
-        own = self.position_values(i)
+        own, own_side = self.position_values(i), "SHORT" if held.short else "LONG"
         if self.stop_hit(own):
             self.exit(i, held.units, STOP_RULE, forced=True)
             return
@@ -349,17 +349,17 @@ class ManagedDay(SymbolDay):
                 return
             if self.step_due(own) and self.exit(i, self.part(own, i), STEP_RULE):
                 return
-        if not may_enter:
-            return
         if resting_exit:
-            if exit_.cancel_on_signal and self.asked_to_buy(i, 0, own):
+            # A signal of the position's own side, and only where no ban keeps the buy code from running.
+            if exit_.cancel_on_signal and not self.entry_banned(i) and self.asked_to_buy(i, 0, own) == own_side:
                 self.order = None
             return
         if self.order is not None:
             if entry.cancel_on_signal and wanted:
                 self.order = None
             return
-        self.add(i, own)
+        if may_enter:
+            self.add(i, own, own_side)
 
     def exit(self, i: int, units: int, rule: int, forced: bool = False) -> bool:
         """Send an exit; it takes whatever rests out of the book."""
@@ -396,7 +396,7 @@ class ManagedDay(SymbolDay):
             (exit_.split_down and own["수익률"] < -exit_.split_down_pct * k) or (exit_.split_up and own["수익률"] > exit_.split_up_pct * k)
         )
 
-    def add(self, i: int, own: dict[str, Any]) -> None:
+    def add(self, i: int, own: dict[str, Any], own_side: str) -> None:
         """Split entries: by return step, else by signal of the position's own side."""
         held, entry = self.position, self.orders.entry
         assert held is not None
@@ -408,7 +408,7 @@ class ManagedDay(SymbolDay):
             before = self.day.columns["last_price"][held.signal_row]
             gain = (self.day.columns["last_price"][i] / before - 1) * 100 * (-1 if held.short else 1)
         due = (entry.split_down and gain < -entry.split_down_pct) or (entry.split_up and gain > entry.split_up_pct)
-        if not due and (not entry.split_by_signal or self.asked_to_buy(i, units, own) != ("SHORT" if held.short else "LONG")):
+        if not due and (not entry.split_by_signal or self.asked_to_buy(i, units, own) != own_side):
             return
         if not self.entry_refused(i):
             self.leave(Order(i + self.settings.latency, i, False, held.short, units), i)

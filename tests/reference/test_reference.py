@@ -17,7 +17,8 @@ from tests.reference import data, door, results
 from tests.reference.generate import Draw, Maker
 from tests.reference.replay import Trade
 
-PLACES = (("upbit", 1), ("krx", 60), ("binance-futures", 1))
+# Market, interval, share of the draws that have order settings.
+PLACES = (("upbit", 1, 0.0), ("krx", 60, 1.0), ("binance-futures", 1, 0.0))
 # Ten draws of variables and settings on each of four pairs of texts: a text costs the product seconds of compiling.
 DRAWS = 10
 
@@ -31,8 +32,8 @@ class Case:
     done: list[door.Comparison]
 
 
-def compared(rows: data.Rows, seed: int) -> Case:
-    maker = Maker(rows, random.Random(seed))
+def compared(rows: data.Rows, seed: int, orders: float = 0.0) -> Case:
+    maker = Maker(rows, random.Random(seed), orders)
     draws = [maker.draw()]
     draws += [maker.again(draws[0]) for _ in range(DRAWS - 1)]
     return Case(rows, draws, [door.compare(draw, rows) for draw in draws])
@@ -40,8 +41,8 @@ def compared(rows: data.Rows, seed: int) -> Case:
 
 @pytest.fixture(scope="module", params=PLACES, ids=lambda place: f"{place[0]}-{place[1]}")
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    market, interval_s = request.param
-    return compared(data.made(tmp_path_factory.mktemp("made"), market, interval_s, 3, 0.15 if interval_s == 1 else 1.5), 2)
+    market, interval_s, orders = request.param
+    return compared(data.made(tmp_path_factory.mktemp("made"), market, interval_s, 3, 0.15 if interval_s == 1 else 1.5), 2, orders)
 
 
 def test_made_rows_trade_for_trade(made: Case) -> None:
