@@ -206,7 +206,9 @@ def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDA
 def program_of(job: Job) -> Program:
     """Return the checked buy text of a job, or its back-finder text, with a sell text that never sells."""
     reader = (lambda *given: parse_finder(*given).tree) if is_finder(job.buy_text) else None
-    return build(job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since, reader=reader, formulas=job.formulas)
+    return build(
+        job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since, reader=reader, formulas=job.formulas, reading=job.reading
+    )
 
 
 def meaning(question: Question, vector: NDArray[np.float64]) -> Meant:

@@ -30,6 +30,7 @@ from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import is_daily, recorded_interval
 from domain.order_settings import plain as plain_orders
+from domain.reading import Reading
 from domain.version import VERSION
 from storage.bars import open_bars
 from storage.columns import RowSet
@@ -70,6 +71,8 @@ class Job:
         Conditions of 경과틱수.
     formulas : tuple of Formula
         The user's formulas that the texts name.
+    reading : Reading
+        Strict history, and what STOM gave for what is not there.
     source : str, optional
     portfolio : Portfolio, optional
         One account for all symbols, and for further strategies; None: every symbol by itself, without an account.
@@ -86,6 +89,7 @@ class Job:
     variables: Mapping[int, float] = field(default_factory=dict)
     rows_since: tuple[tuple[str, str], ...] = ()
     formulas: tuple[Formula, ...] = ()
+    reading: Reading = Reading()
     source: str | None = None
     strategy: str = ""
     portfolio: Portfolio | None = None
@@ -105,6 +109,7 @@ class Job:
             "sell": self.sell_text,
             "rows_since": [list(pair) for pair in self.rows_since],
             "formulas": [msgspec.to_builtins(one) for one in self.formulas],
+            "reading": msgspec.to_builtins(self.reading),
             "from": self.from_time,
             "to": self.to_time,
             "symbols": list(self.symbols) if self.symbols is not None else None,
@@ -156,7 +161,7 @@ class Run:
 
 def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:
     """Return a job's strategy, its steps and their compiled module, from the data directory's signed cache where it is there."""
-    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, formulas=job.formulas)
+    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, formulas=job.formulas, reading=job.reading)
     steps = steps_of(program)
     data.cache.mkdir(parents=True, exist_ok=True)
     return program, steps, cache.load("engine", module_text(steps, job.options.orders is not None), data.cache / "steps", data.mac_key())

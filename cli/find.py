@@ -26,6 +26,7 @@ from utility.text import sentence
 
 SHARED = (
     *("market", "interval", "since", "until", "start", "end", "buy", "strategy", "symbols", "sets", "rows_since", "source", "workers"),
+    *("strict", "never_zero", "warm_up_zero"),
     *("progress", "data_dir", "lang", "log_level", "json", "quiet"),
 )
 """Options of a back-test that mean the same here; of the others nothing would be used."""
@@ -82,7 +83,7 @@ def run_find(args: argparse.Namespace) -> dict[str, Any]:
     job = question.job
     passport = {
         "kind": "find", "market": job.market.code, "interval_s": job.interval_s, "source": found.source, "strategy": job.strategy,
-        "buy": job.buy_text, "rows_since": job.rows_since, "formulas": job.formulas,
+        "buy": job.buy_text, "rows_since": job.rows_since, "formulas": job.formulas, "reading": job.reading,
         "vars": {str(k): v for k, v in sorted(job.variables.items())},
         "from": job.from_time, "to": job.to_time, "symbols": job.symbols, "start": job.options.start, "end": job.options.end,
         "ahead": found.ahead, "rise": found.rise_pct, "columns": columns, "program": program.digest,

@@ -19,12 +19,14 @@ from backtester.slippage_models import parse_slippage
 from cli.output import naming_file
 from cli.parser import add_common
 from cli.progress import add_progress
+from cli.reading_args import add_reading, reading_of
 from cli.values import amount, whole
 from domain.errors import InputError, RefusedError
 from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import INTERVALS, recorded_interval
 from domain.order_settings import OrderSettings, settings_of
+from domain.reading import Reading
 from domain.settings import Settings
 from trading.venues import market, markets
 from utility.order_settings_file import load_orders
@@ -57,6 +59,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--entry-levels", type=whole(1, 5), default=None)
     parser.add_argument("--exit-levels", type=whole(1, 5), default=None)
     parser.add_argument("--rows-since", default=None, metavar="FILE")
+    add_reading(parser)
     parser.add_argument("--source", default=None)
     parser.add_argument("--order-settings", default=None, metavar="FILE")
     add_workers(parser)
@@ -122,6 +125,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         symbols=None if args.symbols is None else tuple(code for part in args.symbols for code in part.split(",") if code),
         variables={**variables, **parse_sets(args.sets)},
         rows_since=rows_since,
+        reading=reading_of(args),
         formulas=formulas_of(data, rules, interval_s, (buy, sell, *(text for _, text in rows_since))),
         source=args.source,
         strategy=name,
@@ -256,6 +260,7 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
         variables={int(index): value for index, value in passport["vars"].items()},
         rows_since=tuple((name, expression) for name, expression in passport["rows_since"]),
         formulas=tuple(msgspec.convert(one, Formula) for one in passport.get("formulas", ())),
+        reading=msgspec.convert(passport.get("reading", {}), Reading),
         source=passport["source"],
         strategy=passport["strategy"],
         portfolio=portfolio_of(passport.get("portfolio")),

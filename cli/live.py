@@ -16,6 +16,7 @@ from cli.interrupt import stopping
 from cli.live_report import Collector
 from cli.output import emit, language, naming_file, of_system, refusals_said
 from cli.parser import Once, add_common
+from cli.reading_args import add_reading, reading_of
 from cli.values import SEED_MAX, amount, duration, number, speed, whole
 from domain.errors import DataError, InputError, RefusedError, StomError
 from domain.market_codes import FIRST_MARKET
@@ -56,6 +57,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--buy", default=None, metavar="FILE")
     parser.add_argument("--sell", default=None, metavar="FILE")
     parser.add_argument("--rows-since", default=None, metavar="FILE")
+    add_reading(parser)
     parser.add_argument("--interval", choices=tuple(INTERVALS), default="1s")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
     parser.add_argument("--betting", type=amount, default=None)
@@ -144,7 +146,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
     formulas = formulas_of(data, market, INTERVALS[args.interval], (buy, sell, *(text for _, text in rows_since)))
-    program = build(buy, sell, market, INTERVALS[args.interval], rows_since, formulas=formulas)
+    program = build(buy, sell, market, INTERVALS[args.interval], rows_since, formulas=formulas, reading=reading_of(args))
     warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     orders = orders_of_args(args, market)
@@ -164,6 +166,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
         rows_since=rows_since,
         formulas=formulas,
         orders=orders,
+        reading=reading_of(args),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from domain.arming import ArmingToken
 from domain.formulas import Formula
 from domain.order_settings import OrderSettings
+from domain.reading import Reading
 from domain.settings import Settings
 
 ROLES = ("exchange", "receiver", "strategy", "trader", "compile")
@@ -42,6 +43,8 @@ class StrategyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         The user's formulas that the texts name.
     orders : OrderSettings or None
         Order management; its levels are `entry_levels` and `exit_levels`.
+    reading : Reading
+        Strict history, and what STOM gave for what is not there.
     """
 
     name: str
@@ -58,6 +61,7 @@ class StrategyText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     rows_since: tuple[tuple[str, str], ...] = ()
     formulas: tuple[Formula, ...] = ()
     orders: OrderSettings | None = None
+    reading: Reading = Reading()
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -160,6 +160,12 @@ def derived() -> dict[str, Factor]:
     return _derived
 
 
+def definition(key: str) -> str:
+    """Return the source of a derived factor, which is part of the digest of who reads it."""
+    function = derived()[key].function
+    return inspect.getsource(function) if function is not None else ""
+
+
 def derived_for(market: Market, interval_s: int) -> dict[str, Factor]:
     """Return the derived factors that a market has at an interval; one whose columns are not recorded there is absent."""
     found = {}

@@ -6,7 +6,6 @@ wants per row, how its state vector is laid out, and what the numbers of its sel
 
 from __future__ import annotations
 
-import inspect
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +20,12 @@ from domain.errors import StrategyError
 from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import rows_most
+from domain.reading import AS_DECIDED, Reading
 from domain.records import row_schema
 from strategy.analyser_settings import defaults
 from strategy.arithmetic import Arithmetic
 from strategy.cost import check_size
-from strategy.factor import CONSTANTS, column_key, column_of, derived, recorded
+from strategy.factor import CONSTANTS, column_key, column_of, definition, derived, recorded
 from strategy.feature import Feature, Preset, setting_value, window_length
 from strategy.formula import FormulaTree, parse_formulas
 from strategy.language import StrategyErrors, parse, parse_condition
@@ -52,6 +52,7 @@ from strategy.nodes import (
     walk,
 )
 from strategy.series import ON, SeriesFunction, by_output, spread_of
+from strategy.strict import strict
 
 LANGUAGE = "1"
 """Changes when the meaning of a tree changes; part of every digest."""
@@ -388,7 +389,7 @@ class Program:
     def digest(self) -> str:
         """SHA-256 of what the step means; spelling, language and layout of the texts take no part."""
         used = sorted({node.key for node in self.nodes if isinstance(node, Derived)})
-        definitions = tuple((key, _definition(key)) for key in used)
+        definitions = tuple((key, definition(key)) for key in used)
         ladder = self.ladder() if any("ladder" in derived()[key].parameters for key in used) else ()
         bodies = (self.buy.body, self.sell.body, tuple((name, tree.body) for name, tree in self.marks))
         units = tuple(self.decimals(one.key) for one in self.sums)
@@ -396,11 +397,6 @@ class Program:
         more: tuple[Any, ...] = (series, self.warm_up) if series else ()
         more += tuple((one.name, one.display, one.tree.body) for one in self.formulas)
         return digest(LANGUAGE, self.market.kind, self.interval_s, bodies, self.never, self.columns, units, definitions, ladder, *more)
-
-
-def _definition(key: str) -> str:
-    function = derived()[key].function
-    return inspect.getsource(function) if function is not None else ""
 
 
 def build(
@@ -413,6 +409,7 @@ def build(
     warm_up: float = math.nan,
     reader: Callable[[str, Market, int], Tree] | None = None,
     formulas: Sequence[Formula] = (),
+    reading: Reading = AS_DECIDED,
 ) -> Program:
     """Check two texts and the conditions of 경과틱수 and lay them out.
 
@@ -434,6 +431,8 @@ def build(
         Checks the buy text in place of `parse`: the back-finder's knows more names.
     formulas : sequence of Formula
         The user's formulas that the texts may name (`strategy.formula.for_strategies`).
+    reading : Reading
+        Strict history, and what STOM gave for what is not there.
 
     Raises
     ------
@@ -468,6 +467,9 @@ def build(
                 errors.append(StrategyError(code, node.line, node.column, name=node.name, side=side))
     if errors:
         raise StrategyErrors(errors)
+    if reading.strict:
+        trees, marks = {side: strict(tree) for side, tree in trees.items()}, [(name, strict(tree)) for name, tree in marks]
+    never, warm_up = 0.0 if reading.never_zero else never, 0.0 if reading.warm_up_zero else warm_up
     program = Program(trees["buy"], trees["sell"], market, interval_s, tuple(marks), never, warm_up, parse_formulas(formulas, market))
     errors += _check_whole(program)
     if errors:

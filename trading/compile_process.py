@@ -49,7 +49,15 @@ def main(config: ProcessConfig) -> int:
     limit(seconds)
     text = config.strategy
     try:
-        program = build(text.buy, text.sell, find_market(config.market), config.interval_s, text.rows_since, formulas=text.formulas)
+        program = build(
+            text.buy,
+            text.sell,
+            find_market(config.market),
+            config.interval_s,
+            text.rows_since,
+            formulas=text.formulas,
+            reading=text.reading,
+        )
         load_step(program, Path(config.data_dir))
     except StomError as error:
         sys.stderr.write(f"{error}\n")

@@ -71,7 +71,9 @@ def ruling_of(data: DataDir, options: LiveOptions, market: Market) -> Ruling:
     """
     strategy = options.strategy
     assert strategy is not None  # the preflight has refused a run without one
-    program = build(strategy.buy, strategy.sell, market, options.interval_s, strategy.rows_since, formulas=strategy.formulas)
+    program = build(
+        strategy.buy, strategy.sell, market, options.interval_s, strategy.rows_since, formulas=strategy.formulas, reading=strategy.reading
+    )
     rule = rule_digest(program, strategy.variables)
     kept = Studies(data.user_library).verdict_of(rule=rule)
     return Ruling(rule) if kept is None else Ruling(rule, kept.verdict, kept.result, dict(kept.body["verdict"]["sentence"]))

@@ -68,7 +68,15 @@ class StrategyProcess(ChildProcess):
         self.market = find_market(config.market)
         self.text = config.strategy
         self.stamp("sockets")
-        program = build(self.text.buy, self.text.sell, self.market, config.interval_s, self.text.rows_since, formulas=self.text.formulas)
+        program = build(
+            self.text.buy,
+            self.text.sell,
+            self.market,
+            config.interval_s,
+            self.text.rows_since,
+            formulas=self.text.formulas,
+            reading=self.text.reading,
+        )
         program.check_variables(self.text.variables or (0.0,) * program.n_vars)
         module = None
         if self.text.use_compiled:

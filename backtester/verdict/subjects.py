@@ -93,7 +93,9 @@ def _plain_rule(loaded: Loaded, lines: Lines, vector: NDArray[np.float64]) -> st
     """Return the digest of the chosen lines as a text of their own: what would be traded has no switches."""
     buy, sell = lines.plain(vector)
     job = loaded.job
-    return rule_digest(build(buy, sell, job.market, job.interval_s, job.rows_since, formulas=job.formulas), vector[:1].tolist())
+    return rule_digest(
+        build(buy, sell, job.market, job.interval_s, job.rows_since, formulas=job.formulas, reading=job.reading), vector[:1].tolist()
+    )
 
 
 def trials_of(store: Studies, study: Study) -> Trials:
