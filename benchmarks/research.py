@@ -89,6 +89,10 @@ MEASURES = (
         must=("idle_identical_trades",), beside=("plain_trades", "managed_trades"),
     ),
     Measure(
+        "r2", "R2 on minute bars: generated against its hand-written loop", "bars", "speed", 0.8,
+        must=("identical_trades",), beside=("rows_per_second", "trades"),
+    ),
+    Measure(
         "reading", "from the store to the first row evaluated, columns cached: share of the run", "scaling",
         "reading.store_to_first_row_share", 0.20, at_most=True, unit="%", beside=("reading.run_seconds", "reading.store_to_first_row_ms"),
     ),
@@ -126,6 +130,7 @@ def words(program: str, measures: list[Measure], rows: int, quick: bool, peer: s
         "step": ["--rows", str(rows), "--sets", "40" if quick else "200", "--compiles", "1" if quick else "5", "--parts", parts],
         "study": ["--rows", each, "--sets", "200" if quick else "2000", "--methods", ""],
         "managed": ["--rows", str(rows)],
+        "bars": ["--days", "20" if quick else "365"],
         "scaling": ["--rows", each, "--sets", "40" if quick else "200", "--times", "1" if quick else "5"],
         "memory": ["--rows", each, "--trials", "40" if quick else "200"],
         PEERS: ["--rows", str(max(rows, 456_000)), *(["--quick"] if quick else []), *(["--only", peer] if peer else [])],

@@ -1,4 +1,4 @@
-"""Rows for the research benchmarks: random, seeded, of the size and shape of twenty names over five days.
+"""Rows for the research benchmarks: random, seeded; seconds of the size and shape of twenty names over five days, and minute bars.
 
 They are made in a second; prices, strength, value and book have the scale and persistence that give R1
 some thousands of trades, which is all that a speed comparison needs. Nothing is concluded from them.
@@ -57,4 +57,33 @@ def make_rows(symbols: int = 20, days: int = 5, rows: int = 22_800, seed: int = 
     stamp = (table["day"].astype(np.int64)[:, None] * 1_000_000 + clock).ravel()
     return RowSet(
         "upbit", 1, "made", tuple(f"C{k:02d}" for k in range(symbols)), columns, stamp, table, np.full(symbols, 8), True, f"bench-{seed}"
+    )
+
+
+def make_bars(symbols: int = 10, days: int = 365, rows: int = 1_440, seed: int = 2) -> RowSet:
+    """Return one-minute rows of the market upbit without a book: price, list, and what the schema's first columns need for R2.
+
+    Parameters
+    ----------
+    symbols, days, rows : int
+        ``symbols · days`` blocks of `rows` minutes from midnight; prices are whole.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    blocks = symbols * days
+    price = np.round(20_000 * np.exp(np.cumsum(rng.normal(0, 0.0008, (symbols, days * rows)), axis=1))).clip(1_000).ravel()
+    columns = {"last_price": price, "in_universe": np.ones(blocks * rows)}
+    for column in columns.values():
+        column.flags.writeable = False
+    assert set(columns) <= set(row_schema("coin", 60).keys)
+    dates = np.datetime64("2025-01-01") + np.arange(days)
+    day = np.array([int(str(date).replace("-", "")) for date in dates])
+    minute = np.arange(rows)
+    table = np.zeros(blocks, BLOCK_DTYPE)
+    table["symbol"], table["day"] = np.arange(blocks) // days, np.tile(day, symbols)
+    table["lo"] = np.arange(blocks) * rows
+    table["hi"] = table["lo"] + rows
+    stamp = (table["day"].astype(np.int64)[:, None] * 10_000 + minute // 60 * 100 + minute % 60).ravel()
+    return RowSet(
+        "upbit", 60, "made", tuple(f"C{k:02d}" for k in range(symbols)), columns, stamp, table, np.full(symbols, 8), False, f"bars-{seed}"
     )
