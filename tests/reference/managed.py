@@ -380,7 +380,8 @@ class ManagedDay(SymbolDay):
         share = SHARES[exit_.split_method][exit_.splits][step - 1]
         units = min(self.money.units(self.whole.amount * share / 100, own["매입가"], self.day.qty_decimals), held.units)
         worth = self.day.columns["last_price"][i] * (units / UNIT)
-        return units if worth >= LEAST[self.day.market] else 0
+        # The least amount is about a part; all that is left may go.
+        return units if worth >= LEAST[self.day.market] or units == held.units else 0
 
     def stop_hit(self, own: dict[str, Any]) -> bool:
         exit_ = self.orders.exit
