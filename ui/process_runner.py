@@ -12,7 +12,7 @@ from typing import Any
 from PyQt5.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
 ROOT = Path(__file__).resolve().parent.parent
-STOP_MS = 4_000
+STOP_MS = 8_000
 ERROR_BYTES = 4_000
 
 
@@ -61,7 +61,7 @@ class ProcessRunner(QObject):
         process.start(self.program[0], [*self.program[1:], *arguments])
 
     def stop(self) -> None:
-        """Ask the command to stop and save; it is ended when it does not within four seconds."""
+        """Ask the command to stop and save; it is ended when it does not in STOP_MS."""
         process = self.process
         if process is None or self.stopping:
             return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,10 @@ import pytest
 from PyQt5.QtCore import QItemSelectionModel
 from PyQt5.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
 
+from backtester.optimisers import METHODS
+from backtester.optimisers import options as options_of_methods
 from cli import batch_words, forms
+from cli.declared import described
 from coin.markets import BINANCE, UPBIT
 from domain.settings import Settings
 from storage.bundles import Bundle
@@ -96,7 +102,8 @@ def do(page: ResearchPage, qtbot: Any) -> Callable[..., KindPage]:
     return run
 
 
-JOB = {"strategy": NAME, "set": "0=5 1=3 2=1"}
+JOB = {"strategy": NAME, "set": "0=5 1=3 2=1", "betting": "100000"}
+"""Small orders: the paper account refuses none, so that nothing is asked again for it."""
 
 
 def test_every_option_of_every_research_command_has_a_field_or_a_reason(told: dict[str, Any]) -> None:
@@ -129,7 +136,6 @@ def test_every_option_has_words(told: dict[str, Any]) -> None:
 
 
 def test_an_option_that_is_added_to_a_command_has_a_field_by_itself(told: dict[str, Any], qtbot: Any) -> None:
-    from cli.declared import described
     from cli.parser import Parser
     from cli.values import whole
     from ui.widgets.command_form import CommandForm
@@ -151,6 +157,38 @@ def test_an_option_that_is_added_to_a_command_has_a_field_by_itself(told: dict[s
     assert words("backtest", options, form.values()) == ["backtest", "--max-positions=6", "--brand-new"]
 
 
+@dataclass(frozen=True)
+class ToyOptions(options_of_methods.Options):
+    steps: int = options_of_methods.option(20, 1, 100)
+
+
+class Toy:
+    Options = ToyOptions
+    form = "list"
+
+
+def test_a_method_that_is_added_is_offered_with_its_options(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ui.widgets.command_form import CommandForm
+
+    monkeypatch.setitem(METHODS, "toy", (__name__, "Toy"))
+    kind = next(kind for kind in KINDS if kind.id == "search")
+    options = decode({"forms": {"optimise": described(dict(forms.leaves(("optimise",)))["optimise"])}})["optimise"]
+    form = CommandForm("optimise", options, kind, {"population": (100, 77)})
+    qtbot.addWidget(form)
+    assert form.chosen("--method") == "ga"
+    assert form.fields["--population"].usual == 77  # what the settings say takes the place of the usual size
+    assert not form.fields["--steps"].isVisibleTo(form)
+    form.put("--method", "toy")
+    assert form.fields["--steps"].isVisibleTo(form)
+    assert not form.fields["--population"].isVisibleTo(form)
+    form.put("--steps", 7)
+    assert form.values()["--steps"] == "7"
+    form.put("--method", "ga")
+    assert "--steps" not in form.values()
+    form.put("--method", "toy")
+    assert form.values()["--steps"] == "7"  # what was typed stays when the method changes
+
+
 def test_what_untouched_forms_say_is_what_the_commands_take(page: ResearchPage) -> None:
     from cli.main import build_parser
 
@@ -163,11 +201,10 @@ def test_what_untouched_forms_say_is_what_the_commands_take(page: ResearchPage) 
                 parser.parse_args(said)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_nothing_is_cut_or_untranslated_at_1280(page: ResearchPage, language: str, qtbot: Any) -> None:
-    set_language(language)
+def test_nothing_is_cut_or_untranslated_at_1280(page: ResearchPage, qtbot: Any) -> None:
     cut, foreign = [], []
-    for kind in KINDS:
+    for language, kind in itertools.product(LANGUAGES, KINDS):
+        set_language(language)
         page.show_kind(kind.id)
         made = page.page_of(kind.id)
         for form in made.forms.values():
@@ -230,12 +267,14 @@ def test_a_front_of_several_goals(do: Callable[..., KindPage]) -> None:
     assert "--population=6" in made.session.task.words  # type: ignore[union-attr]
 
 
-def test_a_walk_forward(do: Callable[..., KindPage]) -> None:
+def test_a_walk_forward(do: Callable[..., KindPage], page: ResearchPage, qtbot: Any) -> None:
     made = do("walk", strategy=NAME, method="grid", ranges=RANGES, train_weeks="2d", test_weeks="1d", no_verdict=True)
     view: Any = made.view
     assert "--walk-forward=rolling" in made.session.task.words  # type: ignore[union-attr]
     assert view.windows.count >= 1
     assert view.unseen.has_data
+    page.desk.jobs.run(lambda: None, lambda _: made._count(), lambda _: None)
+    qtbot.waitUntil(lambda: "구간마다 최대 18회" in made.estimate.text() and "0:0" in made.estimate.text(), timeout=30_000)
 
 
 def test_a_verdict_with_its_pictures(do: Callable[..., KindPage], page: ResearchPage) -> None:
@@ -272,7 +311,7 @@ def test_the_queue(do: Callable[..., KindPage], page: ResearchPage, qtbot: Any, 
     monkeypatch.setattr(QueueDialog, "exec_", accept)
     page.show_kind("backtest")
     made = page.page_of("backtest")
-    made.take({"--strategy": NAME, "--set": "0=5 1=3 2=1"})
+    made.take({"--" + name: value for name, value in JOB.items()})
     made.queue()
     batch = page.page_of("batch")
     view: Any = batch.view
@@ -380,7 +419,7 @@ def test_a_paused_search_goes_on_by_its_study(page: ResearchPage, monkeypatch: p
 def test_what_ran_when_the_window_closed_is_offered_again(page: ResearchPage, qtbot: Any) -> None:
     store = Studies(DataDir(page.desk.data_dir).user_library)
     passport = {"market": "upbit", "interval_s": 1, "strategy": NAME, "plan": {"metrics": [], "options": {}, "objective": "TG"}}
-    name = store.new_study("ga", passport, 1)
+    name = store.new_study("ga", passport, time.time_ns())
     page.show_kind("search")
     made = page.page_of("search")
     qtbot.waitUntil(lambda: made.strip.resume_button.isVisibleTo(made.strip), timeout=30_000)

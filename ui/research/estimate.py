@@ -76,7 +76,7 @@ def size_of(values: Mapping[str, Any], text: str, method: str, form: str, usual:
 class Paces:
     """Seconds that commands took, by command and data, in one small file of the caches.
 
-    A search keeps two figures: seconds before and after it, and seconds an evaluation.
+    A search keeps three figures: seconds before and after it, seconds an evaluation, and how many windows it had.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -98,10 +98,11 @@ class Paces:
         if computed > 0:
             each = float(result.get("search_seconds") or 0.0) / computed
             wall = max(wall - float(result.get("search_seconds") or 0.0), 0.0)
+        times = float(len((result.get("walk_forward") or {}).get("windows", ())) or 1)
         kept = self._read()
         for key in _keys(task.path, task.values):
             kept.pop(key, None)
-            kept[key] = [wall, each or kept.get(key, [0.0, 0.0])[1]]
+            kept[key] = [wall, each, times]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".tmp")
         new.write_text(json.dumps(dict(list(kept.items())[-KEPT:])), "utf-8")
@@ -112,12 +113,13 @@ class Paces:
         kept = self._read()
         for place, key in enumerate(_keys(path, values)):
             if key in kept:
-                wall, each = kept[key]
-                return wall + each * (evaluations if path == "optimise" else 0), place == 0
+                wall, each, times = kept[key]
+                return wall + each * times * (evaluations if path == "optimise" else 0), place == 0
         return None
 
 
 def _keys(path: str, values: Mapping[str, Any]) -> list[str]:
     """Return the key of command and data, then that of the command on the same market and interval."""
     exact = "|".join(f"{name}={values.get(name) or ''}" for name in (*DATA, "--strategy", "subject", "number"))
-    return [f"{path}|{exact}", f"{path}|{values.get('--market') or ''}|{values.get('--interval') or ''}"]
+    walks = values.get("--walk-forward") or ""
+    return [f"{path}|{walks}|{exact}", f"{path}|{walks}|{values.get('--market') or ''}|{values.get('--interval') or ''}"]

@@ -265,7 +265,7 @@ class KindPage(QWidget):
         parts: dict[str, Any] = {"sets": "", "evaluations": "", "time": fmt.DASH}
         code = "ui.estimate.plain"
         if self.method():
-            code = "ui.estimate.unread" if size is None else "ui.estimate.search"
+            code = "ui.estimate.unread" if size is None else "ui.estimate.walk" if self.kind.needed else "ui.estimate.search"
             if size is not None:
                 parts |= {"sets": _count_text(size.sets), "evaluations": _count_text(size.evaluations)}
         if seconds is None:
