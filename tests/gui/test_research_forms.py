@@ -291,7 +291,7 @@ def test_a_verdict_with_its_pictures(do: Callable[..., KindPage], page: Research
 
 
 def test_the_finder(do: Callable[..., KindPage]) -> None:
-    made = do("find", **JOB, ahead="20", rise="0.1")
+    made = do("find", strategy=NAME, set=JOB["set"], ahead="20", rise="0.1")
     view: Any = made.view
     result = made.session.task.result  # type: ignore[union-attr]
     assert view.hits.count == result["hits"] > 0
