@@ -115,16 +115,22 @@ def hand_r2(last, blocks, v, betting, fee, out):  # type: ignore[no-untyped-def]
     return count
 
 
+def r2_engine(folder: Path) -> Engine:
+    """Return the engine of R2 on one thread, its code compiled into `folder`."""
+    steps = steps_of(build(BUY, SELL, UPBIT, 60))
+    return Engine(cache.load("engine", module_text(steps), folder, b"k" * 32), steps, LocalExecutor(1))
+
+
 def main() -> int:
     """Measure and print; 1 when trades differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--json", default=None)
     args = parser.parse_args()
-    rows, steps = make_bars(days=args.days), steps_of(build(BUY, SELL, UPBIT, 60))
+    rows = make_bars(days=args.days)
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(cache.load("engine", module_text(steps), Path(folder), b"k" * 32), steps, LocalExecutor(1))
-    prepared = prepare(rows, steps.columns, UPBIT, Options(betting=BETTING, fill="last"))
+        engine = r2_engine(Path(folder))
+    prepared = prepare(rows, engine.steps.columns, UPBIT, Options(betting=BETTING, fill="last"))
     shared = (rows.columns["last_price"], np.ascontiguousarray(prepared.blocks[:, :2]))
     r2, out = np.array(R2), np.empty((2_000_000, 8))
     hand, generated = medians(lambda: hand_r2(*shared, r2, BETTING, FEE, out), lambda: engine.run(prepared, r2[None, :]))

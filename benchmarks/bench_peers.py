@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,17 @@ environment.prepare()
 import numpy as np  # noqa: E402
 
 from backtester import kernel  # noqa: E402
-from backtester.engine import Options, clock_seconds, prepare  # noqa: E402
+from backtester.engine import Engine, Options, clock_seconds, prepare  # noqa: E402
+from benchmarks.bench_bars import R2, r2_engine  # noqa: E402
 from benchmarks.bench_step import BETTING, FEE, R1, r1_engine  # noqa: E402
-from benchmarks.research_rows import make_rows  # noqa: E402
+from benchmarks.research_rows import make_bars, make_rows  # noqa: E402
 from coin.markets import UPBIT  # noqa: E402
+from storage.columns import RowSet  # noqa: E402
 
 SCRIPTS = ROOT / "benchmarks" / "peers"
 PLACE = ROOT / "_database" / "cache" / "peers"
-DAYS = 5
+DAYS, BAR_DAYS = 5, 40
+"""What the peers get: days of one symbol's seconds and of one symbol's minutes, about a hundred thousand rows."""
 RUN_SECONDS_MAX = 1_800
 
 
@@ -66,6 +70,7 @@ PEERS = {
     "backtrader": Peer(500),
     "vectorbt": Peer(20),
     "hftbacktest": Peer(20),
+    "freqtrade": Peer(500, "R2", ("sdnotify",)),
 }
 
 
@@ -145,41 +150,45 @@ def why(ours: list[list[int]], theirs: list[list[int]]) -> str:
 
 
 class Ours:
-    """R1 of this project on one thread: how fast it is now, and the trades of one symbol."""
+    """A rule of this project on one thread: how fast it is now, its trades over the first blocks, and those blocks as a peer takes them.
 
-    def __init__(self, rows: int, folder: Path, days: int) -> None:
-        made = make_rows(rows=rows // 100)
-        self._engine = r1_engine(folder)
-        self._prepared = prepare(made, self._engine.steps.columns, UPBIT, Options(betting=BETTING, fill="best"))
-        self._set = np.array(R1)[None, :]
+    Parameters
+    ----------
+    engine : Engine
+    rows : RowSet
+    options : Options
+    vector : sequence of float
+        `self.vars`.
+    blocks : int
+        Symbol-days, from the first on, that the peers get.
+    columns : dict of str to str
+        Names that the peers read, and the column of each.
+    """
+
+    def __init__(
+        self, engine: Engine, rows: RowSet, options: Options, vector: Sequence[float], blocks: int, columns: dict[str, str]
+    ) -> None:
+        self._engine, self._prepared = engine, prepare(rows, engine.steps.columns, UPBIT, options)
+        self._set = np.array(vector)[None, :]
         self.rate()
         raw = self._engine.run(self._prepared, self._set).raw
-        mine = raw[raw[:, kernel.OUT_BLOCK] < days]
+        mine = raw[raw[:, kernel.OUT_BLOCK] < blocks]
         self.trades = sorted([int(a), int(b)] for a, b in mine[:, [kernel.OUT_ENTRY, kernel.OUT_EXIT]])
-        count = int(self._prepared.blocks[days - 1, kernel.BLOCK_HI])
-        spans = self._prepared.blocks[:days, : kernel.BLOCK_HI + 1]
-        c = made.columns
-        self.columns = {
-            "start": np.repeat(spans[:, 0], spans[:, 1] - spans[:, 0]),
-            "end": np.repeat(spans[:, 1] - 1, spans[:, 1] - spans[:, 0]),
-            "change": c["change_pct"][:count],
-            "strength": c["trade_strength"][:count],
-            "bought": c["buy_value_1s"][:count],
-            "value": c["value_1s"][:count],
-            "last": c["last_price"][:count],
-            "ask": c["ask1"][:count],
-            "bid": c["bid1"][:count],
-            "seconds": clock_seconds(self._prepared.row_time[:count], 1),
+        spans = self._prepared.blocks[:blocks, [kernel.BLOCK_LO, kernel.BLOCK_HI]]
+        lengths, count = spans[:, 1] - spans[:, 0], int(spans[-1, 1])
+        self.columns = {name: rows.columns[key][:count] for name, key in columns.items()} | {
+            "start": np.repeat(spans[:, 0], lengths),
+            "end": np.repeat(spans[:, 1] - 1, lengths),
+            "seconds": clock_seconds(self._prepared.row_time[:count], rows.interval_s),
             "v": self._set[0],
-            "betting": np.array(BETTING),
+            "betting": np.array(options.betting),
             "fee": np.array(FEE),
         }
 
     def search_rate(self) -> float:
         """Return row evaluations a second in a search of 40 sets, which peers run one after another."""
         sets = np.repeat(self._set, 40, axis=0)
-        sets[:, 5] += np.arange(40) % 8 / 4
-        sets[:, 3] += np.arange(40) // 8
+        sets[:, -1] += np.arange(40) / 8
         started = time.process_time()
         self._engine.run(self._prepared, sets, again=True)
         return self._prepared.rows * len(sets) / (time.process_time() - started)
@@ -194,6 +203,21 @@ class Ours:
         return out
 
 
+R1_COLUMNS = {
+    "change": "change_pct", "strength": "trade_strength", "bought": "buy_value_1s", "value": "value_1s",
+    "last": "last_price", "ask": "ask1", "bid": "bid1",
+}  # fmt: skip
+
+
+def ours_of(rule: str, rows: int, quick: bool, folder: Path) -> Ours:
+    """Return this project's side of a rule."""
+    if rule == "R1":
+        made, options = make_rows(rows=rows // 100), Options(betting=BETTING, fill="best")
+        return Ours(r1_engine(folder), made, options, R1, 1 if quick else DAYS, R1_COLUMNS)
+    bars, options = make_bars(days=30 if quick else 365), Options(betting=BETTING, fill="last")
+    return Ours(r2_engine(folder), bars, options, R2, 5 if quick else BAR_DAYS, {"last": "last_price"})
+
+
 def main() -> int:
     """Measure and print; 1 when a bar is missed or a peer did not answer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,12 +230,15 @@ def main() -> int:
     if strange := [name for name in names if name not in PEERS]:
         parser.error(f"--only: {', '.join(strange)}: not one of {', '.join(PEERS)}")
     result: dict[str, Any] = {"peers": {}}
+    sides: dict[str, Ours] = {}
     with tempfile.TemporaryDirectory() as place:
-        ours = Ours(args.rows, Path(place), 1 if args.quick else DAYS)
-        rows = Path(place) / "rows.npz"
-        np.savez(rows, **ours.columns)  # type: ignore[arg-type]
         for name in names:
             peer = PEERS[name]
+            rows = Path(place) / f"{peer.rule}.npz"
+            if peer.rule not in sides:
+                sides[peer.rule] = ours_of(peer.rule, args.rows, args.quick, Path(place))
+                np.savez(rows, **sides[peer.rule].columns)  # type: ignore[arg-type]
+            ours = sides[peer.rule]
             told: dict[str, Any] = {"rule": peer.rule, "bar": peer.bar}
             result["peers"][name] = told
             before = ours.rate()
