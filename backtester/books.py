@@ -8,20 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester.slippage import ENDLESS, LEVELS, endless_book, worse_book
-from backtester.slippage_models import model_book, model_of
+from backtester.slippage_models import SPREAD, model_book, model_of
+from domain.errors import InputError
 from domain.instruments import Market
 
 if TYPE_CHECKING:
     from backtester.engine import Options
 
 Book = tuple[NDArray[np.float64], ...]
-FILLS = ("sweep", "best", "last")
-"""Ways in which a market order of a run fills."""
+FILLS = ("sweep", "best", "queue", "last")
+"""Ways in which orders of a run fill; with `queue` market orders sweep."""
 
 
 def is_moved(options: Options) -> bool:
     """Tell whether the settings move the book; then 현재가, where fills are at it, is a level of the moved book, too."""
     return bool(options.slippage or options.slippage_model)
+
+
+def check_fill(options: Options) -> None:
+    """See to it that the way of filling has what it needs.
+
+    Raises
+    ------
+    InputError
+        ``backtest.slippage_no_book``: a share of the spread where fills are at 현재가;
+        ``backtest.queue_orders``: a queue without limit orders.
+    """
+    if options.slippage_model and model_of(options.slippage_model).kind == SPREAD and options.fill == "last":
+        raise InputError("backtest.slippage_no_book", text=options.slippage_model)
+    if options.fill == "queue" and (options.orders is None or "limit" not in (options.orders.entry.order, options.orders.exit.order)):
+        raise InputError("backtest.queue_orders")
 
 
 def levels(options: Options) -> tuple[int, int]:

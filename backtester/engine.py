@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from backtester import kernel
 from backtester import managed as managed_loop
-from backtester.books import FILLS, is_moved, levels, moved_book
+from backtester.books import FILLS, check_fill, is_moved, levels, moved_book
 from backtester.buffers import ROOM, Buffers
 from backtester.cut import any_book, clock_seconds, cut, profit_params
 from backtester.executors import LocalExecutor
@@ -30,7 +30,7 @@ from backtester.managed_rows import Managed, arrange, manage, managed_columns, p
 from backtester.pointer import addresses
 from backtester.sharing import share
 from backtester.slippage import TICKS_MAX
-from backtester.slippage_models import SPREAD, model_of
+from backtester.slippage_models import model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.intervals import is_daily, time_unit_s
@@ -79,7 +79,7 @@ class Options:
         Book levels that an entry and an exit may use, 1 … 5.
     latency : int
         Rows between a signal and its fill.
-    fill : {"sweep", "best", "last"}
+    fill : {"sweep", "best", "queue", "last"}
         Book sweep, the whole quantity at the best ask or bid, or at 현재가.
     fees : (rate, tax) or FeeTable, optional
         Fractions, or a dated table of them, that replace the market's FeeRule.
@@ -118,8 +118,7 @@ class Options:
             raise InputError("backtest.times", start=self.start, end=self.end)
         if not 0 <= self.slippage <= TICKS_MAX:
             raise InputError("backtest.slippage", value=self.slippage, most=TICKS_MAX)
-        if self.slippage_model and model_of(self.slippage_model).kind == SPREAD and self.fill == "last":
-            raise InputError("backtest.slippage_no_book", text=self.slippage_model)
+        check_fill(self)
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         row_params=row_params,
         has_book=has_book,
         window_rows=rows.window_rows,
-        managed=None if options.orders is None else manage(options.orders, rows, market, last, has_book, plain),
+        managed=None if options.orders is None else manage(options.orders, rows, market, last, has_book, plain, options.fill),
     )
 
 
@@ -251,7 +250,7 @@ def needed_columns(columns: Sequence[str], options: Options | None = None, inter
     names = [key for key in (*columns, "last_price", "in_universe") if key != "row_time"]
     if options is not None and options.slippage_model and model_of(options.slippage_model).needs_value:
         names.append("day_value")
-    names += () if options is None or options.orders is None else managed_columns(options.orders, interval_s)
+    names += () if options is None or options.orders is None else managed_columns(options.orders, interval_s, options.fill)
     names += [f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS]
     return tuple(dict.fromkeys(names))
 
@@ -440,7 +439,7 @@ class Engine:
                     numbers = np.arange(first, past, dtype=np.int64)
                     count = self.run_blocks(*columns, prepared.blocks[first:past], numbers, *sets, work, out, counters)
                 else:
-                    rest = (managed.rules, managed.weights, managed.coefficient, managed.account, 0, 0, -1)
+                    rest = (managed.rules, managed.weights, managed.coefficient, managed.traded, managed.account, 0, 0, -1)
                     count = self.module.run_managed(
                         *columns, *managed.columns, lanes.groups[first:past], lanes.members, lanes.turns,
                         prepared.blocks, managed.facts, *sets, *rest, work, out, counters,

@@ -28,8 +28,10 @@ from backtester.kernel import (
     OUT_SIGN,
     OUT_UNITS,
 )
-from backtester.pricing import price_order
+from backtester.pointer import number_at
+from backtester.pricing import BOOK_ASK, BOOK_BID, LEVELS, price_order
 from strategy.kernels import window_angle
+from trading.fills import queue
 from trading.numbers import UNIT_F, round_to
 from trading.order_rules import (
     ANGLE_ROWS,
@@ -49,11 +51,14 @@ from trading.shared_account import ask_entry, is_shared, reserve, worst_price
 
 (
     HELD, BOUGHT, SIGN, ENTRIES, EXITS, ENTRY_ROW, ENTRY_SECONDS, PENDING, IS_RESTING, UNITS, DUE_ROW, SINCE, REPLACED, RULE,
-    IS_FORCED, SIGNAL_ROW, PENDING_SIGN, PAST, READY,
-) = range(19)  # fmt: skip
-LANE_WHOLE = 19
+    IS_FORCED, SIGNAL_ROW, PENDING_SIGN, PAST, READY, PARTS,
+) = range(20)  # fmt: skip
+QUEUE = 20  # then the state of the order's place in the queue (trading/fills/queue.py)
+LANE_WHOLE = QUEUE + queue.STATE
 ENTRY_RAW, EXIT_RAW, OPEN_RAW, BASE_PRICE, PRICE, AMOUNT, PENDING_AMOUNT = range(7)
 LANE_MONEY = 7
+CANCEL_SHARE = 1.0
+"""Cancels fall evenly before and behind a resting order, as the paper exchange has it."""
 _OPTIONS: Any = {"nogil": True, "error_model": "numpy", "cache": True}
 
 
@@ -67,6 +72,48 @@ def market_fill(book, last_price, row, buying, levels, units, fill_last, prices,
 def limit_fill(lane, money, is_exit, low, high):  # type: ignore[no-untyped-def]
     """Decide whether the resting order of a lane is filled, whole, on a row with these extremes."""
     return limit_is_passed(is_buying(is_exit, lane[PENDING_SIGN]), money[PRICE], low, high)
+
+
+@njit(**_OPTIONS)
+def step_units_of(decimals):  # type: ignore[no-untyped-def]
+    """Return the quantity step of so many decimals, in units of 1e-8."""
+    step = 1
+    for _ in range(8 - decimals):
+        step *= 10
+    return step
+
+
+@njit(**_OPTIONS)
+def side_of_book(book, row, buying, prices, sizes):  # type: ignore[no-untyped-def]
+    """Read the five levels of one side."""
+    first = BOOK_BID if buying else BOOK_ASK
+    for level in range(LEVELS):
+        prices[level], sizes[level] = number_at(book[first + level], row), number_at(book[first + LEVELS + level], row)
+
+
+@njit(**_OPTIONS)
+def rest_in_queue(lane, money, is_exit, book, row, room):  # type: ignore[no-untyped-def]
+    """Give the resting order of a lane its place behind what the row's book shows at its price; `room` as of `queue_fill`."""
+    buying = is_buying(is_exit, lane[PENDING_SIGN])
+    prices, sizes = room[:LEVELS], room[LEVELS : 2 * LEVELS]
+    side_of_book(book, row, buying, prices, sizes)
+    queue.place(lane[QUEUE : QUEUE + queue.STATE], prices, sizes, 1 if buying else -1, money[PRICE], lane[UNITS])
+
+
+@njit(**_OPTIONS)
+def queue_fill(lane, money, is_exit, book, row, low, high, bought, sold, step, room):  # type: ignore[no-untyped-def]
+    """Return the units of a lane's resting order that a row fills, a whole number of steps; `room` (20,) is to work in."""
+    buying = is_buying(is_exit, lane[PENDING_SIGN])
+    old_prices, old_sizes = room[:LEVELS], room[LEVELS : 2 * LEVELS]
+    prices, sizes = room[2 * LEVELS : 3 * LEVELS], room[3 * LEVELS : 4 * LEVELS]
+    side_of_book(book, row - 1, buying, old_prices, old_sizes)
+    side_of_book(book, row, buying, prices, sizes)
+    state = lane[QUEUE : QUEUE + queue.STATE]
+    sign, extreme, against = (1, low, sold) if buying else (-1, high, bought)
+    filled = queue.on_row(state, old_prices, old_sizes, prices, sizes, sign, money[PRICE], extreme, against, CANCEL_SHARE)
+    whole = filled // step * step
+    state[queue.LEFT] += filled - whole
+    return whole
 
 
 @njit(**_OPTIONS)
@@ -169,6 +216,7 @@ def put_order(lane, money, kind, rests, units, sign, price, due_row, signal_row,
     """Remember an order that waits for its row or rests in the book."""
     lane[PENDING], lane[IS_RESTING], lane[UNITS], lane[PENDING_SIGN] = kind, rests, units, sign
     lane[DUE_ROW], lane[SIGNAL_ROW], lane[SINCE], lane[REPLACED], lane[IS_FORCED] = due_row, signal_row, seconds, 0, 0
+    lane[PARTS] = 0
     money[PRICE], money[PENDING_AMOUNT] = price, amount
     if kind == EXIT:
         lane[RULE] = rule

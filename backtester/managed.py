@@ -83,6 +83,7 @@ from backtester.lanes import (
     IS_RESTING,
     LANE_MONEY,
     LANE_WHOLE,
+    PARTS,
     PENDING,
     PENDING_SIGN,
     PRICE,
@@ -99,6 +100,9 @@ from backtester.lanes import (
     limit_fill,
     market_fill,
     put_order,
+    queue_fill,
+    rest_in_queue,
+    step_units_of,
     take_in,
     write_trade,
 )
@@ -131,7 +135,7 @@ from trading.order_rules import (
 )
 from trading.order_rules import ENTRY as ENTRY_SIDE
 from trading.order_rules import EXIT as EXIT_SIDE
-from trading.position_vars import ENTRY_PRICE, POSITION_SIDE, RETURN_PCT
+from trading.position_vars import ENTRY_PRICE, POSITION_SIDE, RETURN_PCT, SCALE_IN_COUNT, SCALE_OUT_COUNT
 from trading.position_vars import PNL as POSITION_PNL
 from trading.shared_account import (
     RESERVED,
@@ -155,9 +159,9 @@ FACTS = 3  # of a symbol: its own price step, least value of an order, whether i
 
 @njit(_nrt=False, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine, as run_blocks
-    inputs, book, last, universe, row_time, quotes, spans, measures, ladder, groups, members, turns,
+    inputs, book, last, universe, row_time, quotes, spans, measures, shown, ladder, groups, members, turns,
     blocks, facts, params, row_params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, rules, weights,
-    coefficient, account, base, first_turn, past_turn, work, out, counters,
+    coefficient, traded, account, base, first_turn, past_turn, work, out, counters,
 ):  # fmt: skip
     """Run every parameter set over every group of symbol-days.
 
@@ -171,6 +175,8 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
         Lowest and highest price of each row: 분봉저가, 분봉고가; 현재가 twice where rows are seconds.
     measures : tuple of two ndarray of float64, shape (rows,)
         What 비중조절 weighs by.
+    shown : ndarray of int64, shape (20,)
+        Addresses of the recorded book, which no slippage moved: the queue of resting orders is counted in it.
     ladder : ndarray of float64, shape (n, 3)
         From `trading.ladder.ladder_table`.
     groups : ndarray of int64, shape (groups, GROUP_FIELDS)
@@ -184,6 +190,8 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
     weights : ndarray of float64, shape (WEIGHTS,)
     coefficient : float
         Of the angle that 비중조절 weighs by.
+    traded : tuple of two ndarray of float64, shape (rows,)
+        매수수량 and 매도수량 of each row, for the queue of resting orders; empty: their prices must be passed, and fill them whole.
     account : tuple of ndarray
         What the lanes of a group share, from `trading.shared_account`; `no_account()`: nothing.
     base : int
@@ -212,6 +220,7 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
     last, universe, row_time, book = borrow(last), borrow(universe), borrow(row_time), borrow(book)
     ask1, bid1 = borrow(quotes[0]), borrow(quotes[1])
     lows, highs = borrow(spans[0]), borrow(spans[1])
+    bought_rows, sold_rows, queued = borrow(traded[0]), borrow(traded[1]), len(traded[0]) > 0
     measured, ladder = (borrow(measures[0]), borrow(measures[1])), borrow(ladder)
     groups, members, turns, facts = borrow(groups), borrow(members), borrow(turns), borrow(facts)
     blocks, params, states = borrow(blocks), borrow(params), borrow(states)
@@ -320,14 +329,25 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                 if lane[PENDING] != NONE:
                     is_exit = lane[PENDING] == EXIT
                     side = exit_rules if is_exit else entry_rules
+                    filled = zero
+                    if lane[IS_RESTING] != 0 and i > lane[DUE_ROW]:
+                        if queued:
+                            filled = queue_fill(
+                                lane, money, is_exit, shown, row, lows[row], highs[row], bought_rows[row], sold_rows[row],
+                                step_units_of(decimals), prices,
+                            )  # fmt: skip
+                        elif limit_fill(lane, money, is_exit, lows[row], highs[row]):
+                            filled = lane[UNITS]
                     if lane[IS_RESTING] == 0 or i <= lane[DUE_ROW]:
                         quiet = True
                         if lane[IS_RESTING] == 0 and i == lane[DUE_ROW]:
                             act, units, rule, forced = lane[PENDING], lane[UNITS], lane[RULE], lane[IS_FORCED] != 0
                             lane[PENDING] = NONE
-                    elif limit_fill(lane, money, is_exit, lows[row], highs[row]):
-                        act, units, rule, at_limit, quiet = lane[PENDING], lane[UNITS], lane[RULE], money[PRICE], True
-                        lane[PENDING] = NONE
+                    elif filled > 0:
+                        act, units, rule, at_limit, quiet = lane[PENDING], filled, lane[RULE], money[PRICE], True
+                        lane[UNITS] -= filled
+                        if lane[UNITS] <= 0:
+                            lane[PENDING] = NONE
                     elif cancel_is_due(side, is_exit, seconds - lane[SINCE], universe[row] != 0.0, i == 0 or universe[row - 1] != 0.0):
                         lane[PENDING], ended = NONE, True
                     else:
@@ -467,6 +487,11 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     if whole:
                         signal_price = last[lo + lane[SIGNAL_ROW]]
                         take_in(lane, money, position, day_params, memory, units, raw, i, seconds, row_time[row], signal_price)
+                        if at_limit > 0.0:
+                            if lane[PARTS] > 0:  # a further part of one order is no further entry
+                                lane[ENTRIES] -= 1
+                                position[SCALE_IN_COUNT] -= 1.0
+                            lane[PARTS] += 1
                         if shared:
                             entered(account, slot, row, lane[SIGN], lane[HELD], money[ENTRY_RAW], 1.0, day_params)
                 closed = False
@@ -476,8 +501,15 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
                     if whole or forced:
                         closed = let_out(lane, money, position, day_params, memory, units, raw, whole, rule, seconds)
+                        if at_limit > 0.0 and not closed:
+                            if lane[PARTS] > 0:
+                                lane[EXITS] -= 1
+                                position[SCALE_OUT_COUNT] -= 1.0
+                            lane[PARTS] += 1
                         if shared and not closed:
                             left_part(account, slot, row, lane[HELD], lane[BOUGHT], money[EXIT_RAW], day_params)
+                if queued and lane[PENDING] != NONE and lane[IS_RESTING] != 0 and i == lane[DUE_ROW]:
+                    rest_in_queue(lane, money, lane[PENDING] == EXIT, shown, row, prices)
                 if i == n - 1:
                     lane[PENDING] = NONE
                     if lane[HELD] > 0:
@@ -511,7 +543,7 @@ def make_managed_work(rows, n_state, n_slots=1, n_lanes=1):  # type: ignore[no-u
     sums, scratch = make_sums.py_func(rows), make_scratch.py_func(rows)
     return (
         np.stack([sums] * n_lanes), np.stack([extremes] * n_lanes), np.stack([scratch] * n_lanes),
-        np.zeros((n_lanes, POSITION_SIZE)), np.zeros((n_lanes, n_state)), np.zeros(5), np.zeros(5, dtype=np.int64),
+        np.zeros((n_lanes, POSITION_SIZE)), np.zeros((n_lanes, n_state)), np.zeros(20), np.zeros(5, dtype=np.int64),
         flags, flags.view(np.int64), np.zeros((n_slots, pieces), dtype=np.int64), marks, marks.view(np.int64),
         np.zeros((n_lanes, LANE_WHOLE), dtype=np.int64), np.zeros((n_lanes, LANE_MONEY)), np.zeros((n_lanes, MEMORY)),
     )  # fmt: skip
@@ -523,15 +555,15 @@ def warm() -> None:
     column.flags.writeable = False
     stamp = np.array([20260105000000], dtype=np.int64)
     stamp.flags.writeable = False
-    pair = (column, column)
+    pair, book = (column, column), np.zeros(20, dtype=np.int64)
     blocks = np.zeros((1, BLOCK_FIELDS), dtype=np.int64)
     numbers = np.zeros(1, dtype=np.int64)
     windows = np.ones((1, N_FEATURES), dtype=np.int64)
     run_managed(
-        (column,) * N_COLUMNS, np.zeros(20, dtype=np.int64), column, column, stamp, pair, pair, pair, np.zeros((1, 3)),
+        (column,) * N_COLUMNS, book, column, column, stamp, pair, pair, pair, book, np.zeros((1, 3)),
         np.array([[0, 1, 0]]), numbers, np.zeros((1, 2), dtype=np.int64), blocks, np.zeros((1, FACTS)), np.zeros((1, PARAMS_SIZE)),
         numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
         np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
-        np.ones((2, RULES)), np.zeros(WEIGHTS), 1.0, no_account(), 0, 0, -1, make_managed_work(1, N_PRESETS, N_TERMS + 2),
+        np.ones((2, RULES)), np.zeros(WEIGHTS), 1.0, pair, no_account(), 0, 0, -1, make_managed_work(1, N_PRESETS, N_TERMS + 2),
         np.zeros((1, OUT_FIELDS)), numbers,
     )  # fmt: skip

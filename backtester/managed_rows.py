@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester import kernel, managed
+from backtester.pointer import addresses
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.intervals import day_unit, is_daily
@@ -18,6 +19,7 @@ from trading.ladder import ladder_table
 from trading.order_rules import rules_vector, weights_vector
 from trading.shared_account import Account, no_account
 
+BOOK = tuple(f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in range(1, 6))
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -42,18 +44,22 @@ class Managed:
     rules: NDArray[np.float64]
     weights: NDArray[np.float64]
     coefficient: float
+    traded: Pair
+    shown: tuple[NDArray[np.float64], ...]  # the recorded book, where resting orders queue in it; else empty
     account: Account
     by_day: bool = False  # all symbols of a day run together, row by row in the order of time
 
     @property
     def columns(self) -> tuple[object, ...]:
         """Those that follow the columns of the rows."""
-        return self.quotes, self.spans, self.measures, self.ladder
+        where = addresses(self.shown, len(self.shown[0])) if self.shown else np.zeros(20, dtype=np.int64)
+        return self.quotes, self.spans, self.measures, where, self.ladder
 
     def over(self, cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Managed:
         """Return the same over some of the rows."""
         quotes, spans, measures = ((cut(one), cut(two)) for one, two in (self.quotes, self.spans, self.measures))
-        return replace(self, quotes=quotes, spans=spans, measures=measures)
+        traded = (cut(self.traded[0]), cut(self.traded[1])) if len(self.traded[0]) else self.traded
+        return replace(self, quotes=quotes, spans=spans, measures=measures, traded=traded, shown=tuple(map(cut, self.shown)))
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,16 @@ def plain_column(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.
     return view
 
 
-def managed_columns(settings: OrderSettings, interval_s: int) -> tuple[str, ...]:
-    """Return the columns that the settings read besides those of a plain run."""
+def traded_columns(interval_s: int) -> tuple[str, str]:
+    """Return the columns of what was bought and sold on a row."""
+    tag = "1s" if interval_s == 1 else "1m"
+    return f"buy_volume_{tag}", f"sell_volume_{tag}"
+
+
+def managed_columns(settings: OrderSettings, interval_s: int, fill: str = "sweep") -> tuple[str, ...]:
+    """Return the columns that the settings, and the queue of resting orders, read besides those of a plain run."""
+    if fill == "queue":
+        return (*traded_columns(interval_s), *managed_columns(settings, interval_s))
     bars = ("bar_low", "bar_high") if interval_s != 1 and _has_limits(settings) else ()
     return (*bars, *MEASURED[settings.weights.by])
 
@@ -99,11 +113,14 @@ def manage(
     last: NDArray[np.float64],
     has_book: bool,
     plain: Callable[[Any], Any] = plain_column,
+    fill: str = "sweep",
 ) -> Managed:
     """Return what the loop needs.
 
     Parameters
     ----------
+    fill : str
+        ``queue`` gives resting orders a place in the queue (trading/fills/queue.py).
     plain : callable
         Makes a column what the loop takes; columns that are mapped a window at a time stay what they are.
 
@@ -130,6 +147,11 @@ def manage(
     spans = (last, last)
     if has_limits and rows.interval_s != 1:
         spans = (plain(rows.columns["bar_low"]), plain(rows.columns["bar_high"]))
+    if fill == "queue" and not has_limits:
+        raise InputError("backtest.queue_orders")
+    nothing = np.zeros(0)
+    nothing.flags.writeable = False
+    bought, sold = (plain(rows.columns[key]) for key in traded_columns(rows.interval_s)) if fill == "queue" else (nothing, nothing)
     measured = [plain(rows.columns[key]) for key in MEASURED[settings.weights.by]]
     return Managed(
         quotes=quotes,
@@ -140,6 +162,8 @@ def manage(
         rules=rules_vector(settings, market),
         weights=weights_vector(settings),
         coefficient=market.angle_change if settings.weights.by == "change_angle" else market.angle_value,
+        traded=(bought, sold),
+        shown=tuple(plain(rows.columns[key]) for key in BOOK) if fill == "queue" else (),
         account=no_account(),
     )
 

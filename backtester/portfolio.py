@@ -207,8 +207,8 @@ class _Runner:
         rows, made = self.rows, self._made
         self.count += self._run(
             *self._columns, rows.groups[group : group + 1], rows.members, rows.turns, self._blocks, made.facts, *self._sets,
-            made.rules, made.weights, made.coefficient, self._account, self._base, first, past, self._work, self.out[self.count :],
-            self.counters,
+            made.rules, made.weights, made.coefficient, made.traded, self._account, self._base, first, past, self._work,
+            self.out[self.count :], self.counters,
         )  # fmt: skip
 
 

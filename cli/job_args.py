@@ -21,7 +21,7 @@ from cli.parser import add_common
 from cli.progress import add_progress
 from cli.reading_args import add_reading, reading_of
 from cli.values import amount, whole
-from domain.errors import InputError, RefusedError
+from domain.errors import InputError
 from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import INTERVALS, recorded_interval
@@ -89,8 +89,6 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
     """Return the job of the words; `sides` are the documents that a strategy of the library must hold."""
     if args.market is None:
         raise InputError("backtest.market_missing")
-    if args.fill == "queue":
-        raise RefusedError("backtest.later", option="--fill queue")
     rules, interval_s = market(args.market), INTERVALS[args.interval]
     ticks, model = parse_slippage(str(args.slippage))
     name, buy, sell, variables = _texts(args, data, sides)

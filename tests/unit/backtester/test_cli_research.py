@@ -73,7 +73,7 @@ def test_same_arguments_same_hash_and_dates_are_included(data: Path, capsys: pyt
         ((), 2, "backtest.var_missing"),
         ((*SETS, "--from", "2030-01-01"), 2, "backtest.no_rows"),
         ((*SETS, "--order-settings", "/no/such/file"), 2, "file.unreadable"),
-        ((*SETS, "--fill", "queue"), 3, "backtest.later"),
+        ((*SETS, "--fill", "queue"), 2, "backtest.queue_orders"),
         ((*SETS, "--start", "25:00"), 2, "backtest.clock"),
         ((*SETS, "--fees", "abc"), 2, "backtest.fees"),
         ((*SETS, "--symbols", "NO"), 2, "store.unknown_symbol"),
