@@ -33,8 +33,9 @@ def described(parser: argparse.ArgumentParser) -> list[dict[str, Any]]:
     list of dict
         ``name`` (``--from``, or the argument's own), ``dest``, ``kind`` (flag, choice, int, float, day, clock, file, folder, text),
         ``metavar``, ``choices``, ``is_open`` (other values are taken, too), ``low``, ``high``, ``low_open``, ``default`` (None: what
-        the command decides), ``many``, ``required``, ``positional``, ``const`` (the value of the bare option, or None), ``to`` and
-        ``usual`` (`belongs`), ``group`` (number of the group of which one alone may be given, or None).
+        the command decides), ``many``, ``repeats`` (one value, or the option again), ``required``, ``positional``, ``const`` (the
+        value of the bare option, or None), ``to`` and ``usual`` (`belongs`), ``group`` (number of the group of which one alone may
+        be given, or None).
     """
     exclusive = {id(action): number for number, group in enumerate(parser._mutually_exclusive_groups) for action in group._group_actions}
     out = []
@@ -64,6 +65,7 @@ def _one(action: argparse.Action) -> dict[str, Any]:
         "high": form.get("high"),
         "low_open": form.get("low_open", False),
         "default": _plain(action.default),
+        "repeats": bool(getattr(action, "repeats", False)),
         "many": isinstance(action, argparse._AppendAction) or action.nargs in MANY or action.nargs == argparse.REMAINDER,
         "required": action.required and action.nargs not in ("?", "*", argparse.REMAINDER),
         "positional": not action.option_strings,

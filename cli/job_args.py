@@ -70,6 +70,9 @@ def add_job(parser: argparse.ArgumentParser) -> None:
 class Several(argparse.Action):
     """The first value is the option's, further ones are `more_strategies`, which `job_of` takes for a portfolio and refuses elsewhere."""
 
+    repeats = True
+    """Said of the option by `cli/declared.py`: a form may give it several times."""
+
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
         if getattr(namespace, self.dest) is None:
             setattr(namespace, self.dest, values)

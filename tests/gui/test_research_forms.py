@@ -230,6 +230,16 @@ def test_nothing_is_cut_or_untranslated_at_1280(page: ResearchPage, qtbot: Any) 
     assert not foreign
 
 
+def test_several_strategies_of_a_portfolio_are_written_with_commas(page: ResearchPage) -> None:
+    made = page.page_of("backtest")
+    made.take({"--strategy": f"{NAME}, 기본_R1", "--portfolio": True, "--cash": "5000000"})
+    found = made.words()
+    assert found is not None
+    assert [word for word in found[0] if word.startswith(("--strategy", "--portfolio", "--cash"))] == [
+        *(f"--strategy={NAME}", "--strategy=기본_R1", "--portfolio", "--cash=5000000"),
+    ]
+
+
 def test_a_backtest(do: Callable[..., KindPage]) -> None:
     made = do("backtest", **JOB, latency="1")
     view: Any = made.view

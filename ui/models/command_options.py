@@ -33,6 +33,7 @@ class Option:
     low_open: bool = False
     default: Any = None
     many: bool = False
+    repeats: bool = False
     required: bool = False
     positional: bool = False
     const: str | None = None

@@ -140,6 +140,8 @@ class CommandForm(QWidget):
                 continue
             if value is None and isinstance(field, ChoiceField):
                 value = field.value() or None
+            if one.repeats and isinstance(value, str) and "," in value:
+                value = [part.strip() for part in value.split(",") if part.strip()]
             if value is not None:
                 out[name] = [value] if one.many and not isinstance(value, list) else value
         return out
@@ -215,5 +217,7 @@ def tip_of(path: str, one: Option) -> str:
     text = next((tr(code) for code in codes if has(code)), one.name)
     if "{" in text:
         text = label_of(path, one)
+    if one.repeats:
+        text += " " + tr("ui.form.repeats")
     bounds = "" if one.low is None or one.high is None or one.high >= 2**31 else f" ({one.low:,.12g} – {one.high:,.12g})"
     return f"{text}{bounds}\n{one.name}" if not one.positional else text + bounds
