@@ -295,7 +295,7 @@ class Day:
         units = self.whole(held["amount"] * self.share(entry, held["ins"]), held["price"])
         change = held["return_pct"]
         if entry.split_from_last:
-            change = held["sign"] * (price / held["base"] - 1) * 100
+            change = rounded(held["sign"] * (price / held["base"] - 1) * 100, 2)
         due = (entry.split_down and change < -entry.split_down_pct) or (entry.split_up and change > entry.split_up_pct)
         if not due and entry.split_by_signal:
             due = self.ask_buy(i, held) == held["sign"]

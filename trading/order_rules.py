@@ -230,13 +230,16 @@ def exit_units(side, done, held, wanted):
 
 @njit(**_OPTIONS)
 def add_is_due(rules, return_pct, price, base, sign):
-    """Tell whether a split entry is due by return: from the price at the last entry's signal, or of the position (10.4 C)."""
+    """Tell whether a split entry is due by return (10.4 C).
+
+    The return is 수익률, or measured from `base`, 현재가 of the last entry's signal, and rounded as 수익률 is.
+    """
     side = rules[ENTRY]
     if side[DOWN_PCT] == np.inf and side[UP_PCT] == np.inf:
         return False
     change = return_pct
     if side[FROM_LAST] != 0.0:
-        change = sign * (price / base - 1.0) * 100.0 if base > 0.0 else 0.0
+        change = round_to(sign * (price / base - 1.0) * 100.0, 2) if base > 0.0 else 0.0
     return change < -side[DOWN_PCT] or change > side[UP_PCT]
 
 

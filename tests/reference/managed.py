@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.reference.numbers import UNIT, ladder
+from tests.reference.numbers import UNIT, ladder, round_to
 from tests.reference.replay import Position, SymbolDay, Trade
 from tests.reference.text import FAULTS
 
@@ -407,7 +407,7 @@ class ManagedDay(SymbolDay):
         gain = own["수익률"]
         if entry.split_from_last:
             before = self.day.columns["last_price"][held.signal_row]
-            gain = (self.day.columns["last_price"][i] / before - 1) * 100 * (-1 if held.short else 1)
+            gain = round_to((self.day.columns["last_price"][i] / before - 1) * 100 * (-1 if held.short else 1), 2)
         due = (entry.split_down and gain < -entry.split_down_pct) or (entry.split_up and gain > entry.split_up_pct)
         if not due and (not entry.split_by_signal or self.asked_to_buy(i, units, own) != own_side):
             return
