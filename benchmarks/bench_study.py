@@ -63,10 +63,10 @@ class Timed:
     def __init__(self, call: Any) -> None:
         self.call, self.seconds = call, 0.0
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **words: Any) -> Any:
         started = time.perf_counter()
         try:
-            return self.call(*args)
+            return self.call(*args, **words)
         finally:
             self.seconds += time.perf_counter() - started
 
