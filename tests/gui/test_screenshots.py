@@ -77,6 +77,8 @@ def shoot(qtbot: Any, window: MainWindow, tmp_path: Path) -> Callable[[str], Non
             window.change_setting("general.language", language)
             window.setFocus()
             qtbot.wait(700)
+            # What comes in words from a command is asked for again in the new language.
+            qtbot.waitUntil(lambda: not any(page.quick.is_running() for page in window.research_page.pages.values()), timeout=60_000)
             path = folder / f"{tab}_{language}.png"
             image = window.grab().toImage()
             assert (image.width(), image.height()) == (1600, 900)

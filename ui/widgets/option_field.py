@@ -171,6 +171,13 @@ class ChoiceField(Field):
             self.combo.setEditText(str(value or ""))
         else:
             self.combo.setCurrentIndex(place if place >= 0 else 0 if self.combo.count() else -1)
+        self._from_the_start()
+
+    def _from_the_start(self) -> None:
+        # A text longer than its place is read from its beginning.
+        line = self.combo.lineEdit()
+        if line is not None:
+            line.setCursorPosition(0)
 
     def say(self) -> None:
         for place in range(self.combo.count()):
@@ -179,6 +186,7 @@ class ChoiceField(Field):
             self.combo.setItemText(place, text)
             tip = f"{WORDS.get(self.option.name, '')}.{value}.tip"
             self.combo.setItemData(place, tr(tip) if has(tip) else text, Qt.ToolTipRole)
+        self._from_the_start()
 
 
 class LineField(Field):
