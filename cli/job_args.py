@@ -142,7 +142,8 @@ def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) ->
     InputError
         ``portfolio.needs``: an option that means nothing without it; ``portfolio.sets``: ``--set`` with several strategies.
     """
-    names = getattr(args, "more_strategies", ())
+    beside = getattr(args, "beside", None)
+    names = (*getattr(args, "more_strategies", ()), *(name.strip() for name in (beside or "").split(",") if name.strip()))
     given = {
         "--share": getattr(args, "share", None),
         "--cash": getattr(args, "cash", None),

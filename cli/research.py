@@ -54,6 +54,7 @@ def add_parsers(subparsers: Any) -> None:
     add_job(backtest)
     backtest.add_argument("--report", default=None, metavar="DIR")
     backtest.add_argument("--portfolio", action="store_true")
+    backtest.add_argument("--beside", default=None, metavar="NAME[,NAME]")
     backtest.add_argument("--share", default=None, metavar="SHARE[,SHARE]")
     backtest.add_argument("--cash", type=amount, default=None)
     backtest.add_argument("--max-positions", type=whole(1, 100_000), default=None)

@@ -47,8 +47,9 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
     assert (status, again["same"]) == (0, True), again
     status, body = call(capsys, "verdict", str(got["run"]), "--data-dir", str(data), "--json")
     assert (status, body["error"]["code"]) == (3, "verdict.portfolio")
-    _, out, _ = told(capsys, *named(data, "--strategy", "A", "--strategy", "B", *ACCOUNT))
+    _, out, _ = told(capsys, *named(data, "--strategy", "A", "--beside", "B", *ACCOUNT))
     assert "Account: cash 60,000,000" in out
+    assert "B: " in out
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,7 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
     [
         (("--strategy", "A", "--strategy", "B"), "portfolio.needs"),
         (("--strategy", "A", "--cash", "5"), "portfolio.needs"),
+        (("--strategy", "A", "--beside", "B"), "portfolio.needs"),
         (("--strategy", "A", "--max-positions", "5"), "portfolio.needs"),
         (("--strategy", "A", "--strategy", "B", "--portfolio", "--share", "0.5"), "portfolio.shares"),
         (("--strategy", "A", "--strategy", "B", "--portfolio", "--share", "0.9,0.9"), "portfolio.shares"),
