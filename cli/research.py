@@ -186,7 +186,9 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if result["past_levels"]:
         sys.stdout.write(sentence("research.past_levels", code, count=result["past_levels"]) + "\n")
     if result["order_settings"] is not None:
-        said = ", ".join(f"{titles(code)[path]} {value}" for path, value in result["order_settings"].items())
+        words = {True: sentence("orders.on", code), False: sentence("orders.off", code)}
+        changes = result["order_settings"].items()
+        said = ", ".join(f"{titles(code)[path]} {words[value] if isinstance(value, bool) else value}" for path, value in changes)
         sys.stdout.write(sentence("research.orders", code, settings=said or "-") + "\n")
     elif result["refusals"] is None:
         sys.stdout.write(sentence("research.refusals_unknown", code, most=TRADES_MAX) + "\n")
