@@ -170,10 +170,15 @@ class ManagedDay(SymbolDay):
         if not order.units:
             return False
         order.since = i
-        if not order.forced and self.settings_of(order).order == "limit":
+        rests = not order.forced and self.settings_of(order).order == "limit"
+        if rests:
             order.limit = self.limit_price(order, i)
             if not order.limit:
                 return False
+        price = order.limit if rests else self.day.columns["last_price"][i]
+        if not order.is_exit and order.units / UNIT * price < LEAST[self.day.market]:
+            return False  # no venue takes it
+        if rests:
             self.order = order
         elif order.row == i:
             self.order = None
