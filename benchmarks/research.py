@@ -102,7 +102,7 @@ MEASURES = (
     ),
     Measure(
         "memory", "peak memory of a back-test over the data's own size", "memory", "backtest.ratio", 1.5, at_most=True,
-        must=("limited.same_trades",), beside=("data_mb", "backtest.ratio_above_imports"),
+        beside=("data_mb", "backtest.ratio_above_imports", "limited.same_trades"),
     ),
     Measure(
         "memory-search", "peak memory of a search over the data's own size", "memory", "optimise.ratio", 1.5, at_most=True,
@@ -128,11 +128,11 @@ def words(program: str, measures: list[Measure], rows: int, quick: bool, peer: s
     parts = ",".join(dict.fromkeys(one.part for one in measures))
     return {
         "step": ["--rows", str(rows), "--sets", "40" if quick else "200", "--compiles", "1" if quick else "5", "--parts", parts],
-        "study": ["--rows", each, "--sets", "200" if quick else "2000", "--methods", ""],
+        "study": ["--rows", each, "--sets", "200" if quick else "2000", "--times", "1" if quick else "5", "--methods", ""],
         "managed": ["--rows", str(rows)],
         "bars": ["--days", "20" if quick else "365"],
         "scaling": ["--rows", each, "--sets", "40" if quick else "200", "--times", "1" if quick else "5"],
-        "memory": ["--rows", each, "--trials", "40" if quick else "200"],
+        "memory": ["--rows", str(max(rows // BLOCKS, 11_400)), "--trials", "40" if quick else "200"],
         PEERS: ["--rows", str(max(rows, 456_000)), *(["--quick"] if quick else []), *(["--only", peer] if peer else [])],
     }[program]
 
