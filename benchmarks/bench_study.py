@@ -1,10 +1,10 @@
 """A whole study: how much of its time is compiled code, and what it keeps in memory.
 
-What: a GA study of 2,000 sets of R1 over 1.1 million one-second rows, median of `--times`, with metrics and store, without
-start, imports and compile; then 100,000 sets of a rule that costs nothing, by a random search
-(``--methods`` names others). Unit: seconds and shares; megabytes of resident memory. Budget: time outside compiled code ≤ 20 % of the study; growth from 20,000 to 100,000
-sets ≤ 10 MB. Why: a search is a coffee break only where the interpreter is not in the way, and a long one must not end
-for want of memory.
+What: a GA study of 2,000 sets of R1 over 1.1 million one-second rows, median of `--times`, with metrics and store,
+without start, imports and compile; then 100,000 sets of a rule that costs nothing, by a random search (``--methods``
+names others). Unit: seconds and shares; megabytes of resident memory. Budget: time outside compiled code ≤ 20 % of the
+study; growth from 20,000 to 100,000 sets ≤ 10 MB. Why: a search is a coffee break only where the interpreter is not in
+the way, and a long one must not end for want of memory.
 
     python -m benchmarks.bench_study [--sets 2000] [--rows 22800] [--times 5] [--methods random,ga] [--json FILE]
 """
