@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backtester.optimisers import Space
 from domain.errors import InputError, StrategyError
+from domain.formulas import Formula
 from domain.instruments import Market
 from strategy.catalogue import is_futures
 from strategy.language import StrategyErrors, parse
@@ -94,7 +95,7 @@ def _chain(conditions: Sequence[str], action: str) -> str:
     return "".join(f"{'elif' if k else 'if'} {condition}:\n    {action}\n" for k, condition in enumerate(conditions))
 
 
-def parse_lines(buy_text: str, sell_text: str, market: Market, interval_s: int) -> Lines:
+def parse_lines(buy_text: str, sell_text: str, market: Market, interval_s: int, formulas: Sequence[Formula] = ()) -> Lines:
     """Return the condition lists of two texts.
 
     Raises
@@ -117,7 +118,7 @@ def parse_lines(buy_text: str, sell_text: str, market: Market, interval_s: int) 
             raise InputError("conditions.empty", side=text)
         if len(found) > LINES_MAX:
             raise InputError("conditions.many", side=text, count=len(found), limit=LINES_MAX)
-        _check(found, text, side, market, interval_s)
+        _check(found, text, side, market, interval_s, formulas)
     return Lines(tuple(line for _, line in lists["buy"]), tuple(line for _, line in lists["sell"]), side)
 
 
@@ -135,7 +136,7 @@ def _blocks(text: str) -> dict[str, list[tuple[int, str]]]:
     return out
 
 
-def _check(lines: Sequence[tuple[int, str]], text: str, side: str, market: Market, interval_s: int) -> None:
+def _check(lines: Sequence[tuple[int, str]], text: str, side: str, market: Market, interval_s: int, formulas: Sequence[Formula]) -> None:
     """Refuse what is no condition of its side: the language's own errors, with the number of the line in the list."""
     flag = f"{_FLAGS[side][0]} = False" if text == "buy" else f"{_FLAGS[side][1]} = True"
     errors: list[StrategyError] = []
@@ -144,7 +145,7 @@ def _check(lines: Sequence[tuple[int, str]], text: str, side: str, market: Marke
             errors.append(StrategyError("conditions.variable", number, 1))
             continue
         try:
-            parse(f"if ({line}):\n    {flag}\n", text, market, interval_s)
+            parse(f"if ({line}):\n    {flag}\n", text, market, interval_s, formulas)
         except StrategyErrors as found:
             errors += [StrategyError(one.code, number, max(one.column - 4, 1), **one.fields) for one in found.errors]
     if errors:

@@ -24,6 +24,7 @@ from backtester.engine import Prepared, prepare, warmup_rows
 from backtester.executors import LocalExecutor
 from backtester.find_ahead import fill_future
 from backtester.job import Job, job_rows
+from backtester.job import program_of as job_program
 from backtester.sheet.figures import moments
 from domain.errors import InputError
 from domain.records import row_schema
@@ -32,7 +33,7 @@ from strategy import cache
 from strategy.arithmetic import Arithmetic
 from strategy.compiler import functions
 from strategy.finder_text import AHEAD_NAME, DATA, RISE_NAME, is_finder, parse_finder
-from strategy.program import Program, build
+from strategy.program import Program
 from utility.paths import DataDir
 
 NO_SELL = "매도 = False\n"
@@ -206,9 +207,7 @@ def find(question: Question, data: DataDir, executor: LocalExecutor, vector: NDA
 def program_of(job: Job) -> Program:
     """Return the checked buy text of a job, or its back-finder text, with a sell text that never sells."""
     reader = (lambda *given: parse_finder(*given).tree) if is_finder(job.buy_text) else None
-    return build(
-        job.buy_text, NO_SELL, job.market, job.interval_s, job.rows_since, reader=reader, formulas=job.formulas, reading=job.reading
-    )
+    return job_program(replace(job, sell_text=NO_SELL), reader)
 
 
 def meaning(question: Question, vector: NDArray[np.float64]) -> Meant:
@@ -222,7 +221,7 @@ def meaning(question: Question, vector: NDArray[np.float64]) -> Meant:
     job = question.job
     if not is_finder(job.buy_text):
         return Meant(AHEAD if question.ahead is None else question.ahead, question.rise_pct)
-    text = parse_finder(job.buy_text, job.market, job.interval_s)
+    text = parse_finder(job.buy_text, job.market, job.interval_s, job.formulas)
     arithmetic = Arithmetic(vector.tolist())
     own = [None if one is None else float(arithmetic.value(one)) for one in (text.ahead, text.rise)]
     for name, said, given in ((AHEAD_NAME, own[0], question.ahead), (RISE_NAME, own[1], question.rise_pct)):

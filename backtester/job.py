@@ -36,7 +36,8 @@ from storage.bars import open_bars
 from storage.columns import RowSet
 from storage.ticks import ROW_KINDS, TickStore
 from strategy import cache
-from strategy.program import Program, build
+from strategy.formula import for_strategies
+from strategy.program import Program, Reader, build
 from trading.fee_table import FeeTable, parse_fee_table
 from trading.trades import trades_sha256
 from utility.build import RESEARCH, lock_digest
@@ -159,9 +160,22 @@ class Run:
     shared: Shared | None = None
 
 
+def program_of(job: Job, reader: Reader | None = None) -> Program:
+    """Return the checked texts of a job with the formulas they name; a portfolio's job holds those of all its strategies.
+
+    Raises
+    ------
+    StrategyErrors
+        As `strategy.program.build`; `reader` is handed on to it.
+    """
+    texts = (job.buy_text, job.sell_text, *(text for _, text in job.rows_since))
+    own = for_strategies(job.formulas, job.market, job.interval_s, texts)
+    return build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, reader=reader, formulas=own, reading=job.reading)
+
+
 def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:
     """Return a job's strategy, its steps and their compiled module, from the data directory's signed cache where it is there."""
-    program = build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, formulas=job.formulas, reading=job.reading)
+    program = program_of(job)
     steps = steps_of(program)
     data.cache.mkdir(parents=True, exist_ok=True)
     return program, steps, cache.load("engine", module_text(steps, job.options.orders is not None), data.cache / "steps", data.mac_key())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ from cli.values import amount, whole
 from domain.errors import InputError
 from domain.formulas import Formula
 from domain.instruments import Market
-from domain.intervals import INTERVALS, recorded_interval
+from domain.intervals import INTERVALS
 from domain.order_settings import OrderSettings, settings_of
 from domain.reading import Reading
 from domain.settings import Settings
+from trading.texts import formulas_of
 from trading.venues import market, markets
 from utility.order_settings_file import load_orders
 from utility.paths import DataDir
@@ -103,6 +103,8 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
     orders = orders_of_args(args, rules)
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
+    portfolio = portfolio_of_args(args, rules, data)
+    members = () if portfolio is None else tuple(text for one in portfolio.others for text in (one.buy, one.sell))
     return Job(
         market=rules,
         interval_s=interval_s,
@@ -127,10 +129,10 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         variables={**variables, **parse_sets(args.sets)},
         rows_since=rows_since,
         reading=reading_of(args),
-        formulas=formulas_of(data, rules, interval_s, (buy, sell, *(text for _, text in rows_since))),
+        formulas=formulas_of(data.user_library, rules, interval_s, (buy, sell, *(text for _, text in rows_since), *members)),
         source=args.source,
         strategy=name,
-        portfolio=portfolio_of_args(args, rules, data),
+        portfolio=portfolio,
     )
 
 
@@ -183,17 +185,6 @@ def orders_of_args(args: argparse.Namespace, rules: Market) -> OrderSettings | N
     if args.exit_levels is not None:
         orders = msgspec.structs.replace(orders, exit=msgspec.structs.replace(orders.exit, levels=args.exit_levels))
     return orders
-
-
-def formulas_of(data: DataDir, market: Market, interval_s: int, texts: Sequence[str]) -> tuple[Formula, ...]:
-    """Return the formulas of the library that texts name; a bar longer than a minute takes those of minutes."""
-    from storage.formulas import Formulas
-    from strategy.formula import for_strategies
-
-    if not data.user_library.exists():
-        return ()
-    known = [one for one in Formulas(data.user_library).all(market.code) if one.interval_s == recorded_interval(interval_s)]
-    return for_strategies([msgspec.structs.replace(one, interval_s=interval_s) for one in known], market, interval_s, texts)
 
 
 def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> tuple[str, str, str, dict[int, float]]:

@@ -134,9 +134,9 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     """Return the strategy of the arguments, checked, or None when none is named."""
     from backtester.job import parse_rows_since, parse_sets, vector
     from cli.advice import warn
-    from cli.job_args import formulas_of, orders_of_args
-    from strategy.program import build
+    from cli.job_args import orders_of_args
     from trading.managed_codes import refuse_unfit
+    from trading.texts import read_texts
 
     market, own = find_market(code), settings.market(code).strategy
     found = _texts(args, code, data, own.name)
@@ -145,8 +145,8 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     name, version, buy, sell, variables = found
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
-    formulas = formulas_of(data, market, INTERVALS[args.interval], (buy, sell, *(text for _, text in rows_since)))
-    program = build(buy, sell, market, INTERVALS[args.interval], rows_since, formulas=formulas, reading=reading_of(args))
+    read = read_texts(data.user_library, market, INTERVALS[args.interval], buy, sell, rows_since, reading_of(args))
+    program = read.program
     warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     orders = orders_of_args(args, market)
@@ -164,7 +164,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
         start_s=_clock(own.start_time, 0),
         end_s=_clock(own.end_time, 86_400),
         rows_since=rows_since,
-        formulas=formulas,
+        formulas=read.formulas,
         orders=orders,
         reading=reading_of(args),
     )

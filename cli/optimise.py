@@ -131,7 +131,7 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
     if searches_lines:
         if options["only"] != "all":
             raise InputError("optimise.option", option="only", value=options["only"], allowed="all")
-        lines = parse_lines(job.buy_text, job.sell_text, job.market, job.interval_s)
+        lines = parse_lines(job.buy_text, job.sell_text, job.market, job.interval_s, job.formulas)
         plan["lines"] = asdict(lines)
         buy, sell = lines.texts()
         job = replace(job, buy_text=buy, sell_text=sell)

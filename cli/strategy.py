@@ -96,7 +96,6 @@ def explain(error: StrategyError, code: str) -> dict[str, Any]:
 
 def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     from cli.advice import spoken
-    from cli.job_args import formulas_of
     from strategy.advice import advice_on
     from strategy.catalogue import Role, vocabulary
     from strategy.finder_text import is_finder, parse_finder
@@ -104,15 +103,16 @@ def _check(args: argparse.Namespace) -> dict[str, Any] | int:
     from strategy.language import StrategyErrors, parse
     from strategy.nodes import Column, Derived, PositionField, RowCount, Series, Window
     from strategy.program import Program, empty_tree
+    from trading.texts import formulas_of
     from trading.venues import market as find_market
 
     market, interval_s, side = find_market(args.market), INTERVALS[args.interval], args.side
     code = language(args)
     try:
         text = read_text(args.file)
-        own = formulas_of(DataDir(args.data_dir), market, interval_s, (text,))
+        own = formulas_of(DataDir(args.data_dir).user_library, market, interval_s, (text,))
         is_found = side == "buy" and is_finder(text)
-        tree = parse_finder(text, market, interval_s).tree if is_found else parse(text, side, market, interval_s, own)
+        tree = parse_finder(text, market, interval_s, own).tree if is_found else parse(text, side, market, interval_s, own)
     except StrategyErrors as refused:
         errors = [explain(one, code) for one in refused.errors]
         emit(args, {"ok": False, "file": args.file, "errors": errors, "warnings": [], "factors": [], "lookback": 0, "vars": 0})
@@ -274,16 +274,15 @@ def _tell_look_ahead(one: dict[str, Any], code: str) -> None:
 
 def _must_run(bundle: Any, data: Any) -> None:
     """Refuse texts that do not pass the checker on the markets they are for (any one market when they name none)."""
-    from cli.job_args import formulas_of
-    from strategy.program import build
     from trading.save_check import conditions
+    from trading.texts import read_texts
     from trading.venues import market as find_market
 
     refused: StrategyError | None = None
     for code in bundle.markets or MARKET_CODES:
         try:
-            own = formulas_of(data, find_market(code), bundle.interval_s, (bundle.buy, bundle.sell))
-            build(bundle.buy, bundle.sell, find_market(code), bundle.interval_s, conditions(bundle.buy + bundle.sell), formulas=own)
+            both = conditions(bundle.buy + bundle.sell)
+            read_texts(data.user_library, find_market(code), bundle.interval_s, bundle.buy, bundle.sell, both)
         except StrategyError as error:
             refused = refused or error
             if bundle.markets:

@@ -51,11 +51,12 @@ def bring(args: argparse.Namespace, library: Strategies) -> Brought:
             found = read_file(file)
             bundles += found.bundles
             if not found.texts:
-                refused += [_said(error, str(file), bundle.name, code) for bundle in found.bundles for error in _of_bundle(bundle)]
+                for bundle in found.bundles:
+                    refused += [_said(error, str(file), bundle.name, code) for error in _of_bundle(library.path, bundle)]
             for one, name in found.texts:
                 kept = _write(one, args.texts)
                 texts.append({"source": one.table, "name": one.original, "kind": one.kind, "strategy": name, "path": kept})
-                refused += [_said(error, one.table, one.original, code) for error in _of_stom(one)]
+                refused += [_said(error, one.table, one.original, code) for error in _of_stom(library.path, one)]
     saved = [library.save(bundle) for bundle in bundles]
     return Brought(saved, {"imported": sum(new for _, new in saved), "texts": texts, "refused": refused})
 
@@ -72,39 +73,40 @@ def _said(error: StomError, source: str, name: str, code: str) -> dict[str, Any]
     return {"source": source, "name": name, "line": line, "column": column, "code": error.code, "message": message, "hint": spoken}
 
 
-def _of_bundle(bundle: Bundle) -> Iterator[StomError]:
+def _of_bundle(library: Path, bundle: Bundle) -> Iterator[StomError]:
     for side, text in (("buy", bundle.buy), ("sell", bundle.sell)):
         if text:
-            yield from _check(text, side, bundle.markets, bundle.interval_s)
+            yield from _check(library, text, side, bundle.markets, bundle.interval_s)
 
 
-def _of_stom(one: StomText) -> Iterator[StomError]:
+def _of_stom(library: Path, one: StomText) -> Iterator[StomError]:
     if one.kind in DOCUMENTS:
         if one.best and not one.variables:
             yield InputError("strategy.import_bundle", path=one.table, field="변수값", line=0)
-        yield from _check(one.text, DOCUMENTS[one.kind], one.markets, one.interval_s)
+        yield from _check(library, one.text, DOCUMENTS[one.kind], one.markets, one.interval_s)
     elif one.kind == "schedule":
         yield InputError("strategy.import_schedule", line=0)
     else:
         try:
-            _check_other(one)
+            _check_other(library, one)
         except StomError as error:
             yield from getattr(error, "errors", (error,))
 
 
-def _check(text: str, side: str, codes: tuple[str, ...], interval_s: int) -> list[StomError]:
+def _check(library: Path, text: str, side: str, codes: tuple[str, ...], interval_s: int) -> list[StomError]:
     """Return the errors of a text on the market of its own where it has the fewest."""
     from strategy.finder_text import is_finder, parse_finder
-    from strategy.language import StrategyErrors, parse
+    from strategy.language import StrategyErrors
+    from trading.texts import formulas_of, read_text
     from trading.venues import market
 
     least: list[StomError] | None = None
     for code in codes or MARKET_CODES:
         try:
             if side == "buy" and is_finder(text):
-                parse_finder(text, market(code), interval_s)
+                parse_finder(text, market(code), interval_s, formulas_of(library, market(code), interval_s, (text,)))
             else:
-                parse(text, side, market(code), interval_s)
+                read_text(library, market(code), interval_s, text, side)
         except StrategyErrors as refused:
             if least is None or len(refused.errors) < len(least):
                 least = list(refused.errors)
@@ -113,10 +115,11 @@ def _check(text: str, side: str, codes: tuple[str, ...], interval_s: int) -> lis
     return least or []
 
 
-def _check_other(one: StomText) -> None:
+def _check_other(library: Path, one: StomText) -> None:
     """Check a range text or a condition list."""
     from backtester.condition_lines import parse_lines
     from backtester.ranges import parse_ranges
+    from trading.texts import formulas_of
     from trading.venues import market
 
     if one.kind in ("optivars", "vars"):
@@ -125,7 +128,7 @@ def _check_other(one: StomText) -> None:
     of: Market = market((one.markets or MARKET_CODES)[0])
     other = "# LONG\n수익률 > 1\n# SHORT\n수익률 > 1\n" if "# LONG" in one.text or "# SHORT" in one.text else "수익률 > 1\n"
     buy, sell = (one.text, other) if one.kind == "buyconds" else (other.replace("수익률", "등락율"), one.text)
-    parse_lines(buy, sell, of, one.interval_s)
+    parse_lines(buy, sell, of, one.interval_s, formulas_of(library, of, one.interval_s, (buy, sell)))
 
 
 def _write(one: StomText, folder: str | None) -> str:

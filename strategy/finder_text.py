@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from domain.formulas import Formula
 from domain.instruments import Market
 from strategy.catalogue import is_futures
 from strategy.expressions import FINDER_NAMES
@@ -54,8 +56,8 @@ class FinderText:
 class _FinderChecker(StatementChecker):
     """Knows the future, the columns, and the closing part that hands a row on."""
 
-    def __init__(self, text: str, market: Market, interval_s: int) -> None:
-        super().__init__(text, "buy", market, interval_s)
+    def __init__(self, text: str, market: Market, interval_s: int, formulas: Sequence[Formula]) -> None:
+        super().__init__(text, "buy", market, interval_s, formulas)
         self.columns: list[str] = []
         self.values = 0
         self.named = 0
@@ -152,15 +154,15 @@ class _FinderChecker(StatementChecker):
         return Ahead(operation=FUTURE[name], n=rows, **self.at(node))  # type: ignore[arg-type]
 
 
-def parse_finder(text: str, market: Market, interval_s: int) -> FinderText:
-    """Check a back-finder text.
+def parse_finder(text: str, market: Market, interval_s: int, formulas: Sequence[Formula] = ()) -> FinderText:
+    """Check a back-finder text; `formulas` are those of the user's that it may name.
 
     Raises
     ------
     StrategyErrors
         With everything that is wrong.
     """
-    checker = _FinderChecker(text, market, interval_s)
+    checker = _FinderChecker(text, market, interval_s, formulas)
 
     def body(module: ast.Module) -> tuple[Stmt, ...]:
         checker.count_assignments(module.body)

@@ -399,6 +399,9 @@ class Program:
         return digest(LANGUAGE, self.market.kind, self.interval_s, bodies, self.never, self.columns, units, definitions, ladder, *more)
 
 
+Reader = Callable[[str, Market, int, Sequence[Formula]], Tree]
+
+
 def build(
     buy_text: str,
     sell_text: str,
@@ -407,7 +410,7 @@ def build(
     rows_since: Iterable[tuple[str, str]] = (),
     never: float = NEVER,
     warm_up: float = math.nan,
-    reader: Callable[[str, Market, int], Tree] | None = None,
+    reader: Reader | None = None,
     formulas: Sequence[Formula] = (),
     reading: Reading = AS_DECIDED,
 ) -> Program:
@@ -427,12 +430,10 @@ def build(
         경과틱수 of a condition that was not true today.
     warm_up : float
         An indicator before its first value: not a number, with which every ordering is false, or 0 as STOM showed it.
-    reader : callable, optional
-        Checks the buy text in place of `parse`: the back-finder's knows more names.
-    formulas : sequence of Formula
-        The user's formulas that the texts may name (`strategy.formula.for_strategies`).
-    reading : Reading
-        Strict history, and what STOM gave for what is not there.
+    reader : Reader, optional
+        In place of `parse` for the buy text (text, market, interval, formulas): the back-finder's knows more names.
+    formulas, reading
+        The user's formulas that the texts may name (`for_strategies`); how history that is not there is read.
 
     Raises
     ------
@@ -445,9 +446,8 @@ def build(
     marks: list[tuple[str, Tree]] = []
     for side, text in (("buy", buy_text), ("sell", sell_text)):
         try:
-            trees[side] = (
-                parse(text, side, market, interval_s, formulas) if reader is None or side == "sell" else reader(text, market, interval_s)
-            )
+            own = reader if side == "buy" else None
+            trees[side] = own(text, market, interval_s, formulas) if own else parse(text, side, market, interval_s, formulas)
         except StrategyErrors as refused:
             errors += _with_side(refused, side)
     for name, text in rows_since:

@@ -13,8 +13,8 @@ from types import FrameType
 
 from domain.errors import StomError
 from domain.process_config import ProcessConfig
-from strategy.program import build
 from trading.strategy_process import load_step
+from trading.texts import program_of
 from trading.venues import market as find_market
 
 MEMORY_MAX = 2 << 30
@@ -49,16 +49,7 @@ def main(config: ProcessConfig) -> int:
     limit(seconds)
     text = config.strategy
     try:
-        program = build(
-            text.buy,
-            text.sell,
-            find_market(config.market),
-            config.interval_s,
-            text.rows_since,
-            formulas=text.formulas,
-            reading=text.reading,
-        )
-        load_step(program, Path(config.data_dir))
+        load_step(program_of(text, find_market(config.market), config.interval_s), Path(config.data_dir))
     except StomError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_status

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from domain.instruments import Market
 from domain.process_config import LiveOptions
 from storage.studies import Studies
-from strategy.program import build
 from strategy.rule_digest import rule_digest
+from trading.texts import program_of
 from utility.paths import DataDir
 
 PASS = "pass"
@@ -71,9 +71,7 @@ def ruling_of(data: DataDir, options: LiveOptions, market: Market) -> Ruling:
     """
     strategy = options.strategy
     assert strategy is not None  # the preflight has refused a run without one
-    program = build(
-        strategy.buy, strategy.sell, market, options.interval_s, strategy.rows_since, formulas=strategy.formulas, reading=strategy.reading
-    )
+    program = program_of(strategy, market, options.interval_s)
     rule = rule_digest(program, strategy.variables)
     kept = Studies(data.user_library).verdict_of(rule=rule)
     return Ruling(rule) if kept is None else Ruling(rule, kept.verdict, kept.result, dict(kept.body["verdict"]["sentence"]))

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import re
 import types
+from pathlib import Path
 from typing import Any
 
 from domain.errors import StrategyError
-from domain.formulas import Formula
 from domain.instruments import Market
 from domain.market_codes import MARKET_CODES
-from storage.formulas import Formulas
 from storage.strategies import Strategies, Version
-from strategy.formula import for_strategies
 from strategy.look_ahead import Judged, judge
-from strategy.program import Program, build
+from strategy.program import Program
+from trading.texts import read_texts
 from trading.venues import market as find_market
 
 
@@ -38,9 +37,8 @@ def check_saved(library: Strategies, version: Version) -> dict[str, Any]:
     """
     judged: list[dict[str, Any]] = []
     bundle = version.bundle
-    formulas = Formulas(library.path)
     for code in bundle.markets or MARKET_CODES:
-        program = _program(version, find_market(code), formulas.all(code, bundle.interval_s))
+        program = _program(version, find_market(code), library.path)
         if program is None:
             continue
         judged += [{"market": code, **one.as_dict()} for one in both(program, bundle.variables)]
@@ -70,10 +68,9 @@ def written(program: Program) -> types.ModuleType:
     return module
 
 
-def _program(version: Version, market: Market, known: list[Formula]) -> Program | None:
+def _program(version: Version, market: Market, library: Path) -> Program | None:
     bundle = version.bundle
     try:
-        own = for_strategies(known, market, bundle.interval_s, (bundle.buy, bundle.sell))
-        return build(bundle.buy, bundle.sell, market, bundle.interval_s, conditions(bundle.buy + bundle.sell), formulas=own)
+        return read_texts(library, market, bundle.interval_s, bundle.buy, bundle.sell, conditions(bundle.buy + bundle.sell)).program
     except StrategyError:
         return None

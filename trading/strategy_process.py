@@ -38,12 +38,12 @@ from domain.messages import (
 from domain.orders import Intent
 from domain.process_config import ProcessConfig
 from strategy.interpreter import Interpreter
-from strategy.program import build
 from trading import managed_codes, matching, numbers, position_vars, positions, sizing
 from trading.latency import Spans
 from trading.process import ChildProcess
 from trading.rehearsal import rehearse
 from trading.strategy_host import StrategyHost
+from trading.texts import program_of
 from trading.venues import market as find_market
 from utility.bus import Dealer, Subscriber
 from utility.codec import Codec
@@ -68,15 +68,7 @@ class StrategyProcess(ChildProcess):
         self.market = find_market(config.market)
         self.text = config.strategy
         self.stamp("sockets")
-        program = build(
-            self.text.buy,
-            self.text.sell,
-            self.market,
-            config.interval_s,
-            self.text.rows_since,
-            formulas=self.text.formulas,
-            reading=self.text.reading,
-        )
+        program = program_of(self.text, self.market, config.interval_s)
         program.check_variables(self.text.variables or (0.0,) * program.n_vars)
         module = None
         if self.text.use_compiled:

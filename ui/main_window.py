@@ -9,6 +9,7 @@ from PyQt5.QtCore import QByteArray, QSettings
 from PyQt5.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from domain.errors import StomError
+from domain.formulas import Formula
 from domain.instruments import Market
 from domain.settings import Settings
 from ui.actions import Actions
@@ -25,7 +26,7 @@ from ui.pages.research import ResearchPage
 from ui.pages.settings import SettingsPage
 from ui.pages.strategy import StrategyPage
 from ui.save_guard import SaveGuard
-from ui.start import live_options, strategy_text
+from ui.start import live_options, named_formulas, strategy_text
 from ui.teller import Teller, said
 from ui.text import Said, language, on_language, set_language, tr
 from ui.theme.style import THEME
@@ -106,7 +107,7 @@ class MainWindow(QMainWindow):
         self.live_stack = QStackedWidget()
         markets = tuple(self.markets.values())
         self.save_guard = SaveGuard(self.data_dir.root, self)
-        self.strategy_page = StrategyPage(self.library, markets[0], self.actions, self.jobs)
+        self.strategy_page = StrategyPage(self.library, self.data_dir.user_library, markets[0], self.actions, self.jobs)
         self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.jobs)
         self.log_page = LogPage(self.log_model)
         self.settings_page = SettingsPage(
@@ -258,13 +259,13 @@ class MainWindow(QMainWindow):
         self.state_of(code).begin()
         self.show_running()
         if not name:
-            self.bridge.start_market(live_options(None, self.markets[code], self.settings))
+            self.bridge.start_market(live_options(None, self.markets[code], self.settings, ()))
             return
 
-        def done(doc: StrategyDoc) -> None:
-            self._docs[code] = doc
+        def done(found: tuple[StrategyDoc, tuple[Formula, ...]]) -> None:
+            self._docs[code], formulas = found
             try:
-                self.bridge.start_market(live_options(doc, self.markets[code], self.settings))
+                self.bridge.start_market(live_options(found[0], self.markets[code], self.settings, formulas))
             except StomError as error:
                 failed(error)
 
@@ -273,7 +274,7 @@ class MainWindow(QMainWindow):
             self.show_running()
             self._tell_error(error)
 
-        self.jobs.run(lambda: self.library.load(name), done, failed)
+        self.jobs.run(lambda: self._with_formulas(self.library.load(name), code), done, failed)
 
     def stop_market(self, code: str) -> None:
         """Stop a market's processes; positions stay where they are."""
@@ -299,8 +300,15 @@ class MainWindow(QMainWindow):
     def apply_strategy(self, doc: StrategyDoc) -> None:
         """Bring a saved strategy to the market on show; it is started when it does not run."""
         code = self.market.code
+        self.jobs.run(lambda: self._with_formulas(doc, code), lambda found: self._apply(code, *found), self._tell_error)
+
+    def _with_formulas(self, doc: StrategyDoc, code: str) -> tuple[StrategyDoc, tuple[Formula, ...]]:
+        """Return a strategy with the formulas it names, as they are now (made in the job thread: the library is opened)."""
+        return doc, named_formulas(self.data_dir.user_library, doc, self.markets[code])
+
+    def _apply(self, code: str, doc: StrategyDoc, formulas: tuple[Formula, ...]) -> None:
         try:
-            text = strategy_text(doc, self.market, self.settings)
+            text = strategy_text(doc, self.markets[code], self.settings, formulas)
         except StomError as error:
             self._tell_error(error)
             return
@@ -312,7 +320,8 @@ class MainWindow(QMainWindow):
             self._tell("ui.notice.applied", {"name": doc.name, "version": doc.version})
         else:
             self.start_market(code, doc.name)
-        self.top.show_strategies(self.names, doc.name)
+        if code == self.market.code:  # a person may have gone to another market meanwhile
+            self.top.show_strategies(self.names, doc.name)
 
     def pull_kill(self, level: str) -> None:
         """Pull the kill switch of every account."""

@@ -1,6 +1,6 @@
 """Checks strategy texts in a thread of its own, newest request first; answers by signal.
 
-The language is imported here, at the first request, so that opening the window never waits for it.
+The language and the library's formulas are opened here, at the first request, so that opening the window never waits for them.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
+from domain.errors import DataError
 from ui.widgets.code_words import WordList, load_words
 
 
@@ -55,8 +57,9 @@ class ParseWorker(QObject):
     answered = pyqtSignal(object)
     words_ready = pyqtSignal(str, object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, library: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._library = library
         self._queue: queue.Queue[ParseRequest | tuple[str, str, int] | None] = queue.Queue(maxsize=64)
         self._thread = threading.Thread(target=self._run, name="parse", daemon=True)
         self._newest: dict[str, int] = {}
@@ -85,19 +88,22 @@ class ParseWorker(QObject):
                 return
             if isinstance(request, tuple):
                 side, market, interval_s = request
-                words: WordList = load_words(side, market, interval_s)
+                words: WordList = load_words(side, market, interval_s, self._library)
                 self.words_ready.emit(side, words)
             elif request.number == self._newest.get(request.side):
-                self.answered.emit(check(request))
+                self.answered.emit(check(request, self._library))
 
 
-def check(request: ParseRequest) -> ParseAnswer:
-    """Check one text and return what is wrong with it."""
-    from strategy.language import StrategyErrors, parse
+def check(request: ParseRequest, library: Path) -> ParseAnswer:
+    """Check one text against the language and the formulas of a library's file, and return what is wrong with it."""
+    from strategy.language import StrategyErrors
+    from trading.texts import read_text
     from trading.venues import market as find_market
 
     try:
-        parse(request.text, request.side, find_market(request.market), request.interval_s)
+        read_text(library, find_market(request.market), request.interval_s, request.text, request.side)
+    except DataError as error:  # the library cannot be read: said where the text stands, and the next check asks again
+        return ParseAnswer(request, (Found(1, 1, error.code, dict(error.fields)),))
     except StrategyErrors as errors:
         found = tuple(Found(error.line, error.column, error.code, dict(error.fields)) for error in errors.errors)
         return ParseAnswer(request, found)

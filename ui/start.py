@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from domain.errors import InputError
+from domain.formulas import Formula
 from domain.instruments import Market
 from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
@@ -18,8 +21,21 @@ def clock_s(text: str, default: int) -> int:
     return int(text[:2]) * 3600 + int(text[2:4]) * 60 + int(text[4:6])
 
 
-def strategy_text(doc: StrategyDoc, market: Market, settings: Settings) -> StrategyText:
-    """Return the strategy as the host gets it: texts, variables, money and times of the market's settings.
+def named_formulas(library: Path, doc: StrategyDoc, market: Market) -> tuple[Formula, ...]:
+    """Return the formulas of the library's file that a strategy names (not in the GUI's thread: it opens the library).
+
+    Raises
+    ------
+    DataError
+        ``strategy.library_unreadable``.
+    """
+    from trading.texts import formulas_of
+
+    return formulas_of(library, market, INTERVALS[doc.interval], (doc.buy, doc.sell))
+
+
+def strategy_text(doc: StrategyDoc, market: Market, settings: Settings, formulas: tuple[Formula, ...]) -> StrategyText:
+    """Return the strategy as the host gets it: texts, the formulas they name, variables, money and times of the market's settings.
 
     Raises
     ------
@@ -40,15 +56,16 @@ def strategy_text(doc: StrategyDoc, market: Market, settings: Settings) -> Strat
         exit_levels=own.exit_levels,
         start_s=clock_s(own.start_time, 0),
         end_s=clock_s(own.end_time, 86_400),
+        formulas=formulas,
     )
 
 
-def live_options(doc: StrategyDoc | None, market: Market, settings: Settings) -> LiveOptions:
+def live_options(doc: StrategyDoc | None, market: Market, settings: Settings, formulas: tuple[Formula, ...]) -> LiveOptions:
     """Return what starts a market on paper; without a strategy it watches and records only."""
     interval = doc.interval if doc is not None else settings.market(market.code).strategy.interval
     return LiveOptions(
         market=market.code,
-        strategy=None if doc is None else strategy_text(doc, market, settings),
+        strategy=None if doc is None else strategy_text(doc, market, settings, formulas),
         interval_s=INTERVALS[interval],
         is_paper=True,
         seed=settings.paper.seed,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtester.condition_lines import Lines
-from backtester.job import DEFAULT_WINDOW, Job, Loaded, side_variables, used_variables, vector
+from backtester.job import DEFAULT_WINDOW, Job, Loaded, program_of, side_variables, used_variables, vector
 from backtester.metrics import Limits
 from backtester.optimisers import Space
 from backtester.ranges import parse_ranges, space_of
@@ -19,7 +19,7 @@ from backtester.verdict.review import Subject
 from backtester.verdict.splits import Division, divide, walk_forward
 from domain.errors import InputError
 from storage.studies import Studies, Study, Trials
-from strategy.program import Program, build
+from strategy.program import Program
 from strategy.rule_digest import rule_digest
 
 
@@ -93,9 +93,7 @@ def _plain_rule(loaded: Loaded, lines: Lines, vector: NDArray[np.float64]) -> st
     """Return the digest of the chosen lines as a text of their own: what would be traded has no switches."""
     buy, sell = lines.plain(vector)
     job = loaded.job
-    return rule_digest(
-        build(buy, sell, job.market, job.interval_s, job.rows_since, formulas=job.formulas, reading=job.reading), vector[:1].tolist()
-    )
+    return rule_digest(program_of(replace(job, buy_text=buy, sell_text=sell)), vector[:1].tolist())
 
 
 def trials_of(store: Studies, study: Study) -> Trials:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QFontInfo, QFontMetrics, QImage, QPainter
 from PyQt5.QtWidgets import QApplication
 
+from domain.formulas import Formula
+from storage.formulas import Formulas
+from tests.gui.library_double import LibraryDouble
+from tests.gui.made_feed import ScriptedSupervisor
 from ui.library import StrategyDoc
 from ui.main_window import MainWindow
 from ui.theme import fonts
 from ui.widgets.code_editor import SQUIGGLE
 from ui.widgets.code_words import load_words, style_spans
 from ui.widgets.command_box import initials, rank
+from utility.paths import DataDir
+
+NO_LIBRARY = Path("no library")
 
 
 def drawn(text: str, font: Any) -> bytes:
@@ -45,7 +54,7 @@ def test_digits_have_one_width(make_window: Callable[..., MainWindow]) -> None:
 
 
 def test_spans_cover_the_text_in_bytes() -> None:
-    words = load_words("buy", "upbit", 1)
+    words = load_words("buy", "upbit", 1, NO_LIBRARY)
     text = "if 체결강도 < 체결강도평균(30) and trade_strength > 5:  # 주석\n    매수 = False\n"
     spans = style_spans(text, words.styles)
     assert sum(length for length, _ in spans) == len(text.encode())
@@ -62,7 +71,7 @@ def test_spans_cover_the_text_in_bytes() -> None:
 
 
 def test_words_have_both_languages() -> None:
-    words = {name: other for name, _, other, _ in load_words("sell", "upbit", 1).entries}
+    words = {name: other for name, _, other, _ in load_words("sell", "upbit", 1, NO_LIBRARY).entries}
     assert words["체결강도"] == "trade_strength"
     assert words["trade_strength"] == "체결강도"
     assert words["수익률"] == "return_pct"
@@ -163,3 +172,28 @@ def test_initials_and_rank() -> None:
     assert rank("sk하", ("SK하이닉스",)) == 1
     assert rank("skㅎ", ("SK하이닉스",)) == 3
     assert rank("없음", ("삼성전자",)) == -1
+
+
+def test_a_formula_is_known_to_the_check_the_completion_and_the_start(
+    make_window: Callable[..., MainWindow], qtbot: Any, supervisor: ScriptedSupervisor, tmp_path: Path
+) -> None:
+    place = DataDir(tmp_path / "data")
+    place.root.mkdir()
+    formula = Formula(name="간격", market="upbit", interval_s=1, display="line", text="self.line = 현재가 - 시가\n", in_strategy=True)
+    Formulas(place.user_library).save(formula)
+    library = LibraryDouble()
+    library.docs["데모_돌파"] = [StrategyDoc("데모_돌파", 1, "if not 간격(0) > 0:\n    매수 = False\n", "매도 = 수익률 > 1\n")]
+    window = make_window("ko", place=place, library=library)
+    window.show_page("strategy")
+    page = window.strategy_page
+    qtbot.waitUntil(lambda: page.doc is not None and "간격" in page.editors["buy"].lexer_.words.styles, timeout=60_000)
+    editor = page.editors["buy"]
+    editor.setText("간겨")
+    qtbot.waitUntil(lambda: bool(page.found["buy"]), timeout=20_000)
+    editor.setText("매수 = 간격(1) > 0\n")
+    qtbot.waitUntil(lambda: not page.found["buy"], timeout=20_000)
+    changed = replace(formula, text="self.line = 현재가 - 고가\n")
+    Formulas(place.user_library).save(changed)  # after the strategy was opened: what starts is what is there now
+    window.begin(["upbit"])
+    qtbot.waitUntil(lambda: "upbit" in supervisor.markets, timeout=20_000)
+    assert supervisor.markets["upbit"].options.strategy.formulas == (changed,)

@@ -48,3 +48,12 @@ def test_made_market_gives_identical_trades(tmp_path: Path) -> None:
     assert found["trades"][0] == found["trades"][1] > 5
     assert found["unexplained"] == 0
     assert found["refusals"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_users_formula_gives_identical_trades(tmp_path: Path) -> None:
+    found = compare("made-upbit", "max", "formula", tmp_path, minutes=1.0, symbols=3)
+    assert found["equal"], json.dumps(found, indent=1)
+    assert found["trades"][0] == found["trades"][1] > 2
+    assert found["refusals"] == {}

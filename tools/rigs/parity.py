@@ -1,6 +1,6 @@
 """Live replay against back-test: the same recording, two roads, one hash (architecture 3.4).
 
-python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|r1|r1-wide]
+python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|formula|r1|r1-wide]
 [--orders] [--limits open|positions|shipped]
 
 Each run imports the raw recording, plays it through the paper exchange into live trading over real
@@ -28,6 +28,10 @@ CHURN_BUY = """매수 = False
 if 체결강도 > 0 and 초당거래대금 > 0 and 초당매수수량 >= 초당매도수량:
     매수 = True
 """
+FORMULA_BUY = """매수 = False
+if 체결강도 > 0 and 순매수(0) >= 0 and 순매수(0) + 앞선(1) > 0:
+    매수 = True
+"""
 CHURN_SELL = """if 보유시간 >= self.vars[1]:
     매도 = True
 elif 수익률 <= self.vars[2]:
@@ -49,10 +53,15 @@ elif 체결강도 < 체결강도평균(30) - self.vars[8]:
 """
 RULES: dict[str, tuple[str, str, dict[int, float]]] = {
     "churn": (CHURN_BUY, CHURN_SELL, {0: 3, 1: 4, 2: -0.3}),
+    "formula": (FORMULA_BUY, CHURN_SELL, {0: 3, 1: 4, 2: -0.3}),
     "r1": (R1_BUY, R1_SELL, {0: 30, 1: 1, 2: 20, 3: 5, 4: 2, 5: 2, 6: -1, 7: 300, 8: 10}),
     "r1-wide": (R1_BUY, R1_SELL, {0: 30, 1: -20, 2: 20, 3: 0, 4: 0.2, 5: 0.2, 6: -0.3, 7: 20, 8: 10}),
 }
 """R1 never trades on quiet recordings; with wider numbers the same text does."""
+FORMULAS: dict[str, dict[str, str]] = {
+    "formula": {"순매수": "self.line = 초당매수수량 - 초당매도수량\n", "앞선": "self.line = 순매수(1)\n"}
+}
+"""Rules → the user's formulas that their texts name, each saved in the library before both roads are taken."""
 ORDERS: dict[str, Any] = {
     "entry": {
         "splits": 3, "split_down": True, "split_down_pct": 0.01, "split_up_pct": 0.02, "ban_interval": True, "ban_interval_s": 2,
@@ -151,12 +160,16 @@ def compare(
     """Run one case once on both roads and return what both said; with limits the back-test is a portfolio run."""
     case = CASES[name]
     buy, sell, variables = RULES[rules]
-    if rules == "churn":
+    if rules in ("churn", "formula"):
         variables = {**variables, 1: case.hold_s, 2: case.stop_pct}
     texts = data_dir / "texts"
     texts.mkdir(parents=True, exist_ok=True)
     (texts / "rules_buy.txt").write_text(buy, "utf-8")
     (texts / "rules_sell.txt").write_text(sell, "utf-8")
+    for formula, text in FORMULAS.get(rules, {}).items():
+        (texts / f"{formula}.txt").write_text(text, "utf-8")
+        words = ("strategy", "formula", "save", formula, str(texts / f"{formula}.txt"), "--market", case.market, "--in-strategy")
+        _stom(*words, "--data-dir", str(data_dir))
     for path, value in LIMITS[limits].items():
         _stom("settings", "set", path.format(market=case.market.replace("-", "_")), value, "--data-dir", str(data_dir))
     if case.files:

@@ -6,6 +6,7 @@ import difflib
 import html
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PyQt5.QtCore import Qt, pyqtSignal
@@ -63,13 +64,13 @@ class StrategyPage(QWidget):
     saved = pyqtSignal(object)
     told = pyqtSignal(str, object)
 
-    def __init__(self, library: Library, market: Market, actions: Actions, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, library: Library, texts: Path, market: Market, actions: Actions, jobs: Jobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("strategyPage")
         self.library, self.market, self.jobs = library, market, jobs
         self.doc: StrategyDoc | None = None
         self.found: dict[str, tuple[Found, ...]] = {"buy": (), "sell": ()}
-        self.parser = ParseWorker(self)
+        self.parser = ParseWorker(texts, self)
         self.parser.answered.connect(self._answered)
         self.parser.words_ready.connect(self._words_ready)
         self.list = LibraryList()

@@ -9,6 +9,11 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from domain.errors import DataError
+from domain.formulas import Formula
+from domain.instruments import Market
 
 TOKEN = re.compile(
     r"(?P<comment>#[^\n]*)"
@@ -64,9 +69,10 @@ class WordList:
     styles: dict[str, str] = field(default_factory=dict)
 
 
-def load_words(side: str, market_code: str, interval_s: int) -> WordList:
-    """Return the words of the language (call it in a worker; imports the strategy package)."""
+def load_words(side: str, market_code: str, interval_s: int, library: Path) -> WordList:
+    """Return the words of the language and the formulas of a library's file (call it in a worker; imports the strategy package)."""
     from strategy.catalogue import completions, vocabulary
+    from strategy.formula import readable
     from strategy.snippets import snippets
     from trading.venues import market as find_market
 
@@ -88,7 +94,21 @@ def load_words(side: str, market_code: str, interval_s: int) -> WordList:
     for snippet in snippets(side, market):
         for language, second in (("ko", "en"), ("en", "ko")):
             entries.append((snippet.name(language), snippet.text(language, market, interval_s), snippet.name(second), "keyword"))
+    for formula in _formulas(market, interval_s, library):
+        for name in readable(formula):
+            entries.append((name, f"{name}(0)", "", "function"))
+            styles[name] = "function"
     return WordList(tuple(entries), styles)
+
+
+def _formulas(market: Market, interval_s: int, library: Path) -> tuple[Formula, ...]:
+    """Return the user's formulas; none where the library cannot be read, which the check of the text says."""
+    from trading.texts import known_formulas
+
+    try:
+        return known_formulas(library, market, interval_s)
+    except DataError:
+        return ()
 
 
 def style_spans(text: str, styles: dict[str, str]) -> list[tuple[int, str]]:

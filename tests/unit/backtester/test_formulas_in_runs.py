@@ -8,14 +8,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from backtester.condition_lines import parse_lines
 from backtester.engine import Engine, Options, module_text, prepare, round_trips, steps_of
 from backtester.executors import LocalExecutor
+from backtester.job import Job, member_job, program_of
+from backtester.portfolio import Member
 from cli.job_args import job_of_passport
 from coin.markets import UPBIT
 from domain.formulas import Formula
 from storage.formulas import Formulas
 from storage.studies import Studies
 from strategy import cache
+from strategy.finder_text import parse_finder
+from strategy.language import StrategyErrors
 from strategy.program import build
 from tests.research import made_rows
 from tests.research_cli import call, make_data
@@ -48,6 +53,8 @@ def test_a_run_keeps_the_formulas_that_its_texts_name(tmp_path: Path, capsys: py
     base = ("--data-dir", str(tmp_path), "--market", "upbit", "--json", "--set", "0=5", "--set", "1=2")
     status, out = call(capsys, "find", *base, "--buy", str(tmp_path / "find.txt"), "--ahead", "5")
     assert (status, out["hits"] > 0) == (0, True)
+    old = "self.tickcols = ['틈']\nif 간격(1) > 0:\n    self.tickdata = [간격(0)]\n"
+    assert parse_finder(old, UPBIT, 1, (GAP,)).columns == ("틈",)
     assert [name for name in pq.read_table(out["path"]).column_names if name.startswith("self.")] == ["self.틈"]
     assert all(one > 2 for one in pq.read_table(out["path"]).column("self.틈").to_pylist())
     passport = {
@@ -57,3 +64,17 @@ def test_a_run_keeps_the_formulas_that_its_texts_name(tmp_path: Path, capsys: py
     }  # fmt: skip
     assert job_of_passport(passport).formulas == (GAP,)
     assert Studies(data.user_library).runs() == []
+
+
+def test_each_strategy_of_a_portfolio_has_the_formulas_of_its_own_texts() -> None:
+    job = Job(UPBIT, 1, "매수 = 현재가 > 1\n", SELL, Options(betting=1.0), formulas=(GAP,))
+    assert program_of(job).digest == build(job.buy_text, SELL, UPBIT, 1).digest
+    member = member_job(job, Member("나", WITH, SELL))
+    assert program_of(member).digest == build(WITH, SELL, UPBIT, 1, formulas=(GAP,)).digest
+
+
+def test_condition_lines_may_name_a_formula() -> None:
+    lines = parse_lines("간격(0) > 0\n", "수익률 > 1\n", UPBIT, 1, (GAP,))
+    assert lines.buy == ("간격(0) > 0",)
+    with pytest.raises(StrategyErrors):
+        parse_lines("간격(0) > 0\n", "수익률 > 1\n", UPBIT, 1)
