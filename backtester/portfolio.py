@@ -28,6 +28,8 @@ from storage.columns import CLOCKS, RowSet
 from trading.judge import CHECKS
 from trading.shared_account import (
     CASH,
+    HALT_NS,
+    HALT_RULE,
     MONEY,
     POINT_CASH,
     POINT_COUNT,
@@ -149,6 +151,8 @@ class Shared:
         At the end; nothing is held then.
     in_feed_order : bool
         Whether rows were met in the order of their arrival; False: by time, then code, because the source does not know it.
+    halt : tuple of (int, str), optional
+        Moment in ns UTC and rule after which nothing more might leave; None = never.
     """
 
     raws: tuple[NDArray[np.float64], ...]
@@ -158,6 +162,7 @@ class Shared:
     curve: NDArray[np.float64]
     cash: float
     in_feed_order: bool
+    halt: tuple[int, str] | None = None
 
 
 def feed_order(rows: RowSet, blocks: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
@@ -241,16 +246,17 @@ def run_shared(strategies: Sequence[Strategy], terms: Portfolio, rows: RowSet, i
             for runner in runners:
                 runner.run(group, start, end)
     seconds = time.perf_counter() - started
-    refused = account[REFUSED]
+    refused, whole = account[REFUSED], account[WHOLE]
     names = [check.name for check in CHECKS]
     return Shared(
         raws=tuple(runner.out[: runner.count].copy() for runner in runners),
         errors=int(sum(runner.counters[kernel.ERRORS] for runner in runners)),
         seconds=seconds,
         refusals=tuple(dict(Counter({name: int(n) for name, n in zip(names, row, strict=True) if n})) for row in refused),
-        curve=account[POINTS][: int(account[WHOLE][POINT_COUNT])].copy(),
+        curve=account[POINTS][: int(whole[POINT_COUNT])].copy(),
         cash=float(account[MONEY][CASH]),
         in_feed_order=known,
+        halt=(int(whole[HALT_NS]), names[int(whole[HALT_RULE])]) if whole[HALT_NS] else None,
     )
 
 

@@ -111,7 +111,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         buy_text=buy,
         sell_text=sell,
         options=Options(
-            betting=rules.backtest_betting if args.betting is None else args.betting,
+            betting=_betting(args, rules, data),
             entry_levels=(args.entry_levels or ENTRY_LEVELS) if orders is None else orders.entry.levels,
             exit_levels=(args.exit_levels or EXIT_LEVELS) if orders is None else orders.exit.levels,
             latency=args.latency,
@@ -134,6 +134,15 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         strategy=name,
         portfolio=portfolio,
     )
+
+
+def _betting(args: argparse.Namespace, rules: Market, data: DataDir) -> float:
+    """Return the amount of one entry: as asked, else the back-test's own, on a shared account that of live trading."""
+    if args.betting is not None:
+        return float(args.betting)
+    if not getattr(args, "portfolio", False):
+        return rules.backtest_betting
+    return load_settings(data.settings).market(rules.code).strategy.betting or rules.default_betting
 
 
 def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) -> Portfolio | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from backtester.metrics import named
 from backtester.portfolio import Shared, days_of
 from backtester.record import CURVE, strategy_trades
 from cli.output import refusals_said
+from domain.instruments import NS
 from trading.shared_account import POINT_CASH, POINT_EQUITY, POINT_OPEN
 from trading.trades import trades_sha256
 from utility.amounts import money_text
@@ -67,10 +69,16 @@ def portfolio_facts(loaded: Loaded, done: Run, folder: Path) -> dict[str, Any]:
         "drawdown": float((peak - equity).max()),
         "drawdown_pct": float(((peak - equity) / peak).max() * 100.0),
         "in_feed_order": shared.in_feed_order,
+        "halt": None if shared.halt is None else {"time": _clock(shared.halt[0]), "rule": shared.halt[1]},
         "strategies": strategies,
         "equity": days_of(curve, loaded.prepared.row_time, loaded.prepared.interval_s),
         "equity_path": str(folder / CURVE),
     }
+
+
+def _clock(ns: int) -> str:
+    """Return a moment as ISO 8601 in UTC, to the second."""
+    return dt.datetime.fromtimestamp(ns // NS, dt.UTC).isoformat()
 
 
 def show_portfolio(code: str, currency: str, facts: dict[str, Any]) -> None:
@@ -78,6 +86,9 @@ def show_portfolio(code: str, currency: str, facts: dict[str, Any]) -> None:
     money = {key: money_text(facts[key], currency) for key in ("cash", "cash_end", "cash_least", "drawdown")}
     said = facts | money | {"currency": currency}
     sys.stdout.write(sentence("portfolio.account", code, **said) + "\n")
+    if facts["halt"] is not None:
+        rule = sentence(f"ui.rule.{facts['halt']['rule']}", code)
+        sys.stdout.write(sentence("portfolio.halted", code, time=facts["halt"]["time"], rule=rule) + "\n")
     if not facts["in_feed_order"]:
         sys.stdout.write(sentence("portfolio.by_code", code) + "\n")
     for one in facts["strategies"] if len(facts["strategies"]) > 1 else ():

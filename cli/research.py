@@ -193,7 +193,8 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     elif result["refusals"] is None:
         sys.stdout.write(sentence("research.refusals_unknown", code, most=TRADES_MAX) + "\n")
     elif result["refusals"]:
-        sys.stdout.write(sentence("research.refusals", code, refusals=refusals_said(result["refusals"], code)) + "\n")
+        told = "portfolio.refusals" if "portfolio" in result else "research.refusals"
+        sys.stdout.write(sentence(told, code, refusals=refusals_said(result["refusals"], code)) + "\n")
     if result["quarantined"]:
         sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")

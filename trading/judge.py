@@ -27,6 +27,7 @@ from trading.risk import (
     check_loss,
     check_lot,
     check_max_order,
+    check_max_order_pct,
     check_max_positions,
     check_min_notional,
     check_open_orders,
@@ -69,6 +70,7 @@ CHECKS: tuple[Check, ...] = (
     Check("collar", check_collar),
     Check("min_notional", check_min_notional, exits=True),
     Check("max_order", check_max_order),
+    Check("max_order_pct", check_max_order_pct),
     Check("depth", check_depth),
     Check("repeat", check_repeat),
     Check("rate_intents", check_rate_intents),
@@ -119,30 +121,32 @@ def ask(k: int, f: Vector, m: Vector) -> Verdict:  # noqa: C901 - one line a che
     if k == 9:
         return check_max_order(f, m)
     if k == 10:
-        return check_depth(f, m)
+        return check_max_order_pct(f, m)
     if k == 11:
-        return check_repeat(f, m)
+        return check_depth(f, m)
     if k == 12:
-        return check_rate_intents(f, m)
+        return check_repeat(f, m)
     if k == 13:
-        return check_rate_orders(f, m)
+        return check_rate_intents(f, m)
     if k == 14:
-        return check_entries_day(f, m)
+        return check_rate_orders(f, m)
     if k == 15:
-        return check_open_orders(f, m)
+        return check_entries_day(f, m)
     if k == 16:
-        return check_self_trade(f, m)
+        return check_open_orders(f, m)
     if k == 17:
-        return check_sellable(f, m)
+        return check_self_trade(f, m)
     if k == 18:
-        return check_cash(f, m)
+        return check_sellable(f, m)
     if k == 19:
-        return check_share(f, m)
+        return check_cash(f, m)
     if k == 20:
-        return check_position(f, m)
+        return check_share(f, m)
     if k == 21:
-        return check_gross(f, m)
+        return check_position(f, m)
     if k == 22:
+        return check_gross(f, m)
+    if k == 23:
         return check_max_positions(f, m)
     return check_loss(f, m)
 

@@ -182,10 +182,18 @@ def check_min_notional(f: Vector, m: Vector) -> Verdict:
 
 @njit(cache=True, nogil=True)
 def check_max_order(f: Vector, m: Vector) -> Verdict:
-    """Largest amount of one order: of equity, in currency, and the venue's own."""
-    limit = min(m[_l_order], f[_equity] * m[_l_order_pct] / 100.0)
+    """Largest amount of one order: in currency, and the venue's own."""
+    limit = m[_l_order]
     if f[_max_notional] > 0.0:
         limit = min(limit, f[_max_notional])
+    amount = f[_qty] / UNIT * f[_ref]
+    return (f[_qty] if amount <= limit + _EPS else 0.0), limit, amount
+
+
+@njit(cache=True, nogil=True)
+def check_max_order_pct(f: Vector, m: Vector) -> Verdict:
+    """Largest amount of one order, of equity."""
+    limit = f[_equity] * m[_l_order_pct] / 100.0
     amount = f[_qty] / UNIT * f[_ref]
     return (f[_qty] if amount <= limit + _EPS else 0.0), limit, amount
 

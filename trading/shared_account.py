@@ -26,14 +26,16 @@ from trading.risk import ACTIVE, ENTRY, FACT, HALTED, LIMIT, READY, REDUCING, li
 MONEY, WHOLE, SLOTS, PRICES, OPEN, RINGS, SAME_WHEN, SAME_WHAT, LIMITS, FACTS, REFUSED, CLOCK, DEPTHS, SHARES, POINTS, SYMBOLS = range(16)
 """Places in the tuple."""
 CASH, DAY_BASE, HALT_PCT = range(3)
-IS_ON, DAY, LOSS_STATE, IS_STUCK, ENTRIES, NOW, OPEN_COUNT, OFFSET_S, OPEN_S, CLOSE_S, POINT_COUNT, SYMBOL_COUNT = range(12)
+IS_ON, DAY, LOSS_STATE, IS_STUCK, ENTRIES, NOW, OPEN_COUNT, OFFSET_S, OPEN_S, CLOSE_S, POINT_COUNT, SYMBOL_COUNT, HALT_NS, HALT_RULE = (
+    range(14)
+)
 QTY, COST, PAID, GOT, RETURNED, RESERVED, RESERVED_PRICE, LEVERAGE = range(8)
 STEP, MIN_QTY, MIN_NOTIONAL, MAX_NOTIONAL = range(4)
 POINT_ROW, POINT_CASH, POINT_EQUITY, POINT_OPEN = range(4)
 SAME_KEPT = 64
 NS = 1_000_000_000
 MINUTE = 60 * NS
-_REPEAT = PLACE["repeat"]
+_REPEAT, _LOSS = PLACE["repeat"], PLACE["loss"]
 _OPTIONS: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
 Account = tuple[NDArray[Any], ...]
 
@@ -87,7 +89,7 @@ def new_account(
     """
     count, strategies = len(instruments), len(shares)
     bounds = limits(risk, market, max_positions, staleness=False)
-    whole = np.zeros(12, dtype=np.int64)
+    whole = np.zeros(14, dtype=np.int64)
     whole[[IS_ON, OFFSET_S, OPEN_S, CLOSE_S]] = 1, market.day_offset_s(), market.session_start_s, market.session_end_s
     whole[SYMBOL_COUNT] = count
     room = int(max(risk.orders_per_min, risk.intents_per_min)) + 2
@@ -119,7 +121,7 @@ def new_account(
 
 def no_account() -> Account:
     """Return an account that is off."""
-    whole, line, table = np.zeros(12, dtype=np.int64), np.zeros(1), np.zeros((1, 1))
+    whole, line, table = np.zeros(14, dtype=np.int64), np.zeros(1), np.zeros((1, 1))
     numbers, lines = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
     return (
         line, whole, table, line, numbers, lines, lines, np.zeros((1, 1, 1)), line, line, lines, numbers, table, line, table, table,
@@ -160,6 +162,14 @@ def equity(account, params):
 
 
 @njit(**_OPTIONS)
+def note_halt(account, rule):
+    """Remember when and why nothing more may leave: the first time counts, it is for good."""
+    whole = account[WHOLE]
+    if whole[HALT_NS] == 0:
+        whole[HALT_NS], whole[HALT_RULE] = whole[NOW], rule
+
+
+@njit(**_OPTIONS)
 def watch_loss(account, params):
     """Restrict trading when the day's loss asks for it: no entries, then no plain exits either (reliability P31)."""
     money, whole = account[MONEY], account[WHOLE]
@@ -167,6 +177,8 @@ def watch_loss(account, params):
         return
     loss = max((money[DAY_BASE] - equity(account, params)) / money[DAY_BASE] * 100.0, 0.0)
     if loss >= money[HALT_PCT]:
+        if whole[LOSS_STATE] != HALTED:
+            note_halt(account, _LOSS)
         whole[LOSS_STATE] = HALTED
     elif loss >= account[LIMITS][_L_LOSS] and whole[LOSS_STATE] < REDUCING:
         whole[LOSS_STATE] = REDUCING
@@ -327,6 +339,7 @@ def ask_entry(account, slot, row, units, sign, reference, limit, leverage, param
         account[REFUSED][strategy, rule] += 1
     if allowed <= 0:
         if rule == _REPEAT:
+            note_halt(account, rule)
             whole[IS_STUCK] = 1  # a malfunction halts the account until a person looks (P28)
         return 0
     now = whole[NOW]

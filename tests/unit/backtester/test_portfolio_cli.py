@@ -68,3 +68,18 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
 def test_what_does_not_go_together_is_refused(data: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], code: str) -> None:
     status, body = call(capsys, *named(data, *more))
     assert (status, body["error"]["code"]) == (2, code)
+
+
+def test_what_one_entry_is_worth_without_being_told_and_a_halt_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = named(data, "--strategy", "A", "--portfolio")
+    status, got = call(capsys, *one)
+    assert (status, got["betting"]) == (0, 1_000_000.0), "live's amount: the back-test's own is more than one order of the account may be"
+    assert got["trades"] > 0
+    assert got["portfolio"]["halt"] is None
+    for name, value in (("day_loss_reduce_pct", "0.001"), ("day_loss_halt_pct", "0.002")):
+        assert told(capsys, "settings", "set", f"risk.{name}", value, "--data-dir", str(data))[0] == 0
+    status, got = call(capsys, *one)
+    assert status == 0
+    assert got["portfolio"]["halt"]["rule"] == "loss"
+    _, out, _ = told(capsys, *one)
+    assert got["portfolio"]["halt"]["time"] in out

@@ -112,7 +112,7 @@ def test_amount_limits_on_the_unit(name: str, limit: float) -> None:
 
 def test_two_percent_of_equity_on_the_unit() -> None:
     assert ask(1_000 * ONE, equity=5_000_000.0).approved
-    assert ask(1_000 * ONE + 1, equity=5_000_000.0).rule == "max_order"
+    assert ask(1_000 * ONE + 1, equity=5_000_000.0).rule == "max_order_pct"
 
 
 def test_depth_on_the_unit() -> None:

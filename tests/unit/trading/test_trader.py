@@ -124,11 +124,11 @@ def test_same_intent_twice_in_one_batch_is_one_order(rig: Rig) -> None:
 
 def test_refused_intent_is_in_the_ledger_with_rule_limit_and_observed(rig: Rig) -> None:
     ack = rig.enter(qty=30_000)
-    assert (ack.accepted, ack.rule, ack.limit, ack.observed) == (False, "max_order", 2_000_000.0, 3_000_000.0)
-    assert rig.trader.desk.ledger.find_intent(ack.intent_id) == (False, "max_order", 2_000_000.0, 3_000_000.0)
+    assert (ack.accepted, ack.rule, ack.limit, ack.observed) == (False, "max_order_pct", 2_000_000.0, 3_000_000.0)
+    assert rig.trader.desk.ledger.find_intent(ack.intent_id) == (False, "max_order_pct", 2_000_000.0, 3_000_000.0)
     rig.advance(0.5)
     state = [message for message in rig.messages if isinstance(message, AccountState)][-1]
-    assert state.refusals == {"max_order": 1}
+    assert state.refusals == {"max_order_pct": 1}
 
 
 def test_place_comes_after_the_commit_and_before_the_news(rig: Rig) -> None:
