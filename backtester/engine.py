@@ -465,9 +465,13 @@ class Engine:
         return [(a, b, s0, s1) for a, b in shards for s0, s1 in zip(edges[:-1], edges[1:], strict=True) if s1 > s0]
 
 
+ROWS_MAX = 2.0**40
+"""More rows than any day has."""
+
+
 def warmup_rows(vector: NDArray[np.float64]) -> int:
     """Return 평균값계산틱수: `self.vars[0]`, 30 when it is not given (strategy-language 1)."""
-    return max(int(vector[0]), 1) if len(vector) else 30
+    return max(int(min(vector[0], ROWS_MAX)), 1) if len(vector) else 30
 
 
 def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void]:

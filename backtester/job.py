@@ -37,6 +37,7 @@ from storage.columns import RowSet
 from storage.ticks import ROW_KINDS, TickStore
 from strategy import cache
 from strategy.formula import for_strategies
+from strategy.limits import MAX_LITERAL, MAX_VARIABLE
 from strategy.program import Program, Reader, build
 from trading.fee_table import FeeTable, parse_fee_table
 from trading.trades import trades_sha256
@@ -433,7 +434,7 @@ def parse_sets(parts: Sequence[str]) -> dict[int, float]:
             number, result = int(index), float(value)
         except ValueError:
             raise InputError("backtest.set", part=part) from None
-        if number < 0 or not np.isfinite(result):
+        if not (0 <= number <= MAX_VARIABLE and abs(result) <= MAX_LITERAL):
             raise InputError("backtest.set", part=part)
         out[number] = result
     return out

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from backtester.optimisers import Space
 from domain.errors import InputError
+from strategy.limits import MAX_LITERAL, MAX_VARIABLE
 
 MAX_VALUES = 100_000
 """Values of one variable; more is a slip of the step."""
@@ -65,6 +66,8 @@ def parse_ranges(text: str, form: str) -> dict[int, Range]:
 def _range(statement: ast.stmt, form: str) -> Range:
     line = statement.lineno
     index = _index(statement)
+    if index is not None and index > MAX_VARIABLE:
+        raise InputError("optimise.range_index", line=line, index=index, limit=MAX_VARIABLE)
     value = statement.value if isinstance(statement, ast.Assign) else None
     if index is None or not isinstance(value, ast.List) or len(value.elts) != 2 or not isinstance(value.elts[0], ast.List):
         raise InputError("optimise.range_form", line=line)
@@ -100,7 +103,7 @@ def _number(node: ast.expr, line: int) -> int | float:
         sign = -1 if isinstance(node.op, ast.USub) else 1
         node = node.operand
     value = node.value if isinstance(node, ast.Constant) else None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= MAX_LITERAL:
         raise InputError("optimise.range_number", line=line, text=ast.unparse(node))
     return sign * value
 

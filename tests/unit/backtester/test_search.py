@@ -57,6 +57,8 @@ def test_list_form_takes_three_numbers_as_they_are() -> None:
         ("self.vars[-1] = [[1], 1]", "list", "range_form"),
         ("import os", "list", "range_form"),
         ("self.vars[0] = [[open('x')], 1]", "list", "range_number"),
+        ("self.vars[99999999] = [[1, 2, 1], 1]", "grid", "range_index"),
+        ("self.vars[0] = [[1e300, 2e300, 1e300], 1e300]", "grid", "range_number"),
         ("self.vars[0] = [[1], 1]\nself.vars[0] = [[2], 2]", "list", "range_twice"),
         ("self.vars[0] = [[1", "list", "range_syntax"),
         ("# nothing", "list", "range_empty"),
