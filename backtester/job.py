@@ -37,9 +37,11 @@ from storage.columns import RowSet
 from storage.ticks import ROW_KINDS, TickStore
 from strategy import cache
 from strategy.formula import for_strategies
+from strategy.learned import BASE, is_learned
 from strategy.limits import MAX_LITERAL, MAX_VARIABLE
 from strategy.program import Program, Reader, build
 from trading.fee_table import FeeTable, parse_fee_table
+from trading.learned_rows import with_learned
 from trading.trades import trades_sha256
 from utility.build import RESEARCH, lock_digest
 from utility.build import build as build_digest
@@ -259,7 +261,8 @@ def member_job(job: Job, one: Member) -> Job:
 
 def job_rows(job: Job, data: DataDir, keys: Sequence[str], memory: int = 0) -> RowSet:
     """Return the rows of a job, mapped a window at a time past `memory` bytes (0: never); equal jobs give equal places of rows."""
-    return open_bars(
+    learned = [key for key in keys if is_learned(key)]
+    rows = open_bars(
         TickStore(data.root),
         job.market,
         job.interval_s,
@@ -267,10 +270,11 @@ def job_rows(job: Job, data: DataDir, keys: Sequence[str], memory: int = 0) -> R
         codes=job.symbols,
         from_time=job.from_time,
         to_time=job.to_time,
-        keys=keys,
+        keys=tuple(dict.fromkeys([key for key in keys if key not in learned] + list(BASE if learned else ()))),
         end=job.options.end,
         memory=memory,
     )
+    return with_learned(rows, job.market, learned) if learned else rows
 
 
 def context(loaded: Loaded) -> bytes:

@@ -135,6 +135,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     from backtester.job import parse_rows_since, parse_sets, vector
     from cli.advice import warn
     from cli.job_args import orders_of_args
+    from strategy.learned import refuse_learned
     from trading.managed_codes import refuse_unfit
     from trading.texts import read_texts
 
@@ -145,6 +146,7 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     name, version, buy, sell, variables = found
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
+    refuse_learned((buy, sell, *(text for _, text in rows_since)))
     read = read_texts(data.user_library, market, INTERVALS[args.interval], buy, sell, rows_since, reading_of(args))
     program = read.program
     warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})

@@ -108,12 +108,9 @@ class CallChecker:
             return self._helper(word.key, node)
         if word.role is Role.FUNCTION:
             return self._v3(name, word, node)
-        if word.role is Role.LATER:
-            self.error("strategy.later", node, name=name)
-        else:
-            lag = next((one for one in (name + "N", name + "_N", name + "_ago") if one in self.vocabulary.words), "")
-            hint = {"hint": "strategy.hint_instead", "suggestion": f"{lag}(1)"} if lag else {}
-            self.error("strategy.not_function", node, name=name, **hint)
+        lag = next((one for one in (name + "N", name + "_N", name + "_ago") if one in self.vocabulary.words), "")
+        hint = {"hint": "strategy.hint_instead", "suggestion": f"{lag}(1)"} if lag else {}
+        self.error("strategy.not_function", node, name=name, **hint)
         return None
 
     # --- look-backs ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from domain.instruments import Market
 from domain.records import POSITION_FIELDS
 from strategy.catalogue_windows import WINDOWS, WindowFunction
 from strategy.factor import CONSTANTS, column_key, column_of, derived_for, recorded
-from strategy.later import LATER
+from strategy.learned import INTERVAL_S, NAMES, learned_key
 from strategy.nodes import Kind
 from strategy.series import ANALYSERS, INDICATORS
 from strategy.v3 import FUNCTIONS, function
@@ -35,7 +35,6 @@ class Role(StrEnum):
     SERIES = "series"
     SERIES_LAG = "series_lag"
     FUNCTION = "function"
-    LATER = "later"
 
 
 POSITION_NAMES = {
@@ -253,8 +252,9 @@ def _build(side: str, market: Market, interval_s: int) -> dict[str, Word]:
     flags = (FUTURES_FLAGS if futures else SPOT_FLAGS).get(side, {})
     for name, key in {**flags, **(FORCE if side == "sell" else {})}.items():
         _put(words, Word(name, Role.FLAG, key, Kind.BOOL, None, "", "en" if name.isascii() else "ko"))
-    for name in LATER:
-        _put(words, Word(name, Role.LATER, name, Kind.NUMBER, None, "", "en" if name.isascii() else "ko"))
+    for ko, en in (names for both in NAMES.values() for names in both if interval_s == INTERVAL_S):
+        _put(words, Word(ko, Role.COLUMN, learned_key(en, market), Kind.NUMBER, None, "", "ko"))
+        _put(words, Word(en, Role.COLUMN, learned_key(en, market), Kind.NUMBER, None, "", "en"))
     assert all(key in POSITION_FIELDS for key in POSITION_NAMES.values())
     return words
 
@@ -269,7 +269,7 @@ def vocabulary(side: str, market: Market, interval_s: int, others: tuple[Market,
         Markets whose names are known for the message "not on this market".
     """
     words = _build(side, market, interval_s)
-    there = _build(side, market, 60 if interval_s == 1 else 1)
+    there = {**_build(side, market, 1), **_build(side, market, 60)}
     translated = {}
     for name in set(there) - set(words):
         swapped = name.replace("분당", "초당") if interval_s == 1 else name.replace("초당", "분당")
@@ -300,11 +300,9 @@ class Completion:
 
 
 def completions(side: str, market: Market, interval_s: int) -> list[Completion]:
-    """Return what an editor offers, both languages, sorted by name; names of later issues are not among them."""
+    """Return what an editor offers, both languages, sorted by name."""
     out = []
     for name, word in vocabulary(side, market, interval_s).words.items():
-        if word.role is Role.LATER:
-            continue
         tail = {Role.WINDOW: "(30)", Role.LAG: "(1)", Role.DERIVED_LAG: "(1)", Role.SERIES_LAG: "(1)"}.get(word.role, "")
         if word.role is Role.FUNCTION:
             tail = function(word.key).example

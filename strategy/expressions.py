@@ -242,9 +242,7 @@ class ExpressionChecker(CallChecker):
             return PositionField(key=word.key, kind=word.kind, **where)
         if role is Role.FLAG:
             return Flag(name=word.key, **where)
-        if role is Role.LATER:
-            self.error("strategy.later", node, name=name)
-        elif role in (Role.TEXT, Role.SIDE):
+        if role in (Role.TEXT, Role.SIDE):
             self.error("strategy.text_place", node, hint="strategy.hint_text_place")
         else:
             self.error("strategy.needs_call", node, name=name, hint="strategy.hint_call", suggestion=self._example(name, word))

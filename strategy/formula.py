@@ -19,7 +19,8 @@ from domain.instruments import Market
 from strategy.catalogue import vocabulary
 from strategy.factor import derived
 from strategy.language import StrategyErrors, finish, parse_statements
-from strategy.nodes import Derived, FormulaValue, Number, PositionField, RowsSince, SetAttribute, TextTest, Tree, Variable
+from strategy.learned import english, is_learned
+from strategy.nodes import Column, Derived, FormulaValue, Number, PositionField, RowsSince, SetAttribute, TextTest, Tree, Variable
 from strategy.statements import StatementChecker
 
 FORMULAS_MAX = 100
@@ -108,7 +109,9 @@ def _refused(tree: Tree, name: str) -> Iterable[StrategyError]:
     """Yield what hangs on more than the row."""
     for node in tree.nodes():
         what = ""
-        if isinstance(node, Variable):
+        if isinstance(node, Column) and is_learned(node.key):
+            what = english(node.key)  # charts have no records of earlier days
+        elif isinstance(node, Variable):
             what = f"self.vars[{node.index}]"
         elif isinstance(node, PositionField):
             what = node.key

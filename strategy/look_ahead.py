@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from domain.records import POSITION_INDEX, POSITION_SIZE, row_schema
 from strategy.features import PlainFeatures
 from strategy.interpreter import Interpreter
+from strategy.learned import is_learned
 from strategy.program import Program
 
 ROWS_LEAST, ROWS_MOST = 240, 1_200
@@ -182,6 +183,9 @@ def made_day(program: Program, rows: int, seed: int) -> dict[str, NDArray[np.flo
             values = np.exp(rng.normal(6.0, 1.5, rows))
         places = column.decimals(kind)
         out[column.key] = np.round(values, places)
+    for key in program.columns:
+        if is_learned(key):
+            out[key] = rng.uniform(-100.0, 100.0, rows) if "_score" in key else rng.random(rows)
     out["last_price"] = np.round(walk, 0 if kind == "stock" else 8)
     for key, edge in (("day_high", np.maximum), ("day_low", np.minimum)):
         out[key] = edge.accumulate(out["last_price"])

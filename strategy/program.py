@@ -21,7 +21,6 @@ from domain.formulas import Formula
 from domain.instruments import Market
 from domain.intervals import rows_most
 from domain.reading import AS_DECIDED, Reading
-from domain.records import row_schema
 from strategy.analyser_settings import defaults
 from strategy.arithmetic import Arithmetic
 from strategy.cost import check_size
@@ -29,6 +28,7 @@ from strategy.factor import CONSTANTS, column_key, column_of, definition, derive
 from strategy.feature import Feature, Preset, setting_value, window_length
 from strategy.formula import FormulaTree, parse_formulas
 from strategy.language import StrategyErrors, parse, parse_condition
+from strategy.learned import in_order
 from strategy.limits import MAX_WINDOWS
 from strategy.nodes import (
     Ahead,
@@ -96,7 +96,7 @@ class Program:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Recorded columns the step reads, in stored order; ``row_time`` last when the step reads the clock."""
+        """Columns the step reads: recorded ones in stored order, learned ones, ``row_time`` when the step reads the clock."""
         used: set[str] = set()
         for node in self.nodes:
             if isinstance(node, Window) and node.operation == "volatility":
@@ -107,7 +107,7 @@ class Program:
                 used |= {key for key, _ in self.derived_inputs(node.key)}
             elif isinstance(node, Series):
                 used |= set(self.series_columns(by_output()[node.key]))
-        order = [key for key in row_schema(self.market.kind, self.interval_s).keys if key in used]
+        order = in_order(used, self.market.kind, self.interval_s)
         return (*order, *(["row_time"] if "row_time" in used else []), *(f"future:{k}" for k in range(len(self.futures))))
 
     @cached_property

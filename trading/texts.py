@@ -19,6 +19,7 @@ from domain.process_config import StrategyText
 from domain.reading import AS_DECIDED, Reading
 from strategy.formula import for_strategies, parse_formulas
 from strategy.language import parse
+from strategy.learned import refuse_learned
 from strategy.nodes import Tree
 from strategy.program import Program, build
 
@@ -90,5 +91,8 @@ def program_of(text: StrategyText, market: Market, interval_s: int) -> Program:
     ------
     StrategyErrors
         As `strategy.program.build`.
+    InputError
+        ``live.learned``: scores of earlier days, which live trading has not.
     """
+    refuse_learned((text.buy, text.sell, *(condition for _, condition in text.rows_since)))
     return build(text.buy, text.sell, market, interval_s, text.rows_since, formulas=text.formulas, reading=text.reading)

@@ -9,6 +9,7 @@ from domain.formulas import Formula
 from domain.instruments import Market
 from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
+from strategy.learned import refuse_learned
 from ui.library import StrategyDoc
 
 INTERVALS = {"1s": 1, "1m": 60}
@@ -40,10 +41,11 @@ def strategy_text(doc: StrategyDoc, market: Market, settings: Settings, formulas
     Raises
     ------
     InputError
-        ``strategy.library_market`` when it names its markets and this is none of them.
+        ``strategy.library_market`` when it names its markets and this is none of them; ``live.learned`` for scores that only research has.
     """
     if doc.markets and market.code not in doc.markets:
         raise InputError("strategy.library_market", name=doc.name, market=market.code, markets=" ".join(doc.markets))
+    refuse_learned((doc.buy, doc.sell))
     own = settings.market(market.code).strategy
     return StrategyText(
         name=doc.name,

@@ -164,7 +164,8 @@ def test_a_text_sets_parameters_and_names_mean_the_same() -> None:
     for text, interval_s, code in (
         ("self.indicator['MS_threshold'] = 1\n", 60, "strategy.indicator_key"),
         ("self.indicator['RSI_timeperiod'] = 1\n", 1, "strategy.indicator_interval"),
-        ("매수 = 패턴점수 > 1\n", 60, "strategy.later"),
+        ("매수 = 패턴점수 > 1\n", 1, "strategy.wrong_interval"),
+        ("매수 = volatility_confidence > 1\n", 300, "strategy.wrong_interval"),
     ):
         with pytest.raises(StrategyError, match=code.replace(".", r"\.")):
             parse(text, "buy", UPBIT, interval_s)

@@ -34,9 +34,7 @@ def _refusals(code: str, interval_s: int, side: str, wanted: list[Use]) -> list[
 def test_every_name_is_accepted(code: str, interval_s: int, side: str) -> None:
     wanted = [one for one in _USES if code in one.markets and interval_s in one.intervals and side in one.sides]
     assert len(wanted) > 700
-    later = [one for one in _refusals(code, interval_s, side, wanted) if one.endswith("strategy.later")]
-    assert [one for one in _refusals(code, interval_s, side, wanted) if one not in later] == []
-    assert len(later) == (0 if interval_s == 1 else 16)  # the scores that are learned from earlier days
+    assert _refusals(code, interval_s, side, wanted) == []
 
 
 @pytest.mark.parametrize("code", MARKETS)
