@@ -465,8 +465,7 @@ class Engine:
         return [(a, b, s0, s1) for a, b in shards for s0, s1 in zip(edges[:-1], edges[1:], strict=True) if s1 > s0]
 
 
-ROWS_MAX = 2.0**40
-"""More rows than any day has."""
+ROWS_MAX = 2.0**40  # more than any day has
 
 
 def warmup_rows(vector: NDArray[np.float64]) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backtester.condition_lines import Lines, parse_lines
 from backtester.executors import LocalExecutor
+from backtester.figures import OUT_OF_LIMITS
 from backtester.job import DEFAULT_WINDOW, Job, Loaded, context, parse_sets, run_one, side_variables, used_variables
 from backtester.metrics import KOREAN, METRIC_KEYS, OBJECTIVES, Limits, named, objective
 from backtester.optimisers import METHODS, Entry, Optimiser, Space, entries, every_option, make, optimiser, read_options
@@ -293,6 +294,7 @@ def _answer(
             raise InvariantError("optimise.disagrees", study=study, number=outcome.best_number)
         run, path = keep(data, found, done, "optimise", plan["seed"], study)
         result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": inside, "number": outcome.best_number}
+        result["best"]["within_limits"] = outcome.best_score != OUT_OF_LIMITS
         if found.job.buy_text != loaded.job.buy_text:
             result["best"] |= {"buy": found.job.buy_text, "sell": found.job.sell_text}
         result |= {"run": run, "trades": len(done.trades), "trades_path": str(path), "trades_sha256": done.sha256}
@@ -325,7 +327,10 @@ def show_optimise(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if not result["trades"]:
         sys.stdout.write(sentence("optimise.no_trades", code) + "\n")
     fields = {"objective": result["objective"], "score": result["best"]["score"], "vars": _vars(result["best"]["vars"])}
-    sys.stdout.write(sentence("optimise.best", code, **fields) + "\n")
+    if not result["best"]["within_limits"]:
+        sys.stdout.write(sentence("optimise.none_within_limits", code, **fields) + "\n")
+    elif result["trades"]:
+        sys.stdout.write(sentence("optimise.best", code, **fields) + "\n")
     show_metrics(args, {key: value for key, value in result["best"]["metrics"].items() if key not in KOREAN.values()})
     _show_front(code, result.get("front"))
     _show_conditions(code, result.get("conditions"))
