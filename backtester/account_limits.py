@@ -1,23 +1,19 @@
-"""What the account's limits would have said to a backtest's entries: the same checks as live, in time order, afterwards.
+"""Whether the account's limits would have acted on a back-test's entries: a quick look before they are counted.
 
-A backtest runs each symbol by itself and has no account, so nothing is refused in it. Here its trades are led past
-`trading/risk.py` once more, with one account's cash, exposure, counts, rates and loss. What is refused stays flat, as
-in live: the rest of that symbol's day is run again without that row, and the next row with a signal asks anew. So a signal that
-stays counts once a row, on both sides. Which symbol asks first within a second is the only thing that live may do otherwise.
+A back-test runs each symbol by itself and has no account, so nothing is refused in it. What one account would have refused is counted by
+the loop of a portfolio run (portfolio.py), which meets every row in the order of arrival and asks the compiled checks of live: the same
+facts, the same order. That loop is compiled for each text and looks at all rows, so finished trades are first led past the same checks
+here. Where none of them is refused or made smaller, they are what the loop would trade, and nobody waits for it. The look errs on the
+side of the loop: of one moment the entries come first, and every open position stands at its worst price for the loss of the day.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import heapq
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester import kernel
 from backtester.engine import Prepared, round_trips
 from domain.instruments import NS, QTY_UNIT, Instrument
 from domain.intervals import day_unit
@@ -30,26 +26,22 @@ from trading.numbers import row_seconds
 from trading.risk import ENTRY, FACT, READY, REDUCING, limits, new_facts
 
 TRADES_MAX = 50_000
-"""More trades are not led past: the checks are those of live, one order at a time."""
-AGAIN_MAX = 5_000
-"""So many times a day of a symbol is run again after a refusal; beyond that the number is not known."""
+"""More trades are not led past, one order at a time; the loop is quicker."""
 STRATEGY = "backtest"
 
 
-Run = Callable[[Prepared], NDArray[np.float64]]
-
-
-def refusals(
+def might_refuse(
     prepared: Prepared,
     raw: NDArray[np.float64],
-    run: Run,
     instruments: tuple[Instrument, ...],
-    depth: NDArray[np.float64] | None,
+    depths: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
     risk: Risk,
     max_positions: int,
     cash: float,
-) -> dict[str, int] | None:
-    """Return how many intents each limit would have refused or made smaller; None when there are too many to tell.
+) -> bool:
+    """Tell whether a limit may have refused an entry or made one smaller.
+
+    Rates are counted by the second of the row here, by the venue's clock in the loop.
 
     Parameters
     ----------
@@ -57,52 +49,18 @@ def refusals(
         The run's rows.
     raw : ndarray of float64, shape (trades, kernel.OUT_FIELDS)
         Its trades as the engine gave them.
-    run : callable
-        Gives the raw trades of other rows with the same texts and variables.
     instruments : tuple of Instrument
         Of the symbols, by position.
-    depth : ndarray of float64, optional
-        Shown size of the ask side at each row, in the asset; None = no book.
+    depths : tuple of two ndarray of float64, shape (rows,), optional
+        매도총잔량, 매수총잔량 at each row, in the asset; None = no book.
     risk, max_positions
         Settings of the gateway.
     cash : float
         Of the account at the start.
     """
     if len(raw) > TRADES_MAX:
-        return None
-    found = _Account(prepared, instruments, depth, risk, max_positions, cash).lead(raw, run)
-    return None if found is None else dict(found)
-
-
-class _Days:
-    """The trades still to come of each symbol and day."""
-
-    def __init__(self, prepared: Prepared, raw: NDArray[np.float64], run: Run) -> None:
-        self.prepared = prepared
-        self.run = run
-        self.universe = prepared.universe  # copied when the first row is taken out of it
-        self.again = 0
-        self.coming = {block: self._of(raw[raw[:, kernel.OUT_BLOCK] == block]) for block in range(len(prepared.blocks))}
-
-    @staticmethod
-    def _of(raw: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        return list(raw[np.argsort(raw[:, kernel.OUT_ENTRY], kind="stable")][::-1])
-
-    def next(self, block: int) -> NDArray[np.float64] | None:
-        """Take the next trade of a symbol's day."""
-        return self.coming[block].pop() if self.coming[block] else None
-
-    def refuse(self, block: int, entry: int) -> None:
-        """Stay flat on the row of the signal that was priced on row `entry`, and find what comes after it."""
-        if not self.again:
-            self.universe = self.universe.copy()
-        self.again += 1
-        self.universe[entry - self.prepared.options.latency] = 0.0
-        one = slice(block, block + 1)
-        rows = replace(self.prepared, universe=self.universe, blocks=self.prepared.blocks[one], symbols=self.prepared.symbols[one])
-        raw = self.run(rows)
-        raw[:, kernel.OUT_BLOCK] = block
-        self.coming[block] = self._of(raw[raw[:, kernel.OUT_ENTRY] > entry])
+        return True
+    return _Account(prepared, instruments, depths, risk, max_positions, cash).refuses_any(raw)
 
 
 class _Account:
@@ -112,19 +70,20 @@ class _Account:
         self,
         prepared: Prepared,
         instruments: tuple[Instrument, ...],
-        depth: NDArray[np.float64] | None,
+        depths: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
         risk: Risk,
         max_positions: int,
         cash: float,
     ) -> None:
         self.prepared = prepared
         self.instruments = instruments
-        self.depth = depth
+        self.depths = depths
         self.risk = risk
         self.limits = limits(risk, prepared.market, max_positions, staleness=False)
         self.collar = (risk.collar_pct or prepared.market.collar_pct) / 100.0
         self.cash = cash
-        self.held: dict[int, tuple[int, float, float]] = {}  # block → symbol, quantity, amount paid
+        self.held: dict[int, tuple[int, float, float]] = {}  # trade → symbol, quantity, amount paid
+        self.worst: dict[int, float] = {}  # trade → what it is worth at the worst row while it is held
         self.counters = Counters()
         self.day = 0
         self.day_base = cash
@@ -140,47 +99,34 @@ class _Account:
             spans[symbol] = (min(low, block[0]), max(high, block[1]))
         return spans
 
-    def lead(self, raw: NDArray[np.float64], run: Run) -> Counter[str] | None:
-        """Lead trades past the limits: of one moment the entries first, which is the account's worst case."""
-        days = _Days(self.prepared, raw, run)
-        found: Counter[str] = Counter()
-        events: list[tuple[int, int, int, int]] = []  # time, is an exit, symbol, block
-        under_way: dict[int, tuple[NDArray[np.float64], NDArray[np.void]]] = {}
-
-        def follow(block: int) -> None:
-            one = days.next(block)
-            if one is not None:
-                trade = round_trips(self.prepared, one[None, :])[0]
-                under_way[block] = (one, trade)
-                heapq.heappush(events, (int(trade["entry_time"]), 0, int(trade["symbol"]), block))
-
-        for block in days.coming:
-            follow(block)
-        while events:
-            time, is_exit, symbol, block = heapq.heappop(events)
-            one, trade = under_way[block]
+    def refuses_any(self, raw: NDArray[np.float64]) -> bool:
+        """Lead trades past the limits, of one moment the entries first; True at the first that does not leave whole."""
+        trades = round_trips(self.prepared, raw)
+        events = [(int(trades["entry_time"][k]), 0, int(trades["symbol"][k]), k) for k in range(len(trades))]
+        events += [(int(trades["exit_time"][k]), 1, int(trades["symbol"][k]), k) for k in range(len(trades))]
+        for time, is_exit, symbol, k in sorted(events):
             self._enter_day(time // day_unit(self.prepared.interval_s))
             at_ns = int(row_seconds(time, self.prepared.interval_s)) * NS
             if is_exit:
-                self._leave(block, trade, at_ns)
-                follow(block)
-                continue
-            rule = self._enter(block, trade, symbol, time, at_ns)
-            if rule:
-                found[rule] += 1
-            if block in self.held:
-                heapq.heappush(events, (int(trade["exit_time"]), 1, symbol, block))
-            elif days.again == AGAIN_MAX:
-                return None
-            else:
-                days.refuse(block, int(one[kernel.OUT_ENTRY]))
-                follow(block)
-        return found
+                self._leave(k, trades[k], at_ns)
+            elif self._enter(k, trades[k], symbol, time, at_ns) or self._may_lose(k, trades[k], symbol):
+                return True
+        return False
 
     def _enter_day(self, day: int) -> None:
         if day != self.day:
             self.day, self.day_base, self.is_reducing = day, self.cash, False
             self.counters.entries_day = 0
+
+    def _may_lose(self, k: int, trade: np.void, symbol: int) -> bool:
+        """Note the worst value of a position that was just entered; tell whether all at their worst would lose what stops entries."""
+        first, last = self._row(symbol, int(trade["entry_time"])), self._row(symbol, int(trade["exit_time"]))
+        prices = self.prepared.last[first : last + 1]
+        side, paid, day = float(trade["side"]), float(trade["entry_amount"]), self.day
+        rule = self.prepared.market.fee_rule(dt.date(day // 10_000, day // 100 % 100, day % 100))
+        worth = float(prices.min() if side > 0 else prices.max()) * float(trade["qty"])
+        self.worst[k] = paid + side * (worth - paid) - (rule.fee_ppm * (paid + worth) + rule.tax_ppm * worth) / 1e6
+        return day_loss_pct(self.day_base, self.cash + sum(self.worst.values())) >= self.risk.day_loss_reduce_pct
 
     def _row(self, symbol: int, time: int) -> int:
         low, high = self.spans[symbol]
@@ -218,7 +164,7 @@ class _Account:
             "min_qty": instrument.min_qty,
             "min_notional": max(instrument.min_notional, market.min_notional),
             "max_notional": instrument.max_notional,
-            "depth_qty": -1.0 if self.depth is None else float(self.depth[row]) * QTY_UNIT,
+            "depth_qty": -1.0 if self.depths is None else float(self.depths[0 if side > 0 else 1][row]) * QTY_UNIT,
             "same_1s": same.count(at_ns, NS),
             "same_60s": same.count(at_ns),
             "intents_1s": intents.count(at_ns, NS),
@@ -251,6 +197,7 @@ class _Account:
 
     def _leave(self, k: int, trade: np.void, at_ns: int) -> None:
         held = self.held.pop(k)
+        self.worst.pop(k)
         share = held[2] / float(trade["entry_amount"]) if trade["entry_amount"] else 0.0
         self.cash += held[2] + float(trade["pnl"]) * share
         self.counters.orders.add(at_ns)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.account_limits import TRADES_MAX, refusals
-from backtester.engine import Prepared
+from backtester.account_limits import might_refuse
 from backtester.executors import LocalExecutor
 from backtester.job import (
     Job,
@@ -26,6 +25,7 @@ from backtester.job import (
 )
 from backtester.job import Run as Finished
 from backtester.metrics import METRIC_KEYS
+from backtester.portfolio import DEPTHS, Portfolio
 from backtester.record import keep
 from backtester.sheet.load import load_sheet
 from backtester.sheet.page import metric_name, write
@@ -77,7 +77,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         warn(args, loaded.program, parse_sets(args.sets), values=loaded.job.variables)
         values = vector(loaded.program, loaded.job.variables)
         done = run_one(loaded, values)
-        refused = _refusals(data, settings, loaded, done, values) if done.shared is None else refused_by(done.shared)
+        refused = _refusals(data, settings, loaded, done, values, executor) if done.shared is None else refused_by(done.shared)
     finally:
         executor.close()
     number, path = keep(data, loaded, done, "backtest")
@@ -150,20 +150,28 @@ def _quarantined(data: DataDir, job: Job, source: str) -> list[str]:
     return found
 
 
-def _refusals(data: DataDir, settings: Settings, loaded: Loaded, done: Finished, values: NDArray[np.float64]) -> dict[str, int] | None:
-    """Return the intents that the limits of the paper account would have refused, by limit; None when nobody can tell."""
-    if loaded.job.options.orders is not None:
-        return None  # a trade is many intents then; the check leads whole positions past the limits
-    rules, rows = loaded.job.market, loaded.rows
-    depth = None
+def _refusals(
+    data: DataDir, settings: Settings, loaded: Loaded, done: Finished, values: NDArray[np.float64], executor: LocalExecutor
+) -> dict[str, int] | None:
+    """Return the intents that the limits of the paper account would have refused or made smaller, by limit; None when nobody can tell.
+
+    They are those of a portfolio run of the same job. Where no limit may have acted on the trades there is no such run.
+    """
+    job, rows = loaded.job, loaded.rows
+    if job.options.orders is not None:
+        return None  # a trade is many intents then; `--portfolio` counts them
+    depths = None
     if rows.has_book and len(done.trades):
-        depth = job_rows(replace(loaded.job, source=rows.source), data, ("ask_total_size",)).columns["ask_total_size"]
-    count = settings.market(rules.code).strategy.max_positions
-
-    def run(prepared: Prepared) -> NDArray[np.float64]:
-        return loaded.engine.run(prepared, values[None, :]).raw
-
-    return refusals(loaded.prepared, done.raw, run, rows.instruments, depth, settings.risk, count, rules.paper_cash)
+        columns = job_rows(replace(job, source=rows.source), data, DEPTHS).columns
+        depths = (columns[DEPTHS[0]], columns[DEPTHS[1]])
+    count = settings.market(job.market.code).strategy.max_positions
+    if not might_refuse(loaded.prepared, done.raw, rows.instruments, depths, settings.risk, count, job.market.paper_cash):
+        return {}
+    if job.interval_s not in ROW_KINDS or loaded.prepared.window_rows:
+        return None  # bars that are built have no order of arrival; an account needs all rows at once, and there is no memory for them
+    terms = Portfolio(cash=job.market.paper_cash, max_positions=count, risk=settings.risk)
+    shared = run_one(load(replace(job, source=rows.source, portfolio=terms), data, executor), values).shared
+    return None if shared is None else refused_by(shared)
 
 
 def show_metrics(args: argparse.Namespace, metrics: dict[str, float]) -> None:
@@ -191,7 +199,7 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         said = ", ".join(f"{titles(code)[path]} {words[value] if isinstance(value, bool) else value}" for path, value in changes)
         sys.stdout.write(sentence("research.orders", code, settings=said or "-") + "\n")
     elif result["refusals"] is None:
-        sys.stdout.write(sentence("research.refusals_unknown", code, most=TRADES_MAX) + "\n")
+        sys.stdout.write(sentence("research.refusals_unknown", code) + "\n")
     elif result["refusals"]:
         told = "portfolio.refusals" if "portfolio" in result else "research.refusals"
         sys.stdout.write(sentence(told, code, refusals=refusals_said(result["refusals"], code)) + "\n")

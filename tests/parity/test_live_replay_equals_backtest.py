@@ -52,8 +52,10 @@ def test_made_market_gives_identical_trades(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_users_formula_gives_identical_trades(tmp_path: Path) -> None:
-    found = compare("made-upbit", "max", "formula", tmp_path, minutes=1.0, symbols=3)
+def test_a_users_formula_and_an_account_that_refuses_give_identical_trades(tmp_path: Path) -> None:
+    """A plain back-test says the same of what the account refuses as live, though it trades without one."""
+    found = compare("made-upbit", "max", "formula", tmp_path, minutes=1.0, symbols=4, limits="positions")
     assert found["equal"], json.dumps(found, indent=1)
     assert found["trades"][0] == found["trades"][1] > 2
-    assert found["refusals"] == {}
+    assert found["refusals"] == found["refusals_backtest"] == found["refusals_plain"]
+    assert found["refusals"]["max_positions"] > 0

@@ -198,6 +198,7 @@ def compare(
     live = _stom("live", *common, "--replay", str(replay), "--speed", speed)
     more = () if limits == "open" else ("--portfolio",)
     test = _stom("backtest", *common, *more, "--source", live["source"], "--fill", case.fill)
+    plain = test if limits == "open" else _stom("backtest", *common, "--source", live["source"], "--fill", case.fill)
     return {
         "case": name,
         "rules": rules,
@@ -212,6 +213,7 @@ def compare(
         "past_levels": live["past_levels"],
         "refusals": live["refusals"],
         "refusals_backtest": test["refusals"],
+        "refusals_plain": plain["refusals"],
         "unexplained": live["unexplained"],
         "filled_at_last_price": live["markets"][case.market]["filled_at_last_price"],
         "unfit": live["markets"][case.market]["unfit"],

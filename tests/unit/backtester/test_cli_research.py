@@ -152,6 +152,19 @@ def test_interrupt_saves_and_kill_loses_at_most_a_batch(data: Path, capsys: pyte
     assert np.array_equal(monkey.vectors, store.trials(study).vectors)
 
 
+WIDE = {
+    "intents_per_s": 1000.0, "intents_per_min": 60_000.0, "orders_per_s": 1000.0, "orders_per_min": 60_000.0, "entries_per_day": 1_000_000,
+    "max_depth_pct": 100.0, "day_loss_reduce_pct": 100.0, "max_position_pct": 100.0,
+}  # fmt: skip
+"""Limits that nothing here meets."""
+
+
+def use(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Let a plain and a portfolio run have these settings."""
+    for module in ("research", "job_args"):
+        monkeypatch.setattr(f"cli.{module}.load_settings", lambda _: settings)
+
+
 @pytest.mark.parametrize(
     ("risk", "positions", "rule"),
     [
@@ -171,10 +184,8 @@ def test_what_the_accounts_limits_would_have_refused_is_counted(
     positions: int,
     rule: str,
 ) -> None:
-    open_limits = {"intents_per_s": 1000.0, "intents_per_min": 60_000.0, "orders_per_s": 1000.0, "orders_per_min": 60_000.0}
-    wide = open_limits | {"entries_per_day": 1_000_000, "max_depth_pct": 100.0, "day_loss_reduce_pct": 100.0, "max_position_pct": 100.0}
     group = MarketSettings(venue="upbit", strategy=Strategy(max_positions=positions))
-    monkeypatch.setattr("cli.research.load_settings", lambda _: Settings(risk=Risk(**{**wide, **risk}), upbit=group))
+    use(monkeypatch, Settings(risk=Risk(**{**WIDE, **risk}), upbit=group))
     status, found = call(capsys, *words(data, "backtest", *SETS, "--betting", "100000"))
     assert status == 0
     assert found["refusals_of"] == "intents"
@@ -182,6 +193,8 @@ def test_what_the_accounts_limits_would_have_refused_is_counted(
     assert isinstance(refused, dict)
     assert set(refused) == ({rule} if rule else set())
     assert all(count > 0 for count in refused.values())
+    _, shared = call(capsys, *words(data, "backtest", *SETS, "--betting", "100000", "--portfolio"))
+    assert refused == shared["refusals"]
 
 
 def test_a_signal_that_stays_is_refused_on_each_row_as_in_live(
@@ -189,24 +202,33 @@ def test_a_signal_that_stays_is_refused_on_each_row_as_in_live(
 ) -> None:
     (tmp_path / "always.txt").write_text("매수 = True", "utf-8")
     (tmp_path / "late.txt").write_text("if 보유시간 >= 100000:\n    매도 = True", "utf-8")
-    monkeypatch.setattr("cli.research.load_settings", lambda _: Settings(risk=Risk(max_order_krw=1_000.0)))
+    use(monkeypatch, Settings(risk=Risk(max_order_krw=1_000.0)))
     texts = ("--buy", str(tmp_path / "always.txt"), "--sell", str(tmp_path / "late.txt"), "--betting", "100000")
     _, found = call(capsys, *words(data, "backtest", *texts))
     # Nothing was ever bought, so every row behind the warm-up whose book could have filled it asked once.
     assert found["trades"] == found["symbols"] * found["days"]
     assert set(found["refusals"]) == {"max_order"}
     assert 100 * found["trades"] < found["refusals"]["max_order"] <= found["rows"] - 29 * found["trades"]
-    monkeypatch.setattr("backtester.account_limits.AGAIN_MAX", 10)
-    _, found = call(capsys, *words(data, "backtest", *texts))
-    assert found["refusals"] is None
+    _, shared = call(capsys, *words(data, "backtest", *texts, "--portfolio"))
+    assert shared["refusals"] == found["refusals"]
 
 
-def test_too_many_trades_are_not_counted_as_none_refused(
+def test_the_look_at_trades_errs_on_the_side_of_the_loop(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Trades that no limit could touch are not run again; many trades, or a loss that might stop entries, are."""
+    runs: list[object] = []
+    monkeypatch.setattr("cli.research.refused_by", lambda shared: runs.append(shared) or {})
+    use(monkeypatch, Settings(risk=Risk(**WIDE)))
+    more = (*SETS, "--betting", "100000")
+    assert call(capsys, *words(data, "backtest", *more))[1]["refusals"] == {}
+    assert not runs
+    use(monkeypatch, Settings(risk=Risk(**WIDE | {"day_loss_reduce_pct": 1e-9})))
+    call(capsys, *words(data, "backtest", *more))
+    assert len(runs) == 1
     monkeypatch.setattr("backtester.account_limits.TRADES_MAX", 1)
-    _, found = call(capsys, *words(data, "backtest", *SETS))
-    assert found["refusals"] is None
+    call(capsys, *words(data, "backtest", *more))
+    assert len(runs) == 2
 
 
 def test_what_is_hardly_meant_is_warned_of_once(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
