@@ -11,7 +11,12 @@ import pytest
 
 from backtester.engine import Options
 from backtester.executors import LocalExecutor
+from backtester.executors.base import Answer
+from backtester.executors.nodes import setup_of
+from backtester.ground import Ground, Origin, shards
 from backtester.job import Job, job_rows, load, run_one, vector
+from backtester.verdict.parts import run_days
+from backtester.worker import Worker
 from coin.markets import UPBIT
 from domain.errors import InputError
 from domain.instruments import Instrument
@@ -97,6 +102,15 @@ def test_a_run_reads_the_scores_of_the_days_before(tmp_path: Path) -> None:
     found = run_one(loaded, vector(loaded.program, {}))
     sure, total = rows.columns[KEYS[7]], sum(np.asarray(rows.columns[KEYS[k]]) for k in (0, 2, 4))
     assert len(found.trades) > 10
+    origin = Origin(loaded.job, rows, tuple(run_days(loaded.prepared).tolist()))
+    (shard,) = shards(origin, loaded.prepared, 1)
+    setup = setup_of(Ground(loaded.engine, loaded.prepared, loaded.metrics, origin), shard)
+    node = Worker(tmp_path / "node", 1)
+    assert node.stand(setup) == setup.key
+    answer = node.evaluate(setup.key, vector(loaded.program, {})[None, :], True, True)
+    assert isinstance(answer, Answer)
+    np.testing.assert_array_equal(answer.raw, found.raw)
+    node.close()
     assert np.count_nonzero((np.asarray(sure) > 0.3) & (np.asarray(total) > 5)) >= len(found.trades)
 
 
