@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -39,6 +40,7 @@ from cli.words import chosen, say
 from domain.errors import InputError, InvariantError, RefusedError
 from domain.settings import Research, Settings
 from storage.studies import Studies
+from utility.lock import FileLock
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import has, sentence
@@ -188,6 +190,7 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
     store = Studies(data.user_library)
     job, plan = _settled(args, settings, data, store)
     executor = executor_of(args, settings)
+    held: FileLock | None = None
     try:
         reporter.note("load")
         loaded = load_job(job, data, executor)
@@ -204,6 +207,7 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
             for key in ("data", "program", "version"):
                 if before[key] != passport[key]:
                     raise RefusedError("optimise.changed", study=study, what=key)
+        held = FileLock(data.run / f"study-{study}.lock", "optimise.running").acquire()
         kept = b"" if args.no_cache else context(loaded)
         reporter.note("run", study=study, rows=loaded.prepared.rows, sets=_told(space.count), evaluations=_told(count))
         with stopping() as wish:
@@ -220,6 +224,10 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
             result |= _judged(store, loaded, executor, study, settings, reporter)
     finally:
         executor.close()
+        if held is not None:
+            with suppress(OSError):  # Windows keeps a file that is open
+                held.path.unlink()
+            held.release()
     result["wall_seconds"] = time.perf_counter() - started
     return result
 

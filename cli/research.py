@@ -188,7 +188,10 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     sys.stdout.write(sentence("research.done", code, **result) + "\n")
     currency = find_market(args.market).currency
     sys.stdout.write(sentence("research.betting", code, betting=money_text(result["betting"], currency), currency=currency) + "\n")
-    show_metrics(args, result["metrics"])
+    if result["trades"]:
+        show_metrics(args, result["metrics"])
+    else:
+        sys.stdout.write(sentence("research.no_trades", code) + "\n")
     if result["errors"]:
         sys.stdout.write(sentence("research.errors", code, count=result["errors"]) + "\n")
     if result["past_levels"]:

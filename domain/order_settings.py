@@ -178,7 +178,7 @@ def settings_of(tree: Any) -> OrderSettings:
         settings = msgspec.convert(tree, OrderSettings)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
-        raise InputError("orders.wrong", path=where.strip("`") or "-", problem=text) from error
+        raise InputError("orders.wrong", path=where.strip("`") or "-", detail=text) from error
     for path, meta in metas():
         group, name = path.split(".")
         value = getattr(getattr(settings, group), name)

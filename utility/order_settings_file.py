@@ -44,9 +44,9 @@ def orders_of(text: str, market: Market) -> OrderSettings:
     try:
         tree = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise InputError("orders.not_json", problem=str(error)) from error
+        raise InputError("orders.not_json", detail=str(error)) from error
     if not isinstance(tree, dict):
-        raise InputError("orders.not_json", problem="{}")
+        raise InputError("orders.not_json", detail="no object")
     out: dict[str, Any] = msgspec.to_builtins(defaults(market))
     seen: set[str] = set()
     for group, name, value in _entries(tree):

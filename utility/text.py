@@ -51,6 +51,11 @@ SHAPES = (
     (re.compile(r"JSON is malformed: .*\(byte (?P<byte>\d+)\)"), "reason.json"),
     (re.compile(r"Object contains unknown field `(?P<name>[^`]*)`" + _AT), "reason.unknown_field"),
     (re.compile(r"Object missing required field `(?P<name>[^`]*)`" + _AT), "reason.missing_field"),
+    (re.compile(r"Expected `array` of length (?P<wanted>\d+), got (?P<got>\d+)" + _AT), "reason.wrong_length"),
+    (re.compile(r"Expected `[^`]*` <= (?P<limit>\S+)" + _AT), "reason.at_most"),
+    (re.compile(r"Expected `[^`]*` >= (?P<limit>\S+)" + _AT), "reason.at_least"),
+    (re.compile(r"Expected `[^`]*` > (?P<limit>\S+)" + _AT), "reason.above"),
+    (re.compile(r"Number out of range" + _AT), "reason.out_of_range"),
     (re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`" + _AT), "reason.wrong_type"),
 )
 """What the JSON reader complains of, with the parts that a sentence needs; ``$`` is the whole of a file."""

@@ -9,7 +9,7 @@ import pytest
 
 from backtester.metrics import METRIC_KEYS, NO_TRADES, OUT_OF_LIMITS, Limits, objective, scores
 from domain.errors import InputError
-from tests.research_cli import call, make_data, told, words
+from tests.research_cli import call, make_data, words
 
 METRICS = np.random.default_rng(3).uniform(1.0, 50.0, size=(6, len(METRIC_KEYS)))
 METRICS[:, METRIC_KEYS.index("tg")] -= 25.0
@@ -69,15 +69,3 @@ def test_a_study_by_a_users_formula_resumes_and_is_judged(tmp_path: Path, capsys
     assert again["sensitivity"]["centre"] == pytest.approx(got["best"]["score"])
     status, body = call(capsys, *words(tmp_path, "optimise", *grid, "--objective", "tg +"))
     assert (status, body["error"]["code"]) == (2, "optimise.formula")
-
-
-def test_limits_that_no_set_keeps_are_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = make_data(tmp_path)
-    ranges = ("--method", "grid", "--ranges-form", "list", "--ranges", str(data / "ranges.txt"), "--no-verdict")
-    asked = words(data, "optimise", *ranges, "--limits", "atc=5000:6000")
-    status, got = call(capsys, *asked)
-    assert (status, got["best"]["within_limits"]) == (0, False)
-    status, out, _ = told(capsys, *asked)
-    assert status == 0
-    assert "No set keeps the limits" in out
-    assert "2,222,222,222" not in out
