@@ -25,6 +25,8 @@ from backtester.cut import any_book, clock_seconds, cut, profit_params
 from backtester.executors import LocalExecutor
 from backtester.executors.base import Stop, never
 from backtester.far import run_far
+from backtester.futures import Futures
+from backtester.halting import with_halts
 from backtester.kept import keep, window_lengths
 from backtester.managed_rows import Managed, arrange, manage, managed_columns, plain_column
 from backtester.pointer import addresses
@@ -91,6 +93,7 @@ class Options:
         A model beside that, ``bps:5`` (slippage_models.py); empty = none.
     orders : OrderSettings, optional
         Order management: the loop of managed.py, whose own levels count; None: market orders, whole positions.
+    futures, halts : leverage and funding; no fills in auctions, a VI, beyond price limits. With `orders` alone.
     """
 
     betting: float
@@ -104,6 +107,8 @@ class Options:
     slippage: int = 0
     slippage_model: str = ""
     orders: OrderSettings | None = None
+    futures: Futures | None = None
+    halts: bool = False
 
     def __post_init__(self) -> None:
         if not self.betting > 0:
@@ -215,11 +220,8 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         spans, whose, when = (np.stack([each, each + 1], axis=1), owners, dates) if is_days else (blocks, symbols, days)
         book = moved_book(book, last, rows, spans, whose, when, np.array(steps)[whose], market, options)
     at_last = options.fill == "last" and not is_moved(options)
-    vector = np.array(
-        [options.betting, *levels(options), options.latency, at_last, rows.interval_s, gate],
-        dtype=np.float64,
-    )
-    return Prepared(
+    vector = np.array([options.betting, *levels(options), options.latency, at_last, rows.interval_s, gate], dtype=np.float64)
+    prepared = Prepared(
         market=market,
         interval_s=rows.interval_s,
         codes=rows.codes,
@@ -241,8 +243,9 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         row_params=row_params,
         has_book=has_book,
         window_rows=rows.window_rows,
-        managed=None if options.orders is None else manage(options.orders, rows, market, last, has_book, plain, options.fill),
+        managed=manage(options, rows, market, last, has_book, plain),
     )
+    return prepared if rows.window_rows else with_halts(prepared)  # else window by window
 
 
 def needed_columns(columns: Sequence[str], options: Options | None = None, interval_s: int = 1) -> tuple[str, ...]:
@@ -250,9 +253,8 @@ def needed_columns(columns: Sequence[str], options: Options | None = None, inter
     names = [key for key in (*columns, "last_price", "in_universe") if key != "row_time"]
     if options is not None and options.slippage_model and model_of(options.slippage_model).needs_value:
         names.append("day_value")
-    names += () if options is None or options.orders is None else managed_columns(options.orders, interval_s, options.fill)
-    names += [f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS]
-    return tuple(dict.fromkeys(names))
+    names += () if options is None else managed_columns(options, interval_s)
+    return tuple(dict.fromkeys([*names, *(f"{side}{level}" for side in ("ask", "ask_size", "bid", "bid_size") for level in LEVELS)]))
 
 
 # --- the generated module --------------------------------------------------------------------
@@ -495,6 +497,4 @@ def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void
 
 def _round(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
     """`trading.numbers.round_to` over an array: the same three operations."""
-    scale = 10.0**decimals
-    rounded: NDArray[np.float64] = np.rint(values * scale) / scale
-    return rounded
+    return np.asarray(np.rint(values * 10.0**decimals) / 10.0**decimals, dtype=np.float64)

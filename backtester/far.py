@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from backtester import kernel
 from backtester.books import moved_book
 from backtester.executors.base import Stop, StoppedError
+from backtester.halting import with_halts
 from domain.intervals import day_unit
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def near(prepared: Prepared, first: int, last: int) -> tuple[Prepared, int]:
         window_rows=0,
         managed=None if prepared.managed is None else prepared.managed.over(cut),
     )
-    return part, begin
+    return with_halts(part), begin
 
 
 def place(raw: NDArray[np.float64], first_block: int, begin: int) -> None:

@@ -128,6 +128,8 @@ class Job:
             "fees": fees_kept(options.fees),
             "start": options.start,
             "end": options.end,
+            "futures": None if options.futures is None else options.futures.as_dict(),
+            "halts": options.halts,
             "orders": None if options.orders is None else msgspec.to_builtins(options.orders),
             "portfolio": None if self.portfolio is None else self.portfolio.as_dict(),
         }
@@ -237,18 +239,19 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
 
 
 def shared_job(job: Job) -> Job:
-    """Return a portfolio's job with the order settings that its loop needs: where none are given, those that change nothing.
+    """Return the job with the order settings that its loop needs: where none are given, those that change nothing.
+
+    A portfolio, leverage, funding and halts are known to the order-managed loop alone.
 
     Raises
     ------
     InputError
         ``portfolio.interval``: bars that are built have no order of arrival.
     """
-    if job.portfolio is None:
-        return job
-    if job.interval_s not in ROW_KINDS:
+    if job.portfolio is not None and job.interval_s not in ROW_KINDS:
         raise InputError("portfolio.interval")
-    if job.options.orders is not None:
+    is_plain = job.portfolio is None and job.options.futures is None and not job.options.halts
+    if is_plain or job.options.orders is not None:
         return job
     orders = plain_orders(job.market, job.options.entry_levels, job.options.exit_levels)
     return replace(job, options=replace(job.options, orders=orders))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from backtester.kernel import (
     EXIT,
@@ -32,6 +33,7 @@ from backtester.pointer import number_at
 from backtester.pricing import BOOK_ASK, BOOK_BID, LEVELS, price_order
 from strategy.kernels import window_angle
 from trading.fills import queue
+from trading.margin import first_after, is_liquidated, leverage_at, maintenance
 from trading.numbers import UNIT_F, round_to
 from trading.order_rules import (
     ANGLE_ROWS,
@@ -45,21 +47,29 @@ from trading.order_rules import (
     note_fill,
     weight,
 )
-from trading.position_vars import POSITION_SIZE, enlarge_position, open_position, shrink_position
+from trading.position_vars import ENTRY_COST, LEVERAGE, POSITION_SIZE, enlarge_position, open_position, shrink_position
 from trading.positions import AMOUNT_DECIMALS, PARAMS_SIZE, profit
 from trading.shared_account import ask_entry, is_shared, reserve, worst_price
 
 (
     HELD, BOUGHT, SIGN, ENTRIES, EXITS, ENTRY_ROW, ENTRY_SECONDS, PENDING, IS_RESTING, UNITS, DUE_ROW, SINCE, REPLACED, RULE,
-    IS_FORCED, SIGNAL_ROW, PENDING_SIGN, PAST, READY, PARTS,
-) = range(20)  # fmt: skip
-QUEUE = 20  # then the state of the order's place in the queue (trading/fills/queue.py)
+    IS_FORCED, SIGNAL_ROW, PENDING_SIGN, PAST, READY, PARTS, NEXT_FUNDING,
+) = range(21)  # fmt: skip
+QUEUE = 21  # then the state of the order's place in the queue (trading/fills/queue.py)
 LANE_WHOLE = QUEUE + queue.STATE
-ENTRY_RAW, EXIT_RAW, OPEN_RAW, BASE_PRICE, PRICE, AMOUNT, PENDING_AMOUNT = range(7)
-LANE_MONEY = 7
+ENTRY_RAW, EXIT_RAW, OPEN_RAW, BASE_PRICE, PRICE, AMOUNT, PENDING_AMOUNT, LEVER, PENDING_LEVER, FUNDED = range(10)
+LANE_MONEY = 10
+DAY_HIGHS, DAY_LOWS, FIXED, RANGES, TIERS, FUNDING_TIMES, FUNDING_RATES, FUNDING_STARTS = range(8)
+"""Places in the terms of a futures market, from `backtester.futures.terms_of`."""
 CANCEL_SHARE = 1.0
 """Cancels fall evenly before and behind a resting order, as the paper exchange has it."""
 _OPTIONS: Any = {"nogil": True, "error_model": "numpy", "cache": True}
+
+
+def no_terms(column: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+    """Return the terms of a run without leverage and funding; `column` stands where nothing is read."""
+    none = np.zeros(0)
+    return column, column, np.zeros(1), np.zeros((0, 3)), np.zeros((1, 2)), np.zeros(0, dtype=np.int64), none, np.zeros(2, dtype=np.int64)
 
 
 @njit(**_OPTIONS)
@@ -119,6 +129,7 @@ def queue_fill(lane, money, is_exit, book, row, low, high, bought, sold, step, r
 @njit(**_OPTIONS)
 def account_lets(  # type: ignore[no-untyped-def]
     account, slot, row, units, sign, price, at, rests, at_once, book, levels, fill_last, prices, sizes, ladder, day, own_step, params,
+    lever,
 ):  # fmt: skip
     """Return how many of the units of an entry may be ordered, and reserve their money; all of them, where symbols share no account.
 
@@ -133,9 +144,9 @@ def account_lets(  # type: ignore[no-untyped-def]
             whole, raw = market_fill(book, price, row, sign > 0, levels, units, fill_last, prices, sizes)
             if not whole or sign * raw > sign * (units / UNIT_F * limit):
                 return units - units
-    allowed = ask_entry(account, slot, row, units, sign, price, limit, 1.0, params)
+    allowed = ask_entry(account, slot, row, units, sign, price, limit, lever, params)
     if allowed > 0:
-        reserve(account, slot, allowed, limit, 1.0)
+        reserve(account, slot, allowed, limit, lever)
     return allowed
 
 
@@ -153,6 +164,44 @@ def day_weight(weights, measures, i, lo, coefficient):  # type: ignore[no-untype
 
 
 @njit(**_OPTIONS)
+def entry_leverage(terms, row):  # type: ignore[no-untyped-def]
+    """Return the leverage of an entry on a row; 1 where nobody asked for one."""
+    if terms[FIXED][0] == 0.0:
+        return 1.0
+    return leverage_at(terms[RANGES], terms[FIXED][0], round_to(day_range(terms[DAY_HIGHS][row], terms[DAY_LOWS][row]), 2))
+
+
+@njit(**_OPTIONS)
+def is_seized(lane, money, position, params, tiers, price):  # type: ignore[no-untyped-def]
+    """Tell whether the exchange closes a lane's position at this price: by the guard, or because the maintenance margin is reached."""
+    lever, cost = money[LEVER], position[ENTRY_COST]
+    if lever <= 1.0:
+        return False
+    mark = round_to(price * (lane[HELD] / UNIT_F), int(params[AMOUNT_DECIMALS]))
+    _, return_pct = profit(params, cost, mark, lane[SIGN])
+    return is_liquidated(return_pct, lever) or cost / lever + lane[SIGN] * (mark - cost) <= maintenance(tiers, mark)
+
+
+@njit(**_OPTIONS)
+def await_funding(lane, terms, symbol, row_time):  # type: ignore[no-untyped-def]
+    """Note the first funding time after the row on which a position was opened."""
+    starts = terms[FUNDING_STARTS]
+    lane[NEXT_FUNDING] = first_after(terms[FUNDING_TIMES], starts[symbol], starts[symbol + 1], row_time)
+
+
+@njit(**_OPTIONS)
+def pay_funding(lane, money, terms, symbol, row_time, price):  # type: ignore[no-untyped-def]
+    """Return what a lane's position pays for the funding times that its rows have reached, and note it."""
+    times, rates, past = terms[FUNDING_TIMES], terms[FUNDING_RATES], terms[FUNDING_STARTS][symbol + 1]
+    cost = 0.0
+    while lane[NEXT_FUNDING] < past and times[lane[NEXT_FUNDING]] <= row_time:
+        cost += lane[SIGN] * rates[lane[NEXT_FUNDING]] * (lane[HELD] / UNIT_F * price)
+        lane[NEXT_FUNDING] += 1
+    money[FUNDED] += cost
+    return cost
+
+
+@njit(**_OPTIONS)
 def take_in(lane, money, position, params, memory, units, amount, i, seconds, row_time, last_price):  # type: ignore[no-untyped-def]
     """Book an entry that was filled on row `i`; `last_price` is 현재가 of its signal."""
     if lane[HELD] == 0:
@@ -160,6 +209,8 @@ def take_in(lane, money, position, params, memory, units, amount, i, seconds, ro
         lane[ENTRY_ROW], lane[ENTRY_SECONDS] = i, seconds
         money[ENTRY_RAW], money[EXIT_RAW], money[OPEN_RAW], money[AMOUNT] = amount, 0.0, amount, money[PENDING_AMOUNT]
         open_position(position, params, lane[SIGN], units, amount, lane[SIGNAL_ROW], row_time)
+        money[FUNDED], money[LEVER] = 0.0, money[PENDING_LEVER]
+        position[LEVERAGE] = money[LEVER]
     else:
         lane[HELD] += units
         lane[BOUGHT] += units
@@ -195,6 +246,9 @@ def write_trade(out, count, set_no, block, lo, i, lane, money, params):  # type:
     decimals = int(params[AMOUNT_DECIMALS])
     paid, got = round_to(money[ENTRY_RAW], decimals), round_to(money[EXIT_RAW], decimals)
     pnl, return_pct = profit(params, paid, got, lane[SIGN])
+    if money[FUNDED] != 0.0:
+        pnl = round_to(pnl - money[FUNDED], decimals)
+        return_pct = round_to(pnl / paid * 100.0, 2) if paid > 0.0 else 0.0
     if count < len(out):
         out[count, OUT_SET] = set_no
         out[count, OUT_BLOCK] = block
@@ -212,12 +266,12 @@ def write_trade(out, count, set_no, block, lo, i, lane, money, params):  # type:
 
 
 @njit(**_OPTIONS)
-def put_order(lane, money, kind, rests, units, sign, price, due_row, signal_row, seconds, rule, amount):  # type: ignore[no-untyped-def]
+def put_order(lane, money, kind, rests, units, sign, price, due_row, signal_row, seconds, rule, amount, lever):  # type: ignore[no-untyped-def]
     """Remember an order that waits for its row or rests in the book."""
     lane[PENDING], lane[IS_RESTING], lane[UNITS], lane[PENDING_SIGN] = kind, rests, units, sign
     lane[DUE_ROW], lane[SIGNAL_ROW], lane[SINCE], lane[REPLACED], lane[IS_FORCED] = due_row, signal_row, seconds, 0, 0
     lane[PARTS] = 0
-    money[PRICE], money[PENDING_AMOUNT] = price, amount
+    money[PRICE], money[PENDING_AMOUNT], money[PENDING_LEVER] = price, amount, lever
     if kind == EXIT:
         lane[RULE] = rule
 
@@ -229,7 +283,12 @@ def warm() -> None:
     market_fill(np.zeros(20, dtype=np.int64), 1.0, 0, True, 5, 0, False, np.zeros(5), np.zeros(5, dtype=np.int64))
     limit_fill(lane, money, True, 1.0, 1.0)
     day_weight(np.zeros(WEIGHTS), (column, column), 0, 0, 1.0)
-    put_order(lane, money, 1, True, 1, 1, 1.0, 0, 0, 0, 0, 1.0)
+    put_order(lane, money, 1, True, 1, 1, 1.0, 0, 0, 0, 0, 1.0, 1.0)
     take_in(lane, money, position, params, memory, 1, 1.0, 0, 0, 20260105000000, 1.0)
     let_out(lane, money, position, params, memory, 1, 1.0, True, 0, 0)
     write_trade(np.zeros((1, OUT_FIELDS)), 0, 0, 0, 0, 0, lane, money, params)
+    terms = no_terms(column)
+    entry_leverage(terms, 0)
+    is_seized(lane, money, position, params, np.zeros((1, 2)), 1.0)
+    await_funding(lane, terms, 0, 1)
+    pay_funding(lane, money, terms, 0, 1, 1.0)

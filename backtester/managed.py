@@ -68,6 +68,7 @@ from trading.sizing import quantity
 __all__ = ["make_managed_work", "run_managed", "warm"]
 
 # === LOOP ===
+from backtester.halting import no_halts
 from backtester.lanes import (
     AMOUNT,
     BASE_PRICE,
@@ -78,13 +79,18 @@ from backtester.lanes import (
     ENTRY_SECONDS,
     EXIT_RAW,
     EXITS,
+    FIXED,
+    FUNDED,
+    FUNDING_RATES,
     HELD,
     IS_FORCED,
     IS_RESTING,
     LANE_MONEY,
     LANE_WHOLE,
+    LEVER,
     PARTS,
     PENDING,
+    PENDING_LEVER,
     PENDING_SIGN,
     PRICE,
     READY,
@@ -93,12 +99,18 @@ from backtester.lanes import (
     SIGN,
     SIGNAL_ROW,
     SINCE,
+    TIERS,
     UNITS,
     account_lets,
+    await_funding,
     day_weight,
+    entry_leverage,
+    is_seized,
     let_out,
     limit_fill,
     market_fill,
+    no_terms,
+    pay_funding,
     put_order,
     queue_fill,
     rest_in_queue,
@@ -111,6 +123,7 @@ from trading.order_rules import (
     CANCEL_SIGNAL,
     IS_LIMIT,
     LEVELS,
+    LIQUIDATION_RULE,
     MEMORY,
     RULES,
     SPLIT_RULE,
@@ -143,6 +156,7 @@ from trading.shared_account import (
     SLOTS,
     entered,
     flat,
+    funded,
     is_shared,
     left_part,
     may_exit,
@@ -159,7 +173,7 @@ FACTS = 3  # of a symbol: its own price step, least value of an order, whether i
 
 @njit(_nrt=False, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machine, as run_blocks
-    inputs, book, last, universe, row_time, quotes, spans, measures, shown, ladder, groups, members, turns,
+    inputs, book, last, universe, row_time, quotes, spans, measures, shown, ladder, halts, terms, groups, members, turns,
     blocks, facts, params, row_params, states, variables, windows, rebuild, warmups, set_nos, ids, slots, options, rules, weights,
     coefficient, traded, account, base, first_turn, past_turn, work, out, counters,
 ):  # fmt: skip
@@ -179,6 +193,10 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
         Addresses of the recorded book, which no slippage moved: the queue of resting orders is counted in it.
     ladder : ndarray of float64, shape (n, 3)
         From `trading.ladder.ladder_table`.
+    halts : tuple of ndarray
+        Rows on which nothing trades and price limits of the blocks, from `backtester.halting.halts_of`; `no_halts()`: none.
+    terms : tuple of ndarray
+        Leverage and funding, from `backtester.futures.terms_of`.
     groups : ndarray of int64, shape (groups, GROUP_FIELDS)
     members : ndarray of int64
         Numbers of blocks, those of a group together.
@@ -224,6 +242,13 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
     measured, ladder = (borrow(measures[0]), borrow(measures[1])), borrow(ladder)
     groups, members, turns, facts = borrow(groups), borrow(members), borrow(turns), borrow(facts)
     blocks, params, states = borrow(blocks), borrow(params), borrow(states)
+    halted, bounds, can_halt = borrow(halts[0]), borrow(halts[1]), len(halts[0]) > 0
+    terms = (
+        borrow(terms[0]), borrow(terms[1]), borrow(terms[2]), borrow(terms[3]),
+        borrow(terms[4]), borrow(terms[5]), borrow(terms[6]), borrow(terms[7]),
+    )  # fmt: skip
+    levered, pays_funding = terms[FIXED][0] != 0.0, len(terms[FUNDING_RATES]) > 0
+    floor, ceiling, lever = 0.0, np.inf, 1.0
     variables, windows, rebuild, warmups = borrow(variables), borrow(windows), borrow(rebuild), borrow(warmups)
     set_nos, out, counters = borrow(set_nos), borrow(out), borrow(counters)
     rules, weights, shared = borrow(rules), borrow(weights), is_shared(account)
@@ -276,6 +301,8 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     decimals, own = blocks[b, BLOCK_DECIMALS], facts[blocks[b, BLOCK_SYMBOL]]
                     own_step, least, is_listed = own[FACT_STEP], own[FACT_NOTIONAL], own[FACT_LISTED] != 0.0
                     day = row_time[lo] // day_unit
+                    if can_halt:
+                        floor, ceiling = bounds[b, 0], bounds[b, 1]
                     loaded = ln
                     if single and not HAS_MARKS and first > 0:
                         k = first
@@ -324,13 +351,18 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                 seconds = clock_seconds(row_time[row], interval_s)
                 act, rule, forced, units, at_limit = NONE, zero, False, zero, 0.0
                 quiet, ended, was_held = False, False, lane[HELD] > 0
+                is_halted = can_halt and halted[row] != 0
+                if pays_funding and was_held:
+                    cost = pay_funding(lane, money, terms, blocks[b, BLOCK_SYMBOL], row_time[row], price)
+                    if shared and cost != 0.0:
+                        funded(account, row, cost, day_params)
 
                 # --- the order that is under way ---
                 if lane[PENDING] != NONE:
                     is_exit = lane[PENDING] == EXIT
                     side = exit_rules if is_exit else entry_rules
                     filled = zero
-                    if lane[IS_RESTING] != 0 and i > lane[DUE_ROW]:
+                    if lane[IS_RESTING] != 0 and i > lane[DUE_ROW] and not is_halted:
                         if queued:
                             filled = queue_fill(
                                 lane, money, is_exit, shown, row, lows[row], highs[row], bought_rows[row], sold_rows[row],
@@ -353,10 +385,14 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     else:
                         buying = is_buying(is_exit, lane[PENDING_SIGN])
                         if replace_is_due(side, buying, lane[REPLACED], money[PRICE], price, ladder, day, own_step):
-                            money[PRICE] = replace_price(side, buying, price, ladder, day, own_step)
+                            money[PRICE] = min(max(replace_price(side, buying, price, ladder, day, own_step), floor), ceiling)
                             lane[REPLACED] += 1
                             lane[SINCE], lane[DUE_ROW] = seconds, i + latency
                             ended = True
+
+                if levered and was_held and act == NONE and is_seized(lane, money, position, day_params, terms[TIERS], price):
+                    lane[PENDING] = NONE
+                    act, units, rule, forced, quiet = EXIT, lane[HELD], zero + LIQUIDATION_RULE, True, True
 
                 # --- the codes ---
                 if quiet or (auction_gate and number_at(book[BOOK_ASK + 9], row) == 0.0 and number_at(book[BOOK_BID + 9], row) == 0.0):
@@ -389,24 +425,28 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                                 leaves = step_units > 0 and step_units / UNIT_F * price >= least
                         if result > 0 and not leaves and lane[PENDING] == ENTRY and entry_rules[CANCEL_SIGNAL] != 0.0:
                             lane[PENDING], ended = NONE, True
-                    if leaves and shared:
+                    waits = leaves and is_halted and latency == 0 and (forced or not exit_rests)  # asked again on the next row
+                    if leaves and shared and not waits:
                         fits = forced or exit_rests or latency > 0
                         if not fits:
                             fits, _ = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, step_units, fill_last, prices, sizes)
                         leaves = fits and may_exit(account, forced)
-                    if leaves:
+                    if waits:
+                        pass
+                    elif leaves:
                         units = lane[HELD] if forced else step_units
                         if forced or not exit_rests:
                             if latency == 0:
                                 lane[PENDING] = NONE
                                 act = EXIT
                             else:
-                                put_order(lane, money, EXIT, 0, units, lane[SIGN], 0.0, i + latency, i, seconds, rule, 0.0)
+                                put_order(lane, money, EXIT, 0, units, lane[SIGN], 0.0, i + latency, i, seconds, rule, 0.0, 1.0)
                                 lane[IS_FORCED] = forced
                         else:
                             at = limit_price(exit_rules, True, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
                             if at > 0.0:
-                                put_order(lane, money, EXIT, 1, units, lane[SIGN], at, i + latency, i, seconds, rule, 0.0)
+                                at = min(max(at, floor), ceiling)
+                                put_order(lane, money, EXIT, 1, units, lane[SIGN], at, i + latency, i, seconds, rule, 0.0, 1.0)
                     elif lane[PENDING] == EXIT:
                         if exit_rules[CANCEL_SIGNAL] != 0.0 and entry_is_open(rules, is_listed, seconds, price, ladder, day):
                             result = buy(cols, sums, extremes, i, zero, vector, position, state)
@@ -430,15 +470,30 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                             at = price
                             if entry_rests:
                                 at = limit_price(entry_rules, False, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
+                                at = min(max(at, floor), ceiling) if at > 0.0 else at
+                            elif is_halted and latency == 0:
+                                at = 0.0
                             units = units if at > 0.0 and units / UNIT_F * at >= least else zero
                             if units > 0:
                                 units = account_lets(
                                     account, slot, row, units, lane[SIGN], price, at, entry_rests, latency == 0, book, entry_levels,
-                                    fill_last, prices, sizes, ladder, day, own_step, day_params,
+                                    fill_last, prices, sizes, ladder, day, own_step, day_params, money[LEVER],
                                 )  # fmt: skip
                             if units > 0:
                                 put_order(
-                                    lane, money, ENTRY, entry_rests, units, lane[SIGN], at, i + latency, i, seconds, rule, money[AMOUNT]
+                                    lane,
+                                    money,
+                                    ENTRY,
+                                    entry_rests,
+                                    units,
+                                    lane[SIGN],
+                                    at,
+                                    i + latency,
+                                    i,
+                                    seconds,
+                                    rule,
+                                    money[AMOUNT],
+                                    money[LEVER],
                                 )
                                 if not entry_rests and latency == 0:
                                     lane[PENDING] = NONE
@@ -453,7 +508,9 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         elif result > 0:
                             lane[PENDING] = NONE
                 elif not ended and universe[row] != 0.0 and entry_is_open(rules, is_listed, seconds, price, ladder, day):
-                    amount = betting * day_weight(weights, measured, i, lo, coefficient)
+                    if levered:
+                        lever = entry_leverage(terms, row)
+                    amount = betting * day_weight(weights, measured, i, lo, coefficient) * lever
                     units = quantity(amount * step_share(entry_rules, 0), price, decimals)
                     position[ORDER_QTY] = units / UNIT_F
                     result = buy(cols, sums, extremes, i, zero, vector, position, state)
@@ -464,14 +521,17 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         at = price
                         if entry_rests:
                             at = limit_price(entry_rules, False, sign, price, ask1[row], bid1[row], ladder, day, own_step)
+                            at = min(max(at, floor), ceiling) if at > 0.0 else at
+                        elif is_halted and latency == 0:
+                            at = 0.0
                         units = units if at > 0.0 and units / UNIT_F * at >= least else zero
                         if units > 0:
                             units = account_lets(
                                 account, slot, row, units, sign, price, at, entry_rests, latency == 0, book, entry_levels,
-                                fill_last, prices, sizes, ladder, day, own_step, day_params,
+                                fill_last, prices, sizes, ladder, day, own_step, day_params, lever,
                             )  # fmt: skip
                         if units > 0:
-                            put_order(lane, money, ENTRY, entry_rests, units, sign, at, i + latency, i, seconds, rule, amount)
+                            put_order(lane, money, ENTRY, entry_rests, units, sign, at, i + latency, i, seconds, rule, amount, lever)
                             if not entry_rests and latency == 0:
                                 lane[PENDING] = NONE
                                 act = ENTRY
@@ -484,22 +544,27 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         if shared and latency > 0:  # the collar's limit, which the order carries
                             side_sign = lane[PENDING_SIGN]
                             whole = whole and side_sign * raw <= side_sign * (units / UNIT_F * account[SLOTS][slot, RESERVED_PRICE])
+                        whole = whole and not is_halted and units / UNIT_F * floor <= raw <= units / UNIT_F * ceiling
                     if whole:
+                        is_new = lane[HELD] == 0
                         signal_price = last[lo + lane[SIGNAL_ROW]]
                         take_in(lane, money, position, day_params, memory, units, raw, i, seconds, row_time[row], signal_price)
+                        if pays_funding and is_new:
+                            await_funding(lane, terms, blocks[b, BLOCK_SYMBOL], row_time[row])
                         if at_limit > 0.0:
                             if lane[PARTS] > 0:  # a further part of one order is no further entry
                                 lane[ENTRIES] -= 1
                                 position[SCALE_IN_COUNT] -= 1.0
                             lane[PARTS] += 1
                         if shared:
-                            entered(account, slot, row, lane[SIGN], lane[HELD], money[ENTRY_RAW], 1.0, day_params)
+                            entered(account, slot, row, lane[SIGN], lane[HELD], money[ENTRY_RAW], money[LEVER], day_params)
                 closed = False
                 if act == EXIT:
-                    whole, raw = True, at_limit * (units / UNIT_F)
+                    whole, raw, trades = True, at_limit * (units / UNIT_F), True
                     if at_limit == 0.0:
                         whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
-                    if whole or forced:
+                        trades = not is_halted and units / UNIT_F * floor <= raw <= units / UNIT_F * ceiling
+                    if trades and (whole or forced):
                         closed = let_out(lane, money, position, day_params, memory, units, raw, whole, rule, seconds)
                         if at_limit > 0.0 and not closed:
                             if lane[PARTS] > 0:
@@ -524,12 +589,12 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     count += 1
                     clear_position(position)
                     if shared:
-                        flat(account, slot, row, pnl, day_params)
+                        flat(account, slot, row, pnl + money[FUNDED], day_params)
                 if shared and account[SLOTS][slot, RESERVED] > 0.0:
                     if lane[PENDING] != ENTRY:
                         reserve(account, slot, 0, 0.0, 1.0)
                     elif lane[IS_RESTING] != 0:
-                        reserve(account, slot, lane[UNITS], money[PRICE], 1.0)
+                        reserve(account, slot, lane[UNITS], money[PRICE], money[PENDING_LEVER])
     return count
 
 
@@ -560,7 +625,8 @@ def warm() -> None:
     numbers = np.zeros(1, dtype=np.int64)
     windows = np.ones((1, N_FEATURES), dtype=np.int64)
     run_managed(
-        (column,) * N_COLUMNS, book, column, column, stamp, pair, pair, pair, book, np.zeros((1, 3)),
+        (column,) * N_COLUMNS, book, column, column, stamp, pair, pair, pair, book, np.zeros((1, 3)), no_halts(),
+        no_terms(column),
         np.array([[0, 1, 0]]), numbers, np.zeros((1, 2), dtype=np.int64), blocks, np.zeros((1, FACTS)), np.zeros((1, PARAMS_SIZE)),
         numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
         np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtester import kernel, managed
+from backtester.futures import RANGE_COLUMNS, Futures, Terms, terms_of
+from backtester.halting import BOOK_COLUMNS, VI_COLUMNS, Halts, can_halt, no_halts
 from backtester.pointer import addresses
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
@@ -28,8 +30,22 @@ class Rows(Protocol):
 
     interval_s: int
     codes: tuple[str, ...]
+    row_time: NDArray[np.int64]
     columns: dict[str, NDArray[np.float64]]
     instruments: tuple[Instrument, ...]
+
+
+class RunOptions(Protocol):
+    """What is needed of the engine's options."""
+
+    @property
+    def orders(self) -> OrderSettings | None: ...
+    @property
+    def fill(self) -> str: ...
+    @property
+    def futures(self) -> Futures | None: ...
+    @property
+    def halts(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -47,19 +63,34 @@ class Managed:
     traded: Pair
     shown: tuple[NDArray[np.float64], ...]  # the recorded book, where resting orders queue in it; else empty
     account: Account
+    terms: Terms  # leverage and funding
+    recorded: tuple[NDArray[np.float64], ...] = ()  # from which `halts` are worked out; empty = nothing halts
+    halts: Halts = field(default_factory=no_halts)
     by_day: bool = False  # all symbols of a day run together, row by row in the order of time
 
     @property
     def columns(self) -> tuple[object, ...]:
         """Those that follow the columns of the rows."""
         where = addresses(self.shown, len(self.shown[0])) if self.shown else np.zeros(20, dtype=np.int64)
-        return self.quotes, self.spans, self.measures, where, self.ladder
+        return self.quotes, self.spans, self.measures, where, self.ladder, self.halts, self.terms
 
     def over(self, cut: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Managed:
         """Return the same over some of the rows."""
         quotes, spans, measures = ((cut(one), cut(two)) for one, two in (self.quotes, self.spans, self.measures))
         traded = (cut(self.traded[0]), cut(self.traded[1])) if len(self.traded[0]) else self.traded
-        return replace(self, quotes=quotes, spans=spans, measures=measures, traded=traded, shown=tuple(map(cut, self.shown)))
+        terms = (cut(self.terms[0]), cut(self.terms[1]), *self.terms[2:])
+        shown, recorded = tuple(map(cut, self.shown)), tuple(map(cut, self.recorded))
+        return replace(
+            self,
+            quotes=quotes,
+            spans=spans,
+            measures=measures,
+            traded=traded,
+            terms=terms,
+            shown=shown,
+            recorded=recorded,
+            halts=no_halts(),
+        )
 
 
 @dataclass(frozen=True)
@@ -94,12 +125,16 @@ def traded_columns(interval_s: int) -> tuple[str, str]:
     return f"buy_volume_{tag}", f"sell_volume_{tag}"
 
 
-def managed_columns(settings: OrderSettings, interval_s: int, fill: str = "sweep") -> tuple[str, ...]:
-    """Return the columns that the settings, and the queue of resting orders, read besides those of a plain run."""
-    if fill == "queue":
-        return (*traded_columns(interval_s), *managed_columns(settings, interval_s))
-    bars = ("bar_low", "bar_high") if interval_s != 1 and _has_limits(settings) else ()
-    return (*bars, *MEASURED[settings.weights.by])
+def managed_columns(options: RunOptions, interval_s: int) -> tuple[str, ...]:
+    """Return the columns that the settings, the queue of resting orders, leverage and halts read besides those of a plain run."""
+    settings = options.orders
+    if settings is None:
+        return ()
+    columns = traded_columns(interval_s) if options.fill == "queue" else ()
+    columns += RANGE_COLUMNS if options.futures is not None and options.futures.ranges else ()
+    columns += VI_COLUMNS if options.halts else ()
+    columns += ("bar_low", "bar_high") if interval_s != 1 and _has_limits(settings) else ()
+    return (*columns, *MEASURED[settings.weights.by])
 
 
 def _has_limits(settings: OrderSettings) -> bool:
@@ -107,20 +142,17 @@ def _has_limits(settings: OrderSettings) -> bool:
 
 
 def manage(
-    settings: OrderSettings,
+    options: RunOptions,
     rows: Rows,
     market: Market,
     last: NDArray[np.float64],
     has_book: bool,
     plain: Callable[[Any], Any] = plain_column,
-    fill: str = "sweep",
-) -> Managed:
-    """Return what the loop needs.
+) -> Managed | None:
+    """Return what the loop needs; None for the loop of kernel.py, which knows neither order settings nor leverage, funding and halts.
 
     Parameters
     ----------
-    fill : str
-        ``queue`` gives resting orders a place in the queue (trading/fills/queue.py).
     plain : callable
         Makes a column what the loop takes; columns that are mapped a window at a time stay what they are.
 
@@ -128,8 +160,14 @@ def manage(
     ------
     InputError
         ``orders.lacking``, ``orders.no_quotes``: the market or the rows lack what a setting speaks of;
-        ``orders.daily``: bans and stops count within a day; ``orders.no_price_step``: limit prices of a symbol that states no step.
+        ``halts.none``: nothing stops trading in the market; ``orders.daily``: bans and stops count within a day;
+        ``orders.no_price_step``: limit prices of a symbol that states no step.
     """
+    settings, futures = options.orders, options.futures
+    if settings is None:
+        if futures is not None or options.halts:
+            raise ValueError("leverage, funding and halts are asked by the order-managed loop: give it settings")
+        return None
     if is_daily(rows.interval_s):
         raise InputError("orders.daily")
     check_market(settings, market, has_book)
@@ -147,11 +185,15 @@ def manage(
     spans = (last, last)
     if has_limits and rows.interval_s != 1:
         spans = (plain(rows.columns["bar_low"]), plain(rows.columns["bar_high"]))
-    if fill == "queue" and not has_limits:
+    if options.fill == "queue" and not has_limits:
         raise InputError("backtest.queue_orders")
     nothing = np.zeros(0)
     nothing.flags.writeable = False
-    bought, sold = (plain(rows.columns[key]) for key in traded_columns(rows.interval_s)) if fill == "queue" else (nothing, nothing)
+    bought, sold = (plain(rows.columns[key]) for key in traded_columns(rows.interval_s)) if options.fill == "queue" else (nothing, nothing)
+    if options.halts and not can_halt(market):
+        raise InputError("halts.none", market=market.code)
+    day_range = tuple(plain(rows.columns[key]) for key in RANGE_COLUMNS) if futures is not None and futures.ranges else (last, last)
+    recorded = (*VI_COLUMNS, *(BOOK_COLUMNS if has_book else ())) if options.halts else ()
     measured = [plain(rows.columns[key]) for key in MEASURED[settings.weights.by]]
     return Managed(
         quotes=quotes,
@@ -163,8 +205,10 @@ def manage(
         weights=weights_vector(settings),
         coefficient=market.angle_change if settings.weights.by == "change_angle" else market.angle_value,
         traded=(bought, sold),
-        shown=tuple(plain(rows.columns[key]) for key in BOOK) if fill == "queue" else (),
+        shown=tuple(plain(rows.columns[key]) for key in BOOK) if options.fill == "queue" else (),
         account=no_account(),
+        terms=terms_of(futures, rows.codes, rows.row_time, rows.interval_s, (day_range[0], day_range[1])),
+        recorded=tuple(plain(rows.columns[key]) for key in recorded),
     )
 
 

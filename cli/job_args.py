@@ -12,6 +12,8 @@ import msgspec
 from backtester.engine import ENTRY_LEVELS, EXIT_LEVELS, Options
 from backtester.executors import LocalExecutor
 from backtester.executors.nodes import NodesExecutor
+from backtester.futures import futures_of, parse_futures
+from backtester.halting import can_halt
 from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
 from backtester.portfolio import Member, Portfolio, portfolio_of
 from backtester.slippage_models import parse_slippage
@@ -62,6 +64,9 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     add_reading(parser)
     parser.add_argument("--source", default=None)
     parser.add_argument("--order-settings", default=None, metavar="FILE")
+    parser.add_argument("--leverage", default=None, metavar="N|RANGES")
+    parser.add_argument("--funding", default=None, metavar="RATE|FILE")
+    parser.add_argument("--halts", choices=("auto", "on", "off"), default="auto")
     add_workers(parser)
     add_progress(parser)
     add_common(parser)
@@ -122,6 +127,8 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
             start=start if args.start is None else parse_clock(args.start),
             end=end if args.end is None else parse_clock(args.end),
             orders=orders,
+            futures=parse_futures(args.leverage, args.funding, rules),
+            halts=halts_of_args(args, rules),
         ),
         from_time=since,
         to_time=until,
@@ -196,6 +203,21 @@ def orders_of_args(args: argparse.Namespace, rules: Market) -> OrderSettings | N
     return orders
 
 
+def halts_of_args(args: argparse.Namespace, rules: Market) -> bool:
+    """Tell whether auctions, VI and price limits stop fills: where orders are managed, unless ``--halts`` says otherwise.
+
+    Raises
+    ------
+    InputError
+        ``halts.none``: nothing stops trading in the market.
+    """
+    if args.halts == "auto":
+        return can_halt(rules) and (args.order_settings is not None or getattr(args, "portfolio", False))
+    if not can_halt(rules):
+        raise InputError("halts.none", market=rules.code)
+    return bool(args.halts == "on")
+
+
 def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> tuple[str, str, str, dict[int, float]]:
     """Return name, buy text, sell text and stored variables."""
     if args.strategy is not None:
@@ -254,6 +276,8 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
             fees=fees_of(passport["fees"]),
             start=passport["start"],
             end=passport["end"],
+            futures=futures_of(passport.get("futures")),  # and of before leverage and halts
+            halts=passport.get("halts", False),
             orders=None if passport.get("orders") is None else settings_of(passport["orders"]),
         ),
         from_time=passport["from"],

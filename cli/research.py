@@ -31,6 +31,7 @@ from backtester.sheet.load import load_sheet
 from backtester.sheet.page import metric_name, write
 from cli.advice import warn
 from cli.job_args import add_job, executor_of, job_of
+from cli.money_facts import asks_more, money_facts, show_money
 from cli.output import language, refusals_said
 from cli.portfolio import portfolio_facts, refused_by, show_portfolio
 from cli.progress import Reporter
@@ -81,7 +82,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     finally:
         executor.close()
     number, path = keep(data, loaded, done, "backtest")
-    orders = loaded.job.options.orders if done.shared is None or args.order_settings is not None else None
+    orders = loaded.job.options.orders if args.order_settings is not None else None
     result = {
         "run": number,
         "rows": loaded.prepared.rows,
@@ -105,6 +106,7 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "latency": loaded.job.options.latency,
         "slippage": loaded.job.options.slippage,
         "fill": loaded.job.options.fill,
+        **money_facts(loaded.job, done),
         "betting": loaded.job.options.betting,
         "start": loaded.job.options.start,
         "end": loaded.job.options.end,
@@ -201,11 +203,12 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         changes = result["order_settings"].items()
         said = ", ".join(f"{titles(code)[path]} {words[value] if isinstance(value, bool) else value}" for path, value in changes)
         sys.stdout.write(sentence("research.orders", code, settings=said or "-") + "\n")
-    elif result["refusals"] is None:
+    elif result["refusals"] is None and not asks_more(result):
         sys.stdout.write(sentence("research.refusals_unknown", code) + "\n")
     elif result["refusals"]:
         told = "portfolio.refusals" if "portfolio" in result else "research.refusals"
         sys.stdout.write(sentence(told, code, refusals=refusals_said(result["refusals"], code)) + "\n")
+    show_money(code, result)
     if result["quarantined"]:
         sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")

@@ -19,10 +19,13 @@ from trading.venues import market
 SETS = ("--set", "0=5", "--set", "1=3", "--set", "2=1")
 
 
-def store_rows(root: Path, rows: MadeRows) -> None:
+def store_rows(root: Path, rows: MadeRows, price_step: float = 0.0) -> None:
     """Write made rows into the store of a data directory."""
     schema = row_schema("coin", rows.interval_s)
-    instruments = [Instrument(instrument_id=f"{rows.market}:{code}", code=code, name=code, base=code, quote="KRW") for code in rows.codes]
+    instruments = [
+        Instrument(instrument_id=f"{rows.market}:{code}", code=code, name=code, base=code, quote="KRW", price_step=price_step)
+        for code in rows.codes
+    ]
     store = TickStore(root)
     writer = store.writer(market(rows.market), "made", "row1s", schema, instruments, {"what": "made"})
     seq = 0

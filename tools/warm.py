@@ -14,7 +14,7 @@ import time
 # Those of the first group are compiled into the others; the other groups share nothing worth waiting for.
 FIRST_MODULES: tuple[str, ...] = ("trading.numbers", "trading.matching", "trading.sizing", "trading.positions", "trading.position_vars")
 GROUPS: tuple[tuple[str, ...], ...] = (
-    ("trading.ladder", "trading.book", "trading.rows", "trading.bars", "trading.fills.halts"),
+    ("trading.ladder", "trading.book", "trading.rows", "trading.bars", "trading.fills.halts", "backtester.halting"),
     ("paper.made",),
     (
         "backtester.metrics",
@@ -33,6 +33,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
         "backtester.find_ahead",
         "trading.fills.queue",
         "trading.order_rules",
+        "trading.margin",
         "backtester.lanes",
     ),
 )

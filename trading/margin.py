@@ -123,6 +123,18 @@ def funding(times: NDArray[np.int64], rates: NDArray[np.float64], since: int, un
     return total
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def first_after(times: NDArray[np.int64], first: int, past: int, since: int) -> int:
+    """Return the place of the first of ``times[first:past]`` (rising) that is after `since`; `past` when none is."""
+    while first < past:
+        middle = (first + past) // 2
+        if times[middle] <= since:
+            first = middle + 1
+        else:
+            past = middle
+    return first
+
+
 def warm() -> None:
     """Compile everything here with the types production uses."""
     tiers, times = np.array([[0.0, 0.004]]), np.zeros(1, dtype=np.int64)
@@ -131,3 +143,4 @@ def warm() -> None:
     liquidation_price(1.0, 1.0, 1, 1.0, tiers)
     is_liquidated(-1.0, 1.0)
     funding(times, np.zeros(1), 0, 1, 1, 1.0)
+    first_after(times, 0, 1, 0)

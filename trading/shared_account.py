@@ -431,6 +431,13 @@ def left_part(account, slot, row, held, bought, exit_raw, params):
 
 
 @njit(**_OPTIONS)
+def funded(account, row, cost, params):
+    """Book what a position pays for funding (negative: receives)."""
+    account[MONEY][CASH] -= cost
+    note_point(account, row, params)
+
+
+@njit(**_OPTIONS)
 def flat(account, slot, row, pnl, params):
     """Book the end of a position with its net profit."""
     one = account[SLOTS][slot]
