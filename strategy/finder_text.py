@@ -73,13 +73,6 @@ class _FinderChecker(StatementChecker):
 
     # --- columns ------------------------------------------------------------------------------------
 
-    def _assign(self, target: ast.expr, value: ast.expr, node: ast.stmt) -> Stmt | None:
-        name = self.attribute_name(target, quiet=True)
-        if name == "tickcols":
-            self._name_columns(value)
-            return None
-        return super()._assign(target, value, node)
-
     def _name_columns(self, value: ast.expr) -> None:
         items = list(value.elts) if isinstance(value, ast.List | ast.Tuple) else []
         names = [one.value for one in items if isinstance(one, ast.Constant) and isinstance(one.value, str)]
@@ -89,17 +82,20 @@ class _FinderChecker(StatementChecker):
         self.columns = names
 
     def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        """Return the statements with `self.tickdata = […]` taken apart and the closing part's own sending left out."""
+        """Return the statements with `self.tickdata = […]` taken apart, columns named and the closing part's own sending left out."""
         out: list[ast.stmt] = []
         for statement in body:
-            if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and self._is_data(statement.targets[0]):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+            if isinstance(statement, ast.Assign) and target is not None and self._is(target, "tickcols"):
+                self._name_columns(statement.value)
+            elif isinstance(statement, ast.Assign) and target is not None and self._is(target, "tickdata"):
                 out += self._data(statement)
             elif not self._hands_on(statement):
                 out.append(statement)
         return out
 
-    def _is_data(self, node: ast.expr) -> bool:
-        return self.attribute_name(node, quiet=True) == "tickdata"
+    def _is(self, node: ast.expr, name: str) -> bool:
+        return self.attribute_name(node, quiet=True) == name
 
     def _data(self, statement: ast.Assign) -> list[ast.stmt]:
         value = statement.value
@@ -119,7 +115,7 @@ class _FinderChecker(StatementChecker):
         call = statement.value if isinstance(statement, ast.Expr) else None
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "put":
             return False
-        return any(isinstance(one, ast.expr) and self._is_data(one) for one in ast.walk(call))
+        return any(isinstance(one, ast.expr) and self._is(one, "tickdata") for one in ast.walk(call))
 
     def block(self, body: list[ast.stmt], depth: int) -> tuple[Stmt, ...]:
         """Check a list of statements."""

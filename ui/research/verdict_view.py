@@ -24,7 +24,7 @@ FIGURE_COLUMNS = (
     text_column("name", "ui.col.figure", 0, tip=True),
     centred("value", "ui.col.value", 9),
     centred("limit", "ui.col.limit", 5, tone=lambda r: "muted"),
-    centred("state", "ui.col.judged", 5, tone=lambda r: TONES.get(r.tone, "muted")),
+    centred("state", "ui.col.judged", 9, tone=lambda r: TONES.get(r.tone, "muted")),
 )
 STRESS_COLUMNS = (
     text_column("kind", "ui.col.stress", 0),

@@ -131,3 +131,8 @@ def test_a_text_that_is_wrong_is_told_so(old: str, new: str, code: str) -> None:
     with pytest.raises(StrategyErrors) as refused:
         parse_finder(TEXT.replace(old, new), UPBIT, 1)
     assert code in [one.code for one in refused.value.errors]
+
+
+def test_columns_and_values_may_stand_in_one_block() -> None:
+    found = parse_finder("self.tickcols = ['a', 'b']\nself.tickdata = [현재가, 체결강도]\n", UPBIT, 1)
+    assert found.columns == ("a", "b")

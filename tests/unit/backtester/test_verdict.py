@@ -168,7 +168,7 @@ def test_each_flaw_is_one_reason(change: dict[str, Any], code: str, result: str)
 
 def test_counts_are_spoken_as_counts() -> None:
     (reason,) = judge(GOOD | {"days": 1}, Verdict())
-    assert reason.say("en") == "only 1 days of data (at least 20)"
+    assert reason.say("en") == "too few days of data: 1 (at least 20)"
     (reason,) = judge(GOOD | {"pbo": 1.0}, Verdict())
     assert reason.say("ko") == "과최적화 확률이 1.00입니다 (한도 0.50)"
 
