@@ -32,6 +32,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import sys
@@ -54,6 +55,7 @@ MANIFEST = "manifest.json"
 COMPILE_RECURSION = 20_000
 BASE_DEPENDS = ("strategy.kernels", "strategy.feature_kernels", "strategy.borrow")
 """Modules whose functions are compiled into every step."""
+_FROM = re.compile(rb"^from ((?:strategy|trading|backtester|utility|domain)\.[\w.]+) import", re.MULTILINE)
 
 
 def mac_key(path: Path) -> bytes:
@@ -70,12 +72,26 @@ def digest_of(source_text: str, depends: Iterable[str] = ()) -> str:
         f"{platform.system()} {platform.machine()} {numba.core.registry.cpu_target.target_context.codegen().magic_tuple()}",
     ):
         whole.update(part.encode() + b"\0")
-    for name in sorted({*BASE_DEPENDS, *depends}):
+    for name, data in sorted(compiled_in({*BASE_DEPENDS, *depends}).items()):
+        whole.update(name.encode() + b"\0" + data + b"\0")
+    return whole.hexdigest()
+
+
+def compiled_in(names: Iterable[str]) -> dict[str, bytes]:
+    """Return the files of these modules, and of those that their compiled functions take functions or constants from."""
+    found: dict[str, bytes] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(name)
-        whole.update(name.encode() + b"\0" + Path(spec.origin).read_bytes() + b"\0")
-    return whole.hexdigest()
+        found[name] = Path(spec.origin).read_bytes()
+        if b"njit" in found[name]:
+            waiting += [one.decode() for one in _FROM.findall(found[name])]
+    return found
 
 
 def load(name: str, source_text: str, cache_dir: Path, mac_key: bytes, depends: Iterable[str] = ()) -> ModuleType:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import trading.judge
 from strategy import cache
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -112,3 +113,14 @@ def test_the_key_is_private(tmp_path: Path) -> None:
     assert len(key) == 32
     assert cache.mac_key(tmp_path / "mac.key") == key
     assert (tmp_path / "mac.key").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_compiled_in_at_second_hand_names_the_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "from trading.shared_account import ask_entry\n"
+    names = cache.compiled_in({"trading.shared_account"})
+    assert {"trading.shared_account", "trading.judge", "trading.risk", "trading.numbers"} <= set(names)
+    before = cache.digest_of(text, ("trading.shared_account",))
+    assert cache.digest_of(text, ("trading.shared_account",)) == before
+    read, judge = Path.read_bytes, Path(trading.judge.__file__)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"# changed" if path == judge else b""))
+    assert cache.digest_of(text, ("trading.shared_account",)) != before
