@@ -147,3 +147,10 @@ class VenueRig:
         await asyncio.sleep(0.05)
         await self.house.server.close()
         await asyncio.sleep(0.02)
+        # A connection that was accepted while the server closed belongs to nobody: it would be told of in another test.
+        for key in list(self._loop._selector.get_map().values()):  # type: ignore[attr-defined]
+            for handle in filter(None, key.data or ()):
+                owner = getattr(getattr(handle, "_callback", None), "__self__", None)
+                if isinstance(owner, asyncio.Transport):
+                    owner.abort()
+        await asyncio.sleep(0.02)

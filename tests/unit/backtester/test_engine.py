@@ -183,7 +183,8 @@ def test_a_full_buffer_loses_nothing(hand: Engine, monkeypatch: pytest.MonkeyPat
     [
         ({"betting": 0.0}, "betting"),
         ({"latency": -1}, "latency"),
-        ({"fill": "queue"}, "fill"),
+        ({"fill": "nothing"}, "fill"),
+        ({"fill": "queue"}, "queue_orders"),
         ({"entry_levels": 6}, "levels"),
         ({"start": 120_000, "end": 90_000}, "times"),
     ],
