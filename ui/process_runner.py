@@ -77,8 +77,9 @@ class ProcessRunner(QObject):
         process, self.process = self.process, None
         if process is not None:
             process.blockSignals(True)
+            process.waitForStarted(5_000)  # what is not there yet cannot be ended
             process.kill()
-            process.waitForFinished(2_000)
+            process.waitForFinished(10_000)
 
     def _read_out(self) -> None:
         if self.process is not None:
