@@ -45,7 +45,7 @@ def test_lists_hold_what_was_traded_beside_a_running_trader(rig: Rig, tmp_path: 
 def test_account_counts_refusals_and_money(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, answer, _ = ask(capsys, tmp_path, "account")
     account = answer["accounts"][0]
-    assert account["refusals"] == {"max_order": 1}
+    assert account["refusals"] == {"max_order_pct": 1}
     assert account["totals"] == {asset: f"{amount:f}" for asset, amount in sorted(rig.venue.totals.items()) if amount}
     assert (account["round_trips"], account["positions"], account["latch"]) == (1, 1, "none")
 

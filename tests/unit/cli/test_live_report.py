@@ -25,8 +25,8 @@ def test_refusals_and_positions_outlive_a_killed_trader(tmp_path: Path) -> None:
     assert told == {}, "the new life remembers nothing"
     collector = Collector(None, DataDir(tmp_path))  # type: ignore[arg-type]
     collector.ledgers["upbit"], collector._began_ns = str(rig.trader.desk.ledger.path), 0
-    assert collector._refusals("upbit", told) == {"max_order": 2}
-    assert collector._refusals("upbit", {"max_order": 7, "journal": 1}) == {"max_order": 7, "journal": 1}
+    assert collector._refusals("upbit", told) == {"max_order_pct": 2}
+    assert collector._refusals("upbit", {"max_order_pct": 7, "journal": 1}) == {"max_order_pct": 7, "journal": 1}
     assert [(one["instrument_id"], one["qty"]) for one in collector._positions("upbit")] == [("upbit:KRW-AAA", "100")]
     collector._began_ns = rig.now.utc_ns + 1
     assert collector._refusals("upbit", told) == {}, "an earlier run's are not counted"
