@@ -52,7 +52,7 @@ def plain_name(name: str) -> str:
     """Return a strategy's name composed; InputError when it holds anything but letters, digits and underscores."""
     composed = unicodedata.normalize("NFC", name.strip())
     if not _NAME.fullmatch(composed):
-        raise InputError("strategy.library_name", name=name[:80])
+        raise InputError("strategy.kept_name", name=name[:80])
     return composed
 
 
@@ -75,7 +75,7 @@ def read_bundle(text: str, source: str) -> Bundle:
     Raises
     ------
     InputError
-        ``strategy.import_bundle`` with the field that is wrong, or ``strategy.library_name``.
+        ``strategy.import_bundle`` with the field that is wrong, or ``strategy.kept_name``.
     """
     values: dict[str, str] = {}
     parts: dict[str, list[str]] = {}

@@ -39,7 +39,7 @@ class Formulas:
     Raises
     ------
     DataError
-        ``strategy.library_unreadable``.
+        ``strategy.kept_unreadable``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class Formulas:
             self._engine: Engine = open_library(path)
             metadata.create_all(self._engine)
         except (SQLAlchemyError, OSError) as error:
-            raise DataError("strategy.library_unreadable", path=str(path), cause=cause(error)) from error
+            raise DataError("strategy.kept_unreadable", path=str(path), cause=cause(error)) from error
 
     def all(self, market: str = "", interval_s: int = 0) -> list[Formula]:
         """Return the formulas there are, by name; of one market or interval where they are named."""

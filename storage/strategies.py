@@ -91,7 +91,7 @@ class Strategies:
     Raises
     ------
     DataError
-        ``strategy.library_unreadable``: it is no database, or cannot be opened.
+        ``strategy.kept_unreadable``: it is no database, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,7 +103,7 @@ class Strategies:
             else:
                 metadata.create_all(self._engine)  # a library from before there were checks
         except (SQLAlchemyError, OSError) as error:
-            raise DataError("strategy.library_unreadable", path=str(path), cause=cause(error)) from error
+            raise DataError("strategy.kept_unreadable", path=str(path), cause=cause(error)) from error
 
     def _seed(self) -> None:
         make_tables(self._engine, metadata)
@@ -130,7 +130,7 @@ class Strategies:
         Raises
         ------
         InputError
-            ``strategy.library_missing`` or ``strategy.library_version``.
+            ``strategy.kept_missing`` or ``strategy.kept_version``.
         """
         history = self.history(name)
         if version is None:
@@ -138,14 +138,14 @@ class Strategies:
         for one in history:
             if one.version == version:
                 return one
-        raise InputError("strategy.library_version", name=name, version=version)
+        raise InputError("strategy.kept_version", name=name, version=version)
 
     def history(self, name: str) -> list[Version]:
         """Return every version of a strategy, newest first; InputError when there is none."""
         plain = plain_name(name)
         found = [_version(row) for row in self._rows(select(versions).where(versions.c.name == plain).order_by(versions.c.version.desc()))]
         if not found:
-            raise InputError("strategy.library_missing", name=name)
+            raise InputError("strategy.kept_missing", name=name)
         return found
 
     def texts(self, name: str, market: str, sides: Sequence[str] = ("buy", "sell")) -> tuple[str, str, str, dict[int, float]]:
@@ -170,9 +170,9 @@ class Strategies:
         sell = self.get(second).bundle if plus else buy
         for side, bundle, text in (("buy", buy, buy.buy), ("sell", sell, sell.sell)):
             if market and bundle.markets and market not in bundle.markets:
-                raise InputError("strategy.library_market", name=bundle.name, market=market, markets=" ".join(bundle.markets))
+                raise InputError("strategy.kept_market", name=bundle.name, market=market, markets=" ".join(bundle.markets))
             if side in sides and not text.strip():
-                raise InputError("strategy.library_empty", name=bundle.name)
+                raise InputError("strategy.kept_empty", name=bundle.name)
         return name if plus else buy.name, buy.buy, sell.sell, {**sell.variables, **buy.variables}
 
     def diff(self, name: str, old: int, new: int | None = None) -> str:
@@ -217,7 +217,7 @@ class Strategies:
             except IntegrityError:
                 continue  # another process took this number between our read and our write
             except SQLAlchemyError as error:
-                raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
+                raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
 
     def keep_check(self, name: str, version: int, found: dict[str, Any]) -> None:
         """Keep what a check of a version found, in place of what an earlier one did."""
@@ -227,7 +227,7 @@ class Strategies:
                 connection.execute(delete(checks).where((checks.c.name == row["name"]) & (checks.c.version == version)))
                 connection.execute(insert(checks), row)
         except SQLAlchemyError as error:
-            raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
+            raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
 
     def check_of(self, name: str, version: int) -> dict[str, Any] | None:
         """Return what the newest check of a version found, None when nobody checked it."""
@@ -240,20 +240,20 @@ class Strategies:
         Raises
         ------
         InputError
-            ``strategy.library_missing``, ``strategy.library_name`` or ``strategy.library_taken``; nothing was changed.
+            ``strategy.kept_missing``, ``strategy.kept_name`` or ``strategy.kept_taken``; nothing was changed.
         """
         before, after = plain_name(old), plain_name(new)
         try:
             with self._engine.begin() as connection:
                 if self._last(connection, after) is not None:
-                    raise InputError("strategy.library_taken", name=after)
+                    raise InputError("strategy.kept_taken", name=after)
                 if connection.execute(update(versions).where(versions.c.name == before).values(name=after)).rowcount == 0:
-                    raise InputError("strategy.library_missing", name=old)
+                    raise InputError("strategy.kept_missing", name=old)
                 connection.execute(update(checks).where(checks.c.name == before).values(name=after))
         except IntegrityError as error:
-            raise InputError("strategy.library_taken", name=after) from error
+            raise InputError("strategy.kept_taken", name=after) from error
         except SQLAlchemyError as error:
-            raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
+            raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
 
     def _last(self, connection: Connection, name: str) -> Version | None:
         query = select(versions).where(versions.c.name == name).order_by(versions.c.version.desc()).limit(1)
@@ -265,7 +265,7 @@ class Strategies:
             with self._engine.connect() as connection:
                 return [dict(row) for row in connection.execute(query).mappings().all()]
         except SQLAlchemyError as error:
-            raise DataError("strategy.library_unreadable", path=str(self.path), cause=cause(error)) from error
+            raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
 
 
 def _row(bundle: Bundle, version: int, utc_ns: int) -> dict[str, Any]:

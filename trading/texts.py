@@ -38,7 +38,7 @@ def known_formulas(library: Path, market: Market, interval_s: int) -> tuple[Form
     Raises
     ------
     DataError
-        ``strategy.library_unreadable``.
+        ``strategy.kept_unreadable``.
     """
     from storage.formulas import Formulas  # a child process that is given its formulas never opens a library
 
@@ -69,7 +69,7 @@ def read_texts(
     StrategyErrors
         As `strategy.program.build`.
     DataError
-        ``strategy.library_unreadable``.
+        ``strategy.kept_unreadable``.
     """
     marks = tuple(rows_since)
     own = formulas_of(library, market, interval_s, (buy, sell, *(text for _, text in marks)))

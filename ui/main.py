@@ -147,8 +147,8 @@ def make_window(place: DataDir, settings: Settings) -> MainWindow:  # noqa: F821
     garbage.rest()
     from coin.markets import BINANCE, UPBIT
     from ui.bridge import Bridge
-    from ui.library import StoreLibrary
     from ui.main_window import MainWindow
+    from ui.user_library import StoreLibrary
 
     def make_supervisor() -> object:
         from domain.errors import RefusedError

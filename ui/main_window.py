@@ -15,7 +15,6 @@ from domain.settings import Settings
 from ui.actions import Actions
 from ui.bridge import Bridge
 from ui.jobs import Jobs
-from ui.library import Library, StoreLibrary, StrategyDoc
 from ui.models.log import LogModel
 from ui.models.market_state import MarketState
 from ui.models.watchlist import name_of
@@ -30,6 +29,7 @@ from ui.start import live_options, named_formulas, strategy_text
 from ui.teller import Teller, said
 from ui.text import Said, language, on_language, set_language, tr
 from ui.theme.style import THEME
+from ui.user_library import Library, StoreLibrary, StrategyDoc
 from ui.widgets.command_box import CommandBox, Entry
 from ui.widgets.notice import Notice
 from ui.widgets.rail import Rail
@@ -69,7 +69,7 @@ class MainWindow(QMainWindow):
     ) -> None:
         super().__init__()
         self.setObjectName("mainWindow")
-        self.bridge, self.library, self.settings, self.data_dir = bridge, library, settings, data_dir
+        self.bridge, self.strategies, self.settings, self.data_dir = bridge, library, settings, data_dir
         self.markets = {market.code: market for market in markets}
         self.states: dict[str, MarketState] = {}
         self.live_pages: dict[str, LivePage] = {}
@@ -107,8 +107,8 @@ class MainWindow(QMainWindow):
         self.live_stack = QStackedWidget()
         markets = tuple(self.markets.values())
         self.save_guard = SaveGuard(self.data_dir.root, self)
-        self.strategy_page = StrategyPage(self.library, self.data_dir.user_library, markets[0], self.actions, self.jobs)
-        self.research_page = ResearchPage(self.library, markets, self.settings, self.data_dir.root, self.jobs)
+        self.strategy_page = StrategyPage(self.strategies, self.data_dir.user_library, markets[0], self.actions, self.jobs)
+        self.research_page = ResearchPage(self.strategies, markets, self.settings, self.data_dir.root, self.jobs)
         self.log_page = LogPage(self.log_model)
         self.settings_page = SettingsPage(
             self.settings,
@@ -152,7 +152,7 @@ class MainWindow(QMainWindow):
         self.strategy_page.apply_asked.connect(self.apply_strategy)
         self.strategy_page.backtest_asked.connect(self._backtest)
         self.strategy_page.saved.connect(lambda doc: self.reload_strategies())
-        if isinstance(self.library, StoreLibrary):
+        if isinstance(self.strategies, StoreLibrary):
             self.strategy_page.saved.connect(self.save_guard.ask)
         self.save_guard.told.connect(self._tell)
         self.strategy_page.told.connect(self._tell)
@@ -248,7 +248,7 @@ class MainWindow(QMainWindow):
             self.research_page.show_strategies(self.names)
             self.settings_page.offer()
 
-        self.jobs.run(self.library.entries, done, self._tell_error)
+        self.jobs.run(self.strategies.entries, done, self._tell_error)
 
     def start_market(self, code: str, strategy: str | None = None) -> None:
         """Start a market on the paper exchange with a strategy ("" watches only)."""
@@ -274,7 +274,7 @@ class MainWindow(QMainWindow):
             self.show_running()
             self._tell_error(error)
 
-        self.jobs.run(lambda: self._with_formulas(self.library.load(name), code), done, failed)
+        self.jobs.run(lambda: self._with_formulas(self.strategies.load(name), code), done, failed)
 
     def stop_market(self, code: str) -> None:
         """Stop a market's processes; positions stay where they are."""
@@ -295,7 +295,7 @@ class MainWindow(QMainWindow):
         self.change_setting(f"{code.replace('-', '_')}.strategy.name", name)
         if code not in self.running or not name:
             return
-        self.jobs.run(lambda: self.library.load(name), self.apply_strategy, self._tell_error)
+        self.jobs.run(lambda: self.strategies.load(name), self.apply_strategy, self._tell_error)
 
     def apply_strategy(self, doc: StrategyDoc) -> None:
         """Bring a saved strategy to the market on show; it is started when it does not run."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from ui.library import StrategyDoc
 from ui.process_runner import ProcessRunner
 from ui.text import tr
+from ui.user_library import StrategyDoc
 
 
 class SaveGuard(QObject):

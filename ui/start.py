@@ -10,7 +10,7 @@ from domain.instruments import Market
 from domain.process_config import LiveOptions, StrategyText
 from domain.settings import Settings
 from strategy.learned import refuse_learned
-from ui.library import StrategyDoc
+from ui.user_library import StrategyDoc
 
 INTERVALS = {"1s": 1, "1m": 60}
 
@@ -28,7 +28,7 @@ def named_formulas(library: Path, doc: StrategyDoc, market: Market) -> tuple[For
     Raises
     ------
     DataError
-        ``strategy.library_unreadable``.
+        ``strategy.kept_unreadable``.
     """
     from trading.texts import formulas_of
 
@@ -41,10 +41,10 @@ def strategy_text(doc: StrategyDoc, market: Market, settings: Settings, formulas
     Raises
     ------
     InputError
-        ``strategy.library_market`` when it names its markets and this is none of them; ``live.learned`` for scores that only research has.
+        ``strategy.kept_market`` when it names its markets and this is none of them; ``live.learned`` for scores that only research has.
     """
     if doc.markets and market.code not in doc.markets:
-        raise InputError("strategy.library_market", name=doc.name, market=market.code, markets=" ".join(doc.markets))
+        raise InputError("strategy.kept_market", name=doc.name, market=market.code, markets=" ".join(doc.markets))
     refuse_learned((doc.buy, doc.sell))
     own = settings.market(market.code).strategy
     return StrategyText(

@@ -16,8 +16,8 @@ from PyQt5.QtWidgets import QApplication
 
 from coin.markets import BINANCE, UPBIT
 from domain.settings import Settings
-from tests.gui.library_double import LibraryDouble
 from tests.gui.made_feed import ScriptedSupervisor
+from tests.gui.strategies_double import LibraryDouble
 from ui.bridge import Bridge
 from ui.main import make_application
 from ui.main_window import MainWindow

@@ -14,11 +14,11 @@ from PyQt5.QtWidgets import QApplication
 
 from domain.formulas import Formula
 from storage.formulas import Formulas
-from tests.gui.library_double import LibraryDouble
 from tests.gui.made_feed import ScriptedSupervisor
-from ui.library import StrategyDoc
+from tests.gui.strategies_double import LibraryDouble
 from ui.main_window import MainWindow
 from ui.theme import fonts
+from ui.user_library import StrategyDoc
 from ui.widgets.code_editor import SQUIGGLE
 from ui.widgets.code_words import load_words, style_spans
 from ui.widgets.command_box import initials, rank

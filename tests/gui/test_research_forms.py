@@ -27,13 +27,13 @@ from tests.gui.in_process import InProcess
 from tests.research import HAND_TEXTS
 from tests.research_cli import make_data
 from ui.jobs import Jobs
-from ui.library import StoreLibrary
 from ui.main import make_application
 from ui.models.command_options import OWN, decode, words
 from ui.models.research_kinds import BESIDE, KINDS, QUEUE_FIRST, QUEUED
 from ui.pages.research import ResearchPage
 from ui.research.kind_page import KindPage
 from ui.text import set_language
+from ui.user_library import StoreLibrary
 from utility.paths import DataDir
 from utility.text import LANGUAGES, has
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from storage.strategies import Strategies
-from ui.library import StoreLibrary, StrategyDoc
 from ui.save_guard import SaveGuard
+from ui.user_library import StoreLibrary, StrategyDoc
 from utility.paths import DataDir
 
 

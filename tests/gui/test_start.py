@@ -24,7 +24,7 @@ HEAVY = ("pandas", "numba", "matplotlib", "scipy", "sqlalchemy", "pyarrow", "zmq
 
 def test_nothing_heavy_before_the_first_window() -> None:
     code = (
-        "import sys, ui.main, ui.main_window, ui.bridge, ui.library, coin.markets;"
+        "import sys, ui.main, ui.main_window, ui.bridge, ui.user_library, coin.markets;"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)

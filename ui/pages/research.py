@@ -14,7 +14,6 @@ from domain.errors import StomError
 from domain.instruments import Market
 from domain.settings import Settings
 from ui.jobs import Jobs
-from ui.library import Library, StrategyDoc
 from ui.models.research_kinds import BY_ID, KINDS
 from ui.models.research_text import propose_ranges
 from ui.process_runner import ProcessRunner
@@ -34,6 +33,7 @@ from ui.research.walk_view import WalkView
 from ui.text import bind, on_language, tr
 from ui.theme import icons
 from ui.theme.style import THEME, theme
+from ui.user_library import Library, StrategyDoc
 
 VIEWS: dict[str, type[View]] = {
     "backtest": RunView,
@@ -200,7 +200,7 @@ class ResearchPage(QWidget):
         def done(entries: Any) -> None:
             self.show_strategies([entry.name for entry in entries], chosen)
 
-        self.desk.jobs.run(self.desk.library.entries, done, self._fail)
+        self.desk.jobs.run(self.desk.strategies.entries, done, self._fail)
 
     def show_strategies(self, names: list[str], chosen: str = "") -> None:
         """Offer the library's strategies in every form."""
@@ -233,7 +233,7 @@ class ResearchPage(QWidget):
         page = self.page
         name = page.form.chosen("--strategy") if page is not None else ""
         if name:
-            self.desk.jobs.run(lambda: self.desk.library.load(name), self._propose_for, self._fail)
+            self.desk.jobs.run(lambda: self.desk.strategies.load(name), self._propose_for, self._fail)
 
     def _propose_for(self, doc: StrategyDoc) -> None:
         used = tuple(sorted({int(found) for found in _VARIABLE.findall(doc.buy + doc.sell)}))

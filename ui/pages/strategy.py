@@ -30,14 +30,14 @@ from domain.errors import StomError
 from domain.instruments import Market
 from ui.actions import Actions
 from ui.jobs import Jobs
-from ui.library import Library, StrategyDoc
 from ui.parse_worker import Found, ParseAnswer, ParseWorker
 from ui.text import bind, on_language, tr
 from ui.theme.style import colour, theme
+from ui.user_library import Library, StrategyDoc
 from ui.widgets.code_editor import CodeEditor, Problem
 from ui.widgets.code_words import WordList
-from ui.widgets.library_list import LibraryList
 from ui.widgets.panel import Panel, muted
+from ui.widgets.strategy_list import LibraryList
 from ui.widgets.vars_table import VarsTable
 
 SIDES = ("buy", "sell")
@@ -67,7 +67,7 @@ class StrategyPage(QWidget):
     def __init__(self, library: Library, texts: Path, market: Market, actions: Actions, jobs: Jobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("strategyPage")
-        self.library, self.market, self.jobs = library, market, jobs
+        self.strategies, self.market, self.jobs = library, market, jobs
         self.doc: StrategyDoc | None = None
         self.found: dict[str, tuple[Found, ...]] = {"buy": (), "sell": ()}
         self.parser = ParseWorker(texts, self)
@@ -129,7 +129,7 @@ class StrategyPage(QWidget):
             self.across.addWidget(self.panels[side])
         self.left = QSplitter(Qt.Vertical)
         self.left.setHandleWidth(6)
-        self.left.addWidget(Panel("ui.panel.library", self.list))
+        self.left.addWidget(Panel("ui.panel.strategies", self.list))
         vars_panel = Panel("ui.panel.vars", self.vars)
         self.left.addWidget(vars_panel)
         self.left.setSizes([420, 280])
@@ -184,13 +184,13 @@ class StrategyPage(QWidget):
                 if self.doc is None or select:
                     self.open_version(wanted, 0)
 
-        self.jobs.run(self.library.entries, done, self._fail)
+        self.jobs.run(self.strategies.entries, done, self._fail)
 
     def open_version(self, name: str, version: int) -> None:
         """Load a strategy (version 0 = the newest); unsaved work is asked about first."""
         if self.is_modified() and not self._sure("ui.strategy.sure_discard"):
             return
-        self.jobs.run(lambda: self.library.load(name, version), self.show_doc, self._fail)
+        self.jobs.run(lambda: self.strategies.load(name, version), self.show_doc, self._fail)
 
     def show_doc(self, doc: StrategyDoc) -> None:
         """Put a strategy into the editors."""
@@ -257,7 +257,7 @@ class StrategyPage(QWidget):
             if then is not None:
                 then(saved)
 
-        self.jobs.run(lambda: self.library.save(doc), done, self._fail)
+        self.jobs.run(lambda: self.strategies.save(doc), done, self._fail)
 
     def rename(self) -> None:
         """Give the open strategy another name."""
@@ -280,7 +280,7 @@ class StrategyPage(QWidget):
             self.reload()
             self.told.emit("ui.strategy.renamed", {"old": old, "new": name})
 
-        self.jobs.run(lambda: self.library.rename(old, name), done, self._fail)
+        self.jobs.run(lambda: self.strategies.rename(old, name), done, self._fail)
 
     def diff(self) -> None:
         """Show what changed since the loaded version, or since the version before it."""
@@ -290,7 +290,7 @@ class StrategyPage(QWidget):
         if self.is_modified() or doc.version <= 1:
             self._show_diff(doc, now)
         else:
-            self.jobs.run(lambda: self.library.load(doc.name, doc.version - 1), lambda before: self._show_diff(before, now), self._fail)
+            self.jobs.run(lambda: self.strategies.load(doc.name, doc.version - 1), lambda before: self._show_diff(before, now), self._fail)
 
     def _show_diff(self, before: StrategyDoc, after: StrategyDoc) -> None:
         dialog = QDialog(self)

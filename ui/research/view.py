@@ -14,16 +14,16 @@ from domain.errors import StomError
 from domain.instruments import Market
 from domain.settings import Settings
 from ui.jobs import Jobs
-from ui.library import Library
 from ui.research.session import Task
 from ui.text import bind, on_language, tr
+from ui.user_library import Library
 
 
 @dataclass
 class Desk:
     """What the research tab works with."""
 
-    library: Library
+    strategies: Library
     markets: dict[str, Market]
     settings: Settings
     data_dir: Path

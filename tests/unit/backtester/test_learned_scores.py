@@ -28,8 +28,8 @@ from strategy.learning import Day, replay
 from strategy.program import build
 from tests.research_cli import call, told
 from trading.save_check import both
-from ui.library import StrategyDoc
 from ui.start import strategy_text
+from ui.user_library import StrategyDoc
 from utility.paths import DataDir
 
 DAYS, ROWS = 9, 200

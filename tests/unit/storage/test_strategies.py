@@ -68,7 +68,7 @@ def test_texts_join_the_buy_of_one_with_the_sell_of_another(library: Strategies)
 
 @pytest.mark.parametrize(
     ("name", "market", "code"),
-    [("없음", "upbit", "strategy.library_missing"), ("나의_전략", "krx", "strategy.library_market"), ("../x", "", "strategy.library_name")],
+    [("없음", "upbit", "strategy.kept_missing"), ("나의_전략", "krx", "strategy.kept_market"), ("../x", "", "strategy.kept_name")],
 )
 def test_what_cannot_run_is_said(library: Strategies, name: str, market: str, code: str) -> None:
     library.save(MINE)
@@ -136,4 +136,4 @@ def test_the_strategies_of_a_stom_database_come_in(tmp_path: Path, library: Stra
     build(buy, sell, UPBIT, 1)
     with pytest.raises(InputError) as caught:
         library.texts("돌파_1", "upbit")
-    assert caught.value.code == "strategy.library_empty"
+    assert caught.value.code == "strategy.kept_empty"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from domain.errors import InputError
-from ui.library import LibraryEntry, StrategyDoc
+from ui.user_library import LibraryEntry, StrategyDoc
 
 BUY = """# 거래대금이 터지고 체결강도가 오르는 돌파
 n = self.vars[0]
@@ -33,7 +33,7 @@ SAVED_NS = 1_795_000_000_000_000_000
 
 
 class LibraryDouble:
-    """The four calls of ui.library.Library."""
+    """The four calls of ui.user_library.Library."""
 
     def __init__(self) -> None:
         self.docs: dict[str, list[StrategyDoc]] = {}
