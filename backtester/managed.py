@@ -119,6 +119,7 @@ from backtester.lanes import (
     write_trade,
 )
 from trading.order_rules import (
+    ACCOUNT_RULE,
     BY_SIGNAL,
     CANCEL_SIGNAL,
     IS_LIMIT,
@@ -160,6 +161,7 @@ from trading.shared_account import (
     is_shared,
     left_part,
     may_exit,
+    must_leave,
     no_account,
     on_row,
     reserve,
@@ -380,7 +382,9 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         lane[UNITS] -= filled
                         if lane[UNITS] <= 0:
                             lane[PENDING] = NONE
-                    elif cancel_is_due(side, is_exit, seconds - lane[SINCE], universe[row] != 0.0, i == 0 or universe[row - 1] != 0.0):
+                    elif (shared and not is_exit and must_leave(account)) or cancel_is_due(
+                        side, is_exit, seconds - lane[SINCE], universe[row] != 0.0, i == 0 or universe[row - 1] != 0.0
+                    ):
                         lane[PENDING], ended = NONE, True
                     else:
                         buying = is_buying(is_exit, lane[PENDING_SIGN])
@@ -407,7 +411,9 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         step_units = exit_units(exit_rules, lane[EXITS], lane[HELD], quantity(share, position[ENTRY_PRICE], decimals))
                     position[ORDER_QTY] = step_units / UNIT_F
                     leaves = False
-                    if stop_is_hit(rules, position[RETURN_PCT], position[POSITION_PNL]):
+                    if shared and must_leave(account):
+                        leaves, forced, rule = True, True, zero + ACCOUNT_RULE
+                    elif stop_is_hit(rules, position[RETURN_PCT], position[POSITION_PNL]):
                         leaves, forced, rule = True, True, zero + STOP_RULE
                     else:
                         result = sell(cols, sums, extremes, i, zero, vector, position, state)

@@ -31,6 +31,7 @@ from trading.shared_account import (
     HALT_NS,
     HALT_RULE,
     MONEY,
+    OUT_DAYS,
     POINT_CASH,
     POINT_COUNT,
     POINT_EQUITY,
@@ -76,6 +77,9 @@ class Portfolio:
     others : tuple of Member
     risk : Risk
         Every other limit, as live has it.
+    stop_loss_pct, stop_gain_pct : float
+        손실중지 and 수익중지: at a profit of the day, open and realised, of −x % or +x % of what the account is worth, entries stop and
+        everything leaves until the next day; 0 = none.
 
     Raises
     ------
@@ -88,6 +92,8 @@ class Portfolio:
     shares: tuple[float, ...] = (0.0,)
     others: tuple[Member, ...] = ()
     risk: Risk = Risk()
+    stop_loss_pct: float = 0.0
+    stop_gain_pct: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.cash > 0.0 and np.isfinite(self.cash)):
@@ -109,6 +115,8 @@ class Portfolio:
             "shares": list(self.shares),
             "others": others,
             "risk": msgspec.to_builtins(self.risk),
+            "stop_loss_pct": self.stop_loss_pct,
+            "stop_gain_pct": self.stop_gain_pct,
         }
 
 
@@ -119,7 +127,8 @@ def portfolio_of(kept: Mapping[str, Any] | None) -> Portfolio | None:
     others = tuple(
         Member(one["name"], one["buy"], one["sell"], {int(k): float(v) for k, v in one["vars"].items()}) for one in kept["others"]
     )
-    return Portfolio(kept["cash"], kept["max_positions"], tuple(kept["shares"]), others, msgspec.convert(kept["risk"], Risk))
+    stops = (kept.get("stop_loss_pct", 0.0), kept.get("stop_gain_pct", 0.0))  # runs of before them
+    return Portfolio(kept["cash"], kept["max_positions"], tuple(kept["shares"]), others, msgspec.convert(kept["risk"], Risk), *stops)
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,8 @@ class Shared:
         Whether rows were met in the order of their arrival; False: by time, then code, because the source does not know it.
     halt : tuple of (int, str), optional
         Moment in ns UTC and rule after which nothing more might leave; None = never.
+    stopped_days : int
+        On which 손실중지 or 수익중지 sent everybody out.
     """
 
     raws: tuple[NDArray[np.float64], ...]
@@ -163,6 +174,7 @@ class Shared:
     cash: float
     in_feed_order: bool
     halt: tuple[int, str] | None = None
+    stopped_days: int = 0
 
 
 def feed_order(rows: RowSet, blocks: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
@@ -238,6 +250,7 @@ def run_shared(strategies: Sequence[Strategy], terms: Portfolio, rows: RowSet, i
     account = new_account(
         plain.market, instruments, terms.risk, terms.max_positions, terms.cash, terms.shares,
         rows.columns["exchange_ns"], depths, 2 * plain.rows * len(strategies) + 1,  # type: ignore[arg-type]
+        (terms.stop_loss_pct, terms.stop_gain_pct),
     )  # fmt: skip
     runners = [_Runner(one, order, account, k * len(plain.codes)) for k, one in enumerate(strategies)]
     started = time.perf_counter()
@@ -257,6 +270,7 @@ def run_shared(strategies: Sequence[Strategy], terms: Portfolio, rows: RowSet, i
         cash=float(account[MONEY][CASH]),
         in_feed_order=known,
         halt=(int(whole[HALT_NS]), names[int(whole[HALT_RULE])]) if whole[HALT_NS] else None,
+        stopped_days=int(whole[OUT_DAYS]),
     )
 
 

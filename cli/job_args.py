@@ -166,6 +166,8 @@ def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) ->
         "--share": getattr(args, "share", None),
         "--cash": getattr(args, "cash", None),
         "--max-positions": getattr(args, "max_positions", None),
+        "--stop-loss-pct": getattr(args, "stop_loss_pct", None),
+        "--stop-gain-pct": getattr(args, "stop_gain_pct", None),
     }
     if not getattr(args, "portfolio", False):
         wrong = [option for option, value in given.items() if value is not None] + (["--strategy"] if names else [])
@@ -188,6 +190,8 @@ def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) ->
         shares=shares,
         others=others,
         risk=settings.risk,
+        stop_loss_pct=args.stop_loss_pct or 0.0,
+        stop_gain_pct=args.stop_gain_pct or 0.0,
     )
 
 

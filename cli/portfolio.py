@@ -70,6 +70,7 @@ def portfolio_facts(loaded: Loaded, done: Run, folder: Path) -> dict[str, Any]:
         "drawdown_pct": float(((peak - equity) / peak).max() * 100.0),
         "in_feed_order": shared.in_feed_order,
         "halt": None if shared.halt is None else {"time": _clock(shared.halt[0]), "rule": shared.halt[1]},
+        "stopped_days": shared.stopped_days,
         "strategies": strategies,
         "equity": days_of(curve, loaded.prepared.row_time, loaded.prepared.interval_s),
         "equity_path": str(folder / CURVE),
@@ -89,6 +90,8 @@ def show_portfolio(code: str, currency: str, facts: dict[str, Any]) -> None:
     if facts["halt"] is not None:
         rule = sentence(f"ui.rule.{facts['halt']['rule']}", code)
         sys.stdout.write(sentence("portfolio.halted", code, time=facts["halt"]["time"], rule=rule) + "\n")
+    if facts["stopped_days"]:
+        sys.stdout.write(sentence("portfolio.stopped", code, days=facts["stopped_days"]) + "\n")
     if not facts["in_feed_order"]:
         sys.stdout.write(sentence("portfolio.by_code", code) + "\n")
     for one in facts["strategies"] if len(facts["strategies"]) > 1 else ():

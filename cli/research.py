@@ -35,7 +35,7 @@ from cli.money_facts import asks_more, money_facts, show_money
 from cli.output import language, refusals_said
 from cli.portfolio import portfolio_facts, refused_by, show_portfolio
 from cli.progress import Reporter
-from cli.values import amount, whole
+from cli.values import amount, number, whole
 from domain.errors import InputError
 from domain.intervals import recorded_interval
 from domain.order_settings import titles
@@ -59,6 +59,8 @@ def add_parsers(subparsers: Any) -> None:
     backtest.add_argument("--share", default=None, metavar="SHARE[,SHARE]")
     backtest.add_argument("--cash", type=amount, default=None)
     backtest.add_argument("--max-positions", type=whole(1, 100_000), default=None)
+    backtest.add_argument("--stop-loss-pct", type=number(0.01, 100.0), default=None)
+    backtest.add_argument("--stop-gain-pct", type=number(0.01, 1000.0), default=None)
     backtest.set_defaults(run=run_backtest, show=show_backtest)
 
 

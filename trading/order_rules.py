@@ -38,7 +38,7 @@ MEMORY = 4
 """Trades and losing trades closed today, seconds of the day of the last fill and of the last losing close; −inf = none yet."""
 LAST, ASK1, BID1 = range(len(BASES))
 ANGLE_ROWS = 30
-SPLIT_RULE, STOP_RULE, LIQUIDATION_RULE = 100, 200, 300
+SPLIT_RULE, STOP_RULE, LIQUIDATION_RULE, ACCOUNT_RULE = 100, 200, 300, 400
 """Numbers of exits that no condition of the text made (strategy-language 2.2)."""
 
 _FALLING = {

@@ -309,6 +309,23 @@ def check_loss(f: Vector, m: Vector) -> Verdict:
     return (f[_qty] if f[_loss] < m[_l_loss] else 0.0), m[_l_loss], f[_loss]
 
 
+@njit(cache=True, nogil=True)
+def stop_is_crossed(base: float, worth: float, loss_pct: float, gain_pct: float) -> bool:
+    """Tell whether 손실중지 or 수익중지 sends an account out until the next day (workstation 5.5).
+
+    Parameters
+    ----------
+    base, worth : float
+        Equity at the day's beginning and now; their difference is what was realised today and what is open.
+    loss_pct, gain_pct : float
+        In % of `worth`; 0 = none.
+    """
+    gain = worth - base
+    if loss_pct > 0.0 and gain <= -loss_pct / 100.0 * worth:
+        return True
+    return gain_pct > 0.0 and gain >= gain_pct / 100.0 * worth
+
+
 def new_facts() -> Vector:
     """Return a FACTS vector of zeros."""
     return np.zeros(len(FACT_FIELDS))

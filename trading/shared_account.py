@@ -21,14 +21,29 @@ from trading.judge import CHECKS, PASSED, PLACE, judge
 from trading.ladder import DOWN, UP, on_step, table_step
 from trading.numbers import UNIT_F, round_to
 from trading.positions import AMOUNT_DECIMALS, FEE, INTEGER_MONEY, profit
-from trading.risk import ACTIVE, ENTRY, FACT, HALTED, LIMIT, READY, REDUCING, limits, new_facts
+from trading.risk import ACTIVE, ENTRY, FACT, HALTED, LIMIT, READY, REDUCING, limits, new_facts, stop_is_crossed
 
 MONEY, WHOLE, SLOTS, PRICES, OPEN, RINGS, SAME_WHEN, SAME_WHAT, LIMITS, FACTS, REFUSED, CLOCK, DEPTHS, SHARES, POINTS, SYMBOLS = range(16)
 """Places in the tuple."""
-CASH, DAY_BASE, HALT_PCT = range(3)
-IS_ON, DAY, LOSS_STATE, IS_STUCK, ENTRIES, NOW, OPEN_COUNT, OFFSET_S, OPEN_S, CLOSE_S, POINT_COUNT, SYMBOL_COUNT, HALT_NS, HALT_RULE = (
-    range(14)
-)
+CASH, DAY_BASE, HALT_PCT, STOP_LOSS_PCT, STOP_GAIN_PCT = range(5)
+(
+    IS_ON,
+    DAY,
+    LOSS_STATE,
+    IS_STUCK,
+    ENTRIES,
+    NOW,
+    OPEN_COUNT,
+    OFFSET_S,
+    OPEN_S,
+    CLOSE_S,
+    POINT_COUNT,
+    SYMBOL_COUNT,
+    HALT_NS,
+    HALT_RULE,
+    IS_OUT,
+    OUT_DAYS,
+) = range(16)
 QTY, COST, PAID, GOT, RETURNED, RESERVED, RESERVED_PRICE, LEVERAGE = range(8)
 STEP, MIN_QTY, MIN_NOTIONAL, MAX_NOTIONAL = range(4)
 POINT_ROW, POINT_CASH, POINT_EQUITY, POINT_OPEN = range(4)
@@ -67,6 +82,7 @@ def new_account(
     clock: NDArray[np.int64],
     depths: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
     points: int,
+    stops: tuple[float, float] = (0.0, 0.0),
 ) -> Account:
     """Return an account.
 
@@ -86,10 +102,12 @@ def new_account(
         매도총잔량, 매수총잔량; None = no book, and no limit on depth.
     points : int
         Room for the points of the equity curve; more are counted and not kept.
+    stops : tuple of two float
+        손실중지, 수익중지 in % of what the account is worth; 0 = none.
     """
     count, strategies = len(instruments), len(shares)
     bounds = limits(risk, market, max_positions, staleness=False)
-    whole = np.zeros(14, dtype=np.int64)
+    whole = np.zeros(16, dtype=np.int64)
     whole[[IS_ON, OFFSET_S, OPEN_S, CLOSE_S]] = 1, market.day_offset_s(), market.session_start_s, market.session_end_s
     whole[SYMBOL_COUNT] = count
     room = int(max(risk.orders_per_min, risk.intents_per_min)) + 2
@@ -100,7 +118,7 @@ def new_account(
     facts[[_F_PURPOSE, _F_READY, _F_ARMED]] = ENTRY, READY, 1.0
     none = np.zeros(0)
     return (
-        np.array([cash, 0.0, risk.day_loss_halt_pct]),
+        np.array([cash, 0.0, risk.day_loss_halt_pct, *stops]),
         whole,
         np.zeros((count * strategies, 8)),
         np.zeros(count),
@@ -121,7 +139,7 @@ def new_account(
 
 def no_account() -> Account:
     """Return an account that is off."""
-    whole, line, table = np.zeros(14, dtype=np.int64), np.zeros(1), np.zeros((1, 1))
+    whole, line, table = np.zeros(16, dtype=np.int64), np.zeros(1), np.zeros((1, 1))
     numbers, lines = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
     return (
         line, whole, table, line, numbers, lines, lines, np.zeros((1, 1, 1)), line, line, lines, numbers, table, line, table, table,
@@ -185,11 +203,28 @@ def watch_loss(account, params):
 
 
 @njit(**_OPTIONS)
+def watch_stops(account, params):
+    """Send everybody out until the next day when the day's profit, open and realised, crosses 손실중지 or 수익중지 (workstation 5.5)."""
+    money, whole = account[MONEY], account[WHOLE]
+    if whole[IS_OUT] != 0 or money[STOP_LOSS_PCT] + money[STOP_GAIN_PCT] == 0.0:
+        return
+    if stop_is_crossed(money[DAY_BASE], equity(account, params), money[STOP_LOSS_PCT], money[STOP_GAIN_PCT]):
+        whole[IS_OUT] = 1
+        whole[OUT_DAYS] += 1
+
+
+@njit(**_OPTIONS)
+def must_leave(account):
+    """Tell whether 손실중지 or 수익중지 was crossed today: no entries, and every position leaves on its symbol's next row."""
+    return account[WHOLE][IS_OUT] != 0
+
+
+@njit(**_OPTIONS)
 def on_row(account, row, symbol, price, day, params):
     """Take the newest price and the clock of a row; begin a day; look after the day's loss."""
     whole = account[WHOLE]
     if day != whole[DAY]:
-        whole[DAY], whole[ENTRIES] = day, 0
+        whole[DAY], whole[ENTRIES], whole[IS_OUT] = day, 0, 0
         account[MONEY][DAY_BASE] = account[MONEY][CASH]  # nothing is held over night
         if whole[LOSS_STATE] == REDUCING:
             whole[LOSS_STATE] = ACTIVE
@@ -198,6 +233,7 @@ def on_row(account, row, symbol, price, day, params):
         account[PRICES][symbol] = price
     if whole[OPEN_COUNT] > 0:
         watch_loss(account, params)
+    watch_stops(account, params)  # also with nothing open: what was just realised may have crossed
 
 
 @njit(**_OPTIONS)
@@ -290,7 +326,7 @@ def gather(account, slot, row, units, sign, reference, limit, leverage, params):
     worth = equity(account, params)
     base = account[MONEY][DAY_BASE]
     second = (now // NS + whole[OFFSET_S]) % 86_400
-    f[_F_STATE] = max(whole[LOSS_STATE], HALTED if whole[IS_STUCK] != 0 else ACTIVE)
+    f[_F_STATE] = max(whole[LOSS_STATE], HALTED if whole[IS_STUCK] != 0 else REDUCING if whole[IS_OUT] != 0 else ACTIVE)
     f[_F_SESSION] = whole[OPEN_S] <= second < whole[CLOSE_S]
     f[_F_REF] = f[_F_FRESH] = reference
     f[_F_LIMIT] = limit

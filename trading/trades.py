@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-EXIT_LABELS = {0: "전략종료청산", 100: "분할매도", 200: "손절청산", 300: "증거금청산"}
+EXIT_LABELS = {0: "전략종료청산", 100: "분할매도", 200: "손절청산", 300: "증거금청산", 400: "계좌중지청산"}
 """Labels of the reserved numbers of strategy-language 2.2; stored as data, so Korean."""
 
 

@@ -12,10 +12,10 @@ from msgspec.structs import replace as changed
 from backtester import kernel
 from backtester.engine import Engine, Options, prepare, round_trips
 from backtester.executors import LocalExecutor
-from backtester.portfolio import COLUMNS, Member, Portfolio, Shared, Strategy, run_shared
+from backtester.portfolio import COLUMNS, Member, Portfolio, Shared, Strategy, portfolio_of, run_shared
 from coin.markets import UPBIT
 from domain.instruments import Instrument
-from domain.order_settings import plain
+from domain.order_settings import Entry, Exit, OrderSettings, plain
 from domain.settings import Risk
 from tests.research import MadeRows, compiled, hand_steps, made_rows
 from trading.numbers import row_seconds
@@ -50,8 +50,14 @@ def rows_of(seed: int, symbols: int = 6, thin: float = 1.0) -> MadeRows:
     return replace(rows, columns=columns, instruments=instruments)
 
 
-def go(rows: MadeRows, terms: Portfolio, betting: float = 1e6, fees: tuple[float, float] | None = None) -> tuple[Shared, list[np.ndarray]]:
-    options = Options(betting=betting, orders=plain(UPBIT), fees=fees)
+def go(
+    rows: MadeRows,
+    terms: Portfolio,
+    betting: float = 1e6,
+    fees: tuple[float, float] | None = None,
+    orders: OrderSettings | None = None,
+) -> tuple[Shared, list[np.ndarray]]:
+    options = Options(betting=betting, orders=orders or plain(UPBIT), fees=fees)
     prepared = prepare(rows, hand_steps().columns, UPBIT, options)
     strategies = [Strategy(f"s{k}", engine(), prepared, SETS[k]) for k in range(len(terms.shares))]
     done = run_shared(strategies, terms, rows, rows.instruments)  # type: ignore[arg-type]
@@ -137,3 +143,38 @@ def test_a_days_loss_stops_entries() -> None:
     held, _ = go(rows, replace(terms, risk=changed(OPEN, day_loss_reduce_pct=1.0)), fees=(0.01, 0.0))
     assert len(held.raws[0]) < len(free.raws[0])
     assert held.refusals[0].get("state", 0) > 0
+
+
+@pytest.mark.parametrize(("stops", "fees"), [((0.5, 0.0), (0.01, 0.0)), ((0.0, 0.02), None)])
+def test_an_account_stop_sends_everybody_out_until_the_next_day(stops: tuple[float, float], fees: tuple[float, float] | None) -> None:
+    rows = rows_of(9)
+    terms = Portfolio(2e6, 100, risk=OPEN)
+    free, (all_trades,) = go(rows, terms, fees=fees)
+    held, (trades,) = go(rows, replace(terms, stop_loss_pct=stops[0], stop_gain_pct=stops[1]), fees=fees)
+    forced = trades[trades["exit_rule"] == 400]
+    assert len(forced) > 0
+    assert not (all_trades["exit_rule"] == 400).any()
+    assert held.refusals[0]["state"] > 0
+    assert len(trades) < len(all_trades)
+    for day in np.unique(forced["exit_time"] // 1_000_000):
+        first = forced["exit_time"][forced["exit_time"] // 1_000_000 == day].min()
+        today = trades["entry_time"][trades["entry_time"] // 1_000_000 == day]
+        assert (today <= first).all()  # nobody enters after the first was sent out
+    assert 1 <= held.stopped_days <= 2
+    again, _ = go(rows, replace(terms, stop_loss_pct=stops[0], stop_gain_pct=stops[1]), fees=fees)
+    assert np.array_equal(held.raws[0], again.raws[0])
+    kept = replace(terms, stop_loss_pct=stops[0], stop_gain_pct=stops[1])
+    assert portfolio_of(kept.as_dict()) == kept
+
+
+def test_an_account_stop_that_is_never_crossed_changes_nothing_and_a_limit_order_obeys_it() -> None:
+    rows = rows_of(9)
+    terms = Portfolio(2e6, 100, risk=OPEN)
+    free, _ = go(rows, terms)
+    far, _ = go(rows, replace(terms, stop_loss_pct=100.0, stop_gain_pct=1000.0))
+    assert np.array_equal(far.raws[0], free.raws[0])
+    assert far.stopped_days == 0
+    waits = OrderSettings(entry=Entry(order="limit"), exit=Exit(order="limit", limit_base="ask1"))
+    held, (trades,) = go(rows, replace(terms, stop_loss_pct=0.3), fees=(0.003, 0.0), orders=waits)
+    assert held.stopped_days > 0
+    assert (trades["exit_rule"] == 400).any()

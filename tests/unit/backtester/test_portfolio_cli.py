@@ -59,6 +59,7 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
         (("--strategy", "A", "--cash", "5"), "portfolio.needs"),
         (("--strategy", "A", "--beside", "B"), "portfolio.needs"),
         (("--strategy", "A", "--max-positions", "5"), "portfolio.needs"),
+        (("--strategy", "A", "--stop-loss-pct", "2"), "portfolio.needs"),
         (("--strategy", "A", "--strategy", "B", "--portfolio", "--share", "0.5"), "portfolio.shares"),
         (("--strategy", "A", "--strategy", "B", "--portfolio", "--share", "0.9,0.9"), "portfolio.shares"),
         (("--strategy", "A", "--portfolio", "--share", "x"), "portfolio.shares"),
@@ -83,3 +84,14 @@ def test_what_one_entry_is_worth_without_being_told_and_a_halt_is_said(data: Pat
     assert got["portfolio"]["halt"]["rule"] == "loss"
     _, out, _ = told(capsys, *one)
     assert got["portfolio"]["halt"]["time"] in out
+
+
+def test_an_account_stop_is_said_labelled_and_repeated(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = named(data, "--strategy", "A", *ACCOUNT, "--stop-loss-pct", "0.01", "--stop-gain-pct", "0.01")
+    status, got = call(capsys, *one)
+    assert status == 0, got
+    assert got["portfolio"]["stopped_days"] > 0
+    assert "계좌중지청산" in pq.read_table(got["trades_path"])["exit_label"].to_pylist()
+    status, again = call(capsys, "rerun", str(got["run"]), "--data-dir", str(data), "--json")
+    assert (status, again["same"]) == (0, True), again
+    assert "The account stop was crossed" in told(capsys, *one)[1]
