@@ -448,7 +448,13 @@ def parse_sets(parts: Sequence[str]) -> dict[int, float]:
 
 
 def parse_rows_since(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the lines ``name = expression`` of a rows-since file; InputError ``backtest.rows_since`` with the line."""
+    """Return the lines ``name = expression`` of a rows-since file.
+
+    Raises
+    ------
+    InputError
+        ``backtest.rows_since`` with the line; ``backtest.rows_since_empty``: no line says anything.
+    """
     out = []
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
@@ -458,6 +464,8 @@ def parse_rows_since(text: str) -> tuple[tuple[str, str], ...]:
         if not equals or not name.strip() or expression.startswith("="):
             raise InputError("backtest.rows_since", line=number, text=line)
         out.append((name.strip(), expression.strip()))
+    if not out:
+        raise InputError("backtest.rows_since_empty")
     return tuple(out)
 
 

@@ -28,6 +28,8 @@ FEWEST_DAYS = 3
 NO_HISTORY_SIGMA = 0.05
 """Volatility of a day with fewer days before it than FEWEST_DAYS; its volume is what was traded so far that day."""
 LARGEST = 0.5
+MOST = {"bps": LARGEST * 10_000.0, "spread": 10.0, "impact": 100.0}
+"""What the number of a model stays below."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,33 @@ def parse_slippage(text: str) -> tuple[int, str]:
     Raises
     ------
     InputError
-        ``backtest.slippage_text``.
+        ``backtest.slippage_text``: nothing that is known; ``backtest.slippage``, ``backtest.slippage_number``,
+        ``backtest.slippage_tiers``: known, and out of range.
     """
+    if _is_number(text) and not text.strip().isdecimal():
+        raise InputError("backtest.slippage", value=text, most=TICKS_MAX)
     ticks, model = 0, ""
     for part in text.split("+"):
         part = part.strip()
         if part.isdecimal() and not ticks:
-            ticks = int(part)
+            # A number of thousands of digits is not worth reading to be refused.
+            ticks = int(part) if len(part) <= len(str(TICKS_MAX)) else TICKS_MAX + 1
         elif ":" in part and not model:
             model_of(part)
             model = part
         else:
             raise InputError("backtest.slippage_text", text=text)
     if ticks > TICKS_MAX:
-        raise InputError("backtest.slippage", value=ticks, most=TICKS_MAX)
+        raise InputError("backtest.slippage", value=text, most=TICKS_MAX)
     return ticks, model
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def model_of(text: str) -> Model:
@@ -72,23 +86,24 @@ def model_of(text: str) -> Model:
     Raises
     ------
     InputError
-        ``backtest.slippage_text``: no such model, or numbers out of range.
+        ``backtest.slippage_text``: no such model, or no numbers; ``backtest.slippage_number``, ``backtest.slippage_tiers``: out of range.
     """
     name, _, rest = text.partition(":")
     try:
         if name == "tiers":
-            pairs = sorted(tuple(float(word) for word in pair.split("=")) for pair in rest.split(","))
-            numbers = tuple(number for pair in pairs for number in pair)
-            good = all(len(pair) == 2 and pair[0] >= 0.0 and 0.0 <= pair[1] < LARGEST for pair in pairs)
+            pairs = sorted((float(value), float(fraction)) for value, fraction in (pair.split("=") for pair in rest.split(",")))
         else:
-            numbers = (float(rest),)
-            most = {"bps": LARGEST * 10_000.0, "spread": 10.0, "impact": 100.0}[name]
-            good = 0.0 <= numbers[0] < most
+            number, most = float(rest), MOST[name]
     except (ValueError, KeyError):
         raise InputError("backtest.slippage_text", text=text) from None
-    if not good or not all(math.isfinite(number) for number in numbers):
-        raise InputError("backtest.slippage_text", text=text)
-    return Model(KINDS[name], numbers)
+    # A NaN fails every comparison, so it is refused here, too.
+    if name == "tiers":
+        if not all(0.0 <= value < math.inf and 0.0 <= fraction < LARGEST for value, fraction in pairs):
+            raise InputError("backtest.slippage_tiers", value=rest, most=LARGEST)
+        return Model(TIERS, tuple(number for pair in pairs for number in pair))
+    if not 0.0 <= number < most:
+        raise InputError("backtest.slippage_number", model=name, value=rest, most=most)
+    return Model(KINDS[name], (number,))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -22,7 +22,7 @@ from storage.columns import RowSet, open_rows
 from storage.ticks import TickStore
 from trading.importers import MARKETS, import_files
 from utility.paths import DataDir
-from utility.text import sentence
+from utility.text import named, sentence
 
 INTERVALS = {"1s": 1, "1m": 60}
 _SHOWN_REASONS = 6
@@ -243,9 +243,9 @@ def _show_table(result: dict[str, Any], tongue: str) -> None:
         first, last = (_moment(entry[name], entry["interval"]) for name in ("from", "to"))
         table.add_row(
             entry["market"],
-            entry["source"],
+            named("source", entry["source"], tongue),
             entry["symbol"],
-            entry["interval"],
+            named("kind", entry["interval"], tongue),
             first,
             last,
             f"{entry['rows']:,}",

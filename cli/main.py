@@ -45,7 +45,7 @@ ONLY_READ = frozenset(
         *("strategy list", "strategy show", "strategy history", "strategy diff", "strategy export", "exchange truth"),
         *("settings get", "settings list", "settings export", "keys list"),
         *("realised", "batch list", "batch results", "batch edit", "batch remove", "batch run"),
-        *("runs", "rerun", "report", "compare", "verdict"),
+        *("backtest", "optimise", "find", "runs", "rerun", "report", "compare", "verdict", "strategy guard"),
     )
 )
 """Commands that find nothing in a data directory that is not there; the kill switch, too, has nobody to stop in it."""

@@ -135,6 +135,9 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
         if options["only"] != "all":
             raise InputError("optimise.option", option="only", value=options["only"], allowed="all")
         lines = parse_lines(job.buy_text, job.sell_text, job.market, job.interval_s, job.formulas)
+        for option, given, there in (("buy-lines", args.buy_lines, lines.buy), ("sell-lines", args.sell_lines, lines.sell)):
+            if given is not None and given > len(there):  # the method's own default may be more: it means all of them
+                raise InputError("conditions.fewer", option=option, given=given, count=len(there))
         plan["lines"] = asdict(lines)
         buy, sell = lines.texts()
         job = replace(job, buy_text=buy, sell_text=sell)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backtester.job import Job
 from backtester.record import Repeat, repeat
 from backtester.sheet import compare
 from backtester.sheet.load import load_sheet
@@ -21,6 +22,7 @@ from cli.progress import Reporter, add_progress
 from cli.values import whole
 from domain.errors import DataError, InputError
 from storage.studies import Run, Studies
+from trading.texts import known_formulas
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
 from utility.text import sentence
@@ -110,16 +112,25 @@ def run_rerun(args: argparse.Namespace) -> dict[str, Any] | int:
     executor = executor_of(args, settings)
     try:
         reporter.note("load", run=run.run)
-        found = repeat(data, run, job_of_passport(run.passport), executor)
+        job = job_of_passport(run.passport)
+        found = repeat(data, run, job, executor)
     except KeyError as error:  # a passport of a version whose keys were others
         raise DataError("runs.passport", run=run.run, key=str(error.args[0])) from error
     finally:
         executor.close()
-    result = _answer(found) | {"wall_seconds": time.perf_counter() - started}
+    result = _answer(found) | {"formulas_changed": _formulas_changed(data, job), "wall_seconds": time.perf_counter() - started}
     if found.same:
         return result
     emit(args, result)
     return 4
+
+
+def _formulas_changed(data: DataDir, job: Job) -> list[str]:
+    """Return the names of the run's formulas that the library has otherwise now, or no more; a repeat uses the run's own."""
+    if not job.formulas:
+        return []
+    now = {one.name: one for one in known_formulas(data.user_library, job.market, job.interval_s)}
+    return sorted(one.name for one in job.formulas if one.name not in now or now[one.name].text != one.text)
 
 
 def _answer(found: Repeat) -> dict[str, Any]:
@@ -144,6 +155,8 @@ def show_rerun(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(
             "  " + sentence("runs.changed", code, **{**one, "what": what, "then": one["then"][:20], "now": one["now"][:20]}) + "\n"
         )
+    if result["formulas_changed"]:
+        sys.stdout.write("  " + sentence("runs.formulas_changed", code, names=", ".join(result["formulas_changed"])) + "\n")
     if result["metrics_changed"]:
         sys.stdout.write("  " + sentence("runs.metrics_changed", code, keys=", ".join(result["metrics_changed"])) + "\n")
     if not result["same"] and not result["changed"]:

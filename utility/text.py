@@ -61,8 +61,14 @@ SHAPES = (
 """What the JSON reader complains of, with the parts that a sentence needs; ``$`` is the whole of a file."""
 
 
+NAMED = ("source", "kind")
+"""Fields whose values are words of ours with a name in the catalogue (``source.made``): where the store's data is from, what it is."""
+
+
 def _word(name: str, value: Any, language: str) -> Any:
-    """Return a reason in the language where the catalogue knows it (``reason.<text>``): the system speaks English only."""
+    """Return a field as it is said: a word of ours by its name, a reason by ``reason.<text>`` (the system speaks English only)."""
+    if name in NAMED:
+        return catalogue(language).get(f"{name}.{value}", value)
     if name not in REASONS or not isinstance(value, str):
         return value
     for shape, code in SHAPES:
@@ -70,6 +76,11 @@ def _word(name: str, value: Any, language: str) -> Any:
         if found is not None:
             return catalogue(language)[code].format(**found.groupdict("$"))
     return catalogue(language).get(f"reason.{value}", value)
+
+
+def named(name: str, value: str, language: str) -> str:
+    """Return a word of ours (a source, a kind of data) as it is said outside a sentence."""
+    return str(_word(name, value, language))
 
 
 def has(code: str, language: str) -> bool:

@@ -13,7 +13,7 @@ from cli.main import run_command
 from coin.markets import BINANCE_FUTURES, UPBIT
 from domain.errors import InputError
 from strategy.language import StrategyErrors, parse
-from tests.research_cli import make_data
+from tests.research_cli import call, make_data, told
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,17 @@ def test_bad_lines_are_named_by_their_numbers() -> None:
         parse_lines("# nothing\n", SELL, UPBIT, 1)
     with pytest.raises(InputError, match=r"conditions\.many"):
         parse_lines("현재가 > 1\n" * 501, SELL, UPBIT, 1)
+
+
+def test_more_lines_than_the_list_has_are_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for side, text in (("buy", BUY), ("sell", SELL)):
+        (tmp_path / f"{side}.txt").write_text(text, "utf-8")
+    texts = ["--buy", str(tmp_path / "buy.txt"), "--sell", str(tmp_path / "sell.txt")]
+    argv = ["optimise", "--data-dir", str(data), "--market", "upbit", *texts, "--method", "conditions"]
+    for option in ("--buy-lines", "--sell-lines"):
+        status, body = call(capsys, *argv, option, "99", "--json")
+        assert (status, body["error"]["code"], body["error"]["given"]) == (2, "conditions.fewer", "99")
+    assert "--sell-lines 99" in told(capsys, *argv, "--sell-lines", "99")[2]
 
 
 def test_the_report_counts_lines_among_sets_above_nought() -> None:

@@ -80,10 +80,20 @@ def test_slippage_is_ticks_a_model_or_both(text: str, expected: tuple[int, str])
     assert parse_slippage(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "x", "bps:", "bps:-1", "bps:nan", "depth:3", "1+2", "bps:1+bps:2", "tiers:5", "tiers:0=0.9", "1001"])
-def test_what_is_no_slippage_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"backtest\.slippage"):
-        parse_slippage(text)
+@pytest.mark.parametrize(
+    ("code", "texts"),
+    [
+        ("text", ("", "x", "bps:", "depth:3", "1+2", "bps:1+bps:2", "tiers:5", "tiers:0=0.1=2")),
+        ("number", ("bps:-1", "bps:nan", "bps:1e400", "bps:5000", "spread:10", "1+impact:100")),
+        ("tiers", ("tiers:0=0.9", "tiers:-1=0.1", "tiers:inf=0.1")),
+        ("", ("1001", "-1", "1.5", "nan", "1e400", "9" * 5_000, "1001+bps:5")),
+    ],
+)
+def test_what_is_no_slippage_is_refused_and_what_is_out_of_range_is_told_so(code: str, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        with pytest.raises(InputError) as refused:
+            parse_slippage(text)
+        assert refused.value.code == ("backtest.slippage_" + code).rstrip("_"), text
 
 
 @pytest.mark.parametrize("kind", ["bps:10", "spread:0.5", "tiers:0=0.002,1e5=0.001"])

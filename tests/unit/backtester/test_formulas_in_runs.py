@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +24,7 @@ from strategy.finder_text import parse_finder
 from strategy.language import StrategyErrors
 from strategy.program import build
 from tests.research import made_rows
-from tests.research_cli import call, make_data
+from tests.research_cli import call, make_data, told, words
 from trading.trades import trades_sha256
 from utility.paths import DataDir
 
@@ -78,3 +79,20 @@ def test_condition_lines_may_name_a_formula() -> None:
     assert lines.buy == ("간격(0) > 0",)
     with pytest.raises(StrategyErrors):
         parse_lines("간격(0) > 0\n", "수익률 > 1\n", UPBIT, 1)
+
+
+def test_a_repeat_says_which_formulas_changed_and_keeps_those_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = DataDir(make_data(tmp_path))
+    Formulas(data.user_library).save(GAP)
+    (tmp_path / "buy.txt").write_text(WITH, "utf-8")
+    _, first = call(capsys, *words(tmp_path, "backtest", "--set", "0=5", "--set", "1=2", "--set", "2=1"))
+    again = ("rerun", str(first["run"]), "--data-dir", str(tmp_path), "--json")
+    status, repeated = call(capsys, *again)
+    assert (status, repeated["same"], repeated["formulas_changed"]) == (0, True, [])
+    Formulas(data.user_library).save(msgspec.structs.replace(GAP, text="self.line = 체결강도\n"))
+    status, repeated = call(capsys, *again)
+    assert (status, repeated["same"], repeated["formulas_changed"]) == (0, True, ["간격"])
+    Formulas(data.user_library).delete(("간격", "upbit", 1))
+    status, out, _ = told(capsys, *again)
+    assert status == 0
+    assert "Formulas changed or deleted since: 간격" in out

@@ -215,6 +215,9 @@ def test_small_forms() -> None:
     for call, bad in ((parse_clock, "25:00"), (parse_fees, "x"), (parse_rows_since, "강함"), (parse_rows_since, "a == b")):
         with pytest.raises(InputError):
             call(bad)
+    for nothing in ("", "# 이름\n\n"):
+        with pytest.raises(InputError, match=r"backtest\.rows_since_empty"):
+            parse_rows_since(nothing)
     for part in ("x=1", "1", "-1=2", "1=nan"):
         with pytest.raises(InputError, match=r"backtest\.set"):
             parse_sets([part])

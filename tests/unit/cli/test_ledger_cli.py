@@ -57,7 +57,13 @@ def test_filters_that_match_nothing_are_empty_not_wrong(rig: Rig, tmp_path: Path
     assert ask(capsys, tmp_path / "new", "account")[1] == {"accounts": []}
 
 
-@pytest.mark.parametrize("words", ["orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("orders", "fills", "positions", "account", "kill", "verify", "status", "data list", "data verify"),
+        *("backtest --market upbit", "optimise --market upbit", "find --market upbit", "strategy guard X"),
+    ],
+)
 def test_a_data_directory_that_is_not_there_is_no_empty_one(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, answer, err = ask(capsys, tmp_path / "nodir", *words.split())
     assert (status, answer["error"]["code"]) == (2, "cli.no_data_dir")
