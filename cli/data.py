@@ -129,7 +129,7 @@ def run_import(args: argparse.Namespace) -> dict[str, Any] | int:
     report = import_files(store, sources, args.market, args.symbol, _mapping(args.map), args.dry_run, progress)
     reporter.close()
     result = report.as_dict()
-    if not result["rows_stored"] and "already_imported" not in result["reasons"]:
+    if not result["rows_stored"] and not result["rows_known"]:
         emit(args, result)
         names = ", ".join(Path(one["file"]).name for one in result["files"])
         sys.stderr.write(
@@ -139,10 +139,17 @@ def run_import(args: argparse.Namespace) -> dict[str, Any] | int:
     return result
 
 
-def _reasons(reasons: dict[str, int], tongue: str) -> str:
+def _reasons(reasons: dict[str, int], tongue: str, first_at: dict[str, list[int]] | None = None) -> str:
+    """Return the commonest reasons with their counts and, of a file, where the first such rows stand."""
     largest = sorted(reasons.items(), key=lambda item: -item[1])[:_SHOWN_REASONS]
-    words = [(sentence("import.reason." + name, tongue), count) for name, count in largest or [("no_rows", 0)]]
-    return ", ".join(f"{word} {count:,}" if count else word for word, count in words)
+    told = []
+    for name, count in largest or [("no_rows", 0)]:
+        word = sentence("import.reason." + name, tongue)
+        at = (first_at or {}).get(name, [])
+        more = " …" if count > len(at) else ""
+        where = sentence("data.import.at", tongue, lines=", ".join(map(str, at)) + more) if at else ""
+        told.append(f"{word} {count:,}{where}" if count else word)
+    return ", ".join(told)
 
 
 def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -150,13 +157,13 @@ def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
     tongue = language(args)
     for one in result["files"]:
         fields = one | {"file": Path(one["file"]).name, "family": sentence("import.family." + (one["family"] or "unknown"), tongue)}
-        reasons = f" ({_reasons(one['reasons'], tongue)})" if one["reasons"] or not one["rows_in"] else ""
-        print(sentence("data.import.file", tongue, **fields) + reasons)
+        reasons = f" ({_reasons(one['reasons'], tongue, one['first_at'])})" if one["reasons"] or not one["rows_in"] else ""
+        print(sentence("data.import.file_known" if one["rows_known"] else "data.import.file", tongue, **fields) + reasons)
         if one["family"].startswith("stom ") and "note" in one:
             print(sentence("data.import.note", tongue, note=one["note"]))
     for one in result["gap_list"][:20]:
         print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
-    fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_rejected", "gaps", "events")}
+    fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_known", "rows_rejected", "gaps", "events")}
     made = ", ".join(f"{interval} {count:,}" for interval, count in result["rows_made"].items()) or "0"
     print(sentence("data.import.sum", tongue, **fields, made=made))
     if result["dry_run"]:

@@ -15,7 +15,7 @@ from trading.importers.archives import columns_by_shape
 from trading.importers.bar_files import STEP_NAMES, BarFile, columns_of, interval_of, market_of_symbol, symbol_from_name
 from trading.importers.events import SOURCE, EventFile, import_events
 from trading.importers.exported import ExportedRows, market_for, read_exported, schema_of
-from trading.importers.files import check_text, open_text, sha256_of
+from trading.importers.files import check_text, open_binary, open_text, sha256_of
 from trading.importers.quotes import BANDS, DEPTH, BestQuotes, DepthChanges, is_best
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
 from trading.importers.report import FileTally, ImportReport
@@ -109,7 +109,7 @@ def import_files(
         digest = sha256_of(path)
         if digest in seen:
             tally.family, tally.rows_in = "again", _count_rows(path)
-            tally.reasons["already_imported"] = tally.rows_in
+            tally.rows_known = tally.rows_in
             continue
         seen.add(digest)
         hashes[str(path)] = digest
@@ -135,11 +135,33 @@ def import_files(
         _run(store, job, symbols, report, hashes, on_progress)
     finally:
         store.unlock()
+    for tally in report.files:
+        tally.first_at = _first_at(Path(tally.path), tally)
     return report
+
+
+def _first_at(path: Path, tally: FileTally) -> dict[str, list[int]]:
+    """Return reason → where its first rows stand: lines of a text (empty ones counted), rows of a Parquet file; from 1."""
+    if not tally.places or is_parquet(path):
+        return {reason: [row + 1 for row in rows] for reason, rows in tally.places.items()}
+    wanted = {row + tally.headings for rows in tally.places.values() for row in rows}
+    lines: dict[int, int] = {}
+    filled = 0
+    with open_binary(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip(b"\r\n"):
+                continue
+            if filled in wanted:
+                lines[filled] = number
+                if len(lines) == len(wanted):
+                    break
+            filled += 1
+    return {reason: [lines[row + tally.headings] for row in rows if row + tally.headings in lines] for reason, rows in tally.places.items()}
 
 
 def _refuse(tally: FileTally, error: InputError, rows: int) -> None:
     tally.reasons.clear()
+    tally.places.clear()
     tally.rows_in, tally.rows_stored, tally.note = rows, 0, error.code
     tally.reasons[error.code.rpartition(".")[2]] = rows
 
@@ -261,6 +283,7 @@ def _sort_in(path: Path, tally: FileTally, job: _Job, market: str | None, symbol
     names = heading_of(path)
     unnamed = [] if is_parquet(path) else columns_by_shape(path)
     names = unnamed or names
+    tally.headings = 1 if names and not unnamed else 0
     schema = schema_of(names)
     if schema is not None:
         tally.family = "rows"

@@ -162,8 +162,7 @@ class BarFile:
         self._settle()
 
     def _settle(self) -> None:
-        for reason in self._reason[self._reason != ""].tolist():
-            self.tally.reasons[reason] += 1
+        self.tally.refuse_each(self._reason)
         self.tally.rows_stored = int((self._reason == "").sum())
         self.tally.check()
 

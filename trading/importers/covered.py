@@ -8,6 +8,7 @@ nothing for is a gap of the cause ``nothing_there`` (``nothing_new`` where all o
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ class DayStock:
         """Return (row times of `kind`, whether any row has a book)."""
         times, flags = self._columns(kind, code, ["row_time", "flags"])
         return times, bool(((flags.astype(np.int64) & ROW_NO_BOOK) == 0).any())
+
+    def rows(self, kind: str, code: str, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return (row times, values of shape (rows, keys)) of `kind` in the order in which they were stored."""
+        times, *values = self._columns(kind, code, ["row_time", *keys])
+        return times, np.column_stack(values) if values else np.empty((len(times), 0))
 
     def trade_ids(self, code: str) -> np.ndarray:
         """Return the ids of stored trades."""

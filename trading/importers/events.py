@@ -112,8 +112,9 @@ def _count_left_out(builder: RowBuilder, files: Sequence[EventFile], report: Imp
     """Count the single levels left out of messages that were stored."""
     counters = builder.counters()
     for name in _LEVEL_COUNTERS:
-        # What a trade was refused for stands in its file's reasons; the rest are levels.
-        left = counters[name] - sum(one.tally.reasons[reason_of(rs.COUNTERS.index(name))] for one in files)
+        # What the builder refused a trade for stands in its file's reasons; the rest are levels.
+        reason = reason_of(rs.COUNTERS.index(name))
+        left = counters[name] - sum(one.tally.reasons[reason] - one.tally.read_as_bad[reason] for one in files)
         if left > 0:
             report.left_out[name.removeprefix("rejected_")] += left
 

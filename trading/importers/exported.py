@@ -54,7 +54,7 @@ def schema_of(names: list[str]) -> RowSchema | None:
 
 
 def read_exported(path: Path, table: pa.Table, schema: RowSchema, tally: FileTally) -> ExportedRows:
-    """Return the rows of an exported file; a row with a value that is no number is refused."""
+    """Return the rows of an exported file; a row with a value that is no number, or a price that cannot be, is refused."""
     names = table.column_names
     code_name, time_name = (next(word for word in words if word in names) for words in IDENTITY.values())
     codes_text = np.array([str(code) for code in table.column(code_name).to_pylist()], object)
@@ -68,7 +68,13 @@ def read_exported(path: Path, table: pa.Table, schema: RowSchema, tally: FileTal
         if column.key in MAY_BE_UNKNOWN:
             wrong &= ~np.isnan(values)
         reason[wrong & (reason == "")] = "number"
+        if column.unit in ("price", "qty"):
+            with np.errstate(invalid="ignore"):
+                reason[(values < 0) & (reason == "")] = "price" if column.unit == "price" else "qty"
         rows["values"][:, k] = values
+    last = rows["values"][:, schema.index("last_price")]
+    with np.errstate(invalid="ignore"):
+        reason[~((last > 0) & (last < 1e15)) & (reason == "")] = "price"
     rows["row_time"] = np.where(reason == "", times, 0).astype(np.int64)
     sizes = [schema.index(f"{side}{n}") for side in ("ask", "bid") for n in range(1, 6)]
     rows["flags"] = np.where((rows["values"][:, sizes] == 0).all(axis=1), ROW_NO_BOOK, 0)
@@ -81,8 +87,7 @@ def read_exported(path: Path, table: pa.Table, schema: RowSchema, tally: FileTal
     twice[order[1:][same]] = True
     reason[twice & (reason == "")] = "duplicate"
     tally.rows_in = len(rows)
-    for word in reason[reason != ""].tolist():
-        tally.reasons[word] += 1
+    tally.refuse_each(reason)
     tally.rows_stored = int((reason == "").sum())
     tally.symbols = codes
     tally.check()

@@ -159,7 +159,7 @@ class Recording:
             self.tally.rows_in += 1
             events, reason = self._line(line, decode, index, refused, singles)
             if reason:
-                self.tally.reasons[reason] += 1
+                self.tally.refuse(reason, number)
             elif len(events):
                 latest = max(latest, int(events["received_ns"][0]))
                 events["received_ns"] = latest

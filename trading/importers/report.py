@@ -6,21 +6,36 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from domain.errors import InvariantError
+
+FIRST_TOLD = 5
+"""Places of refused rows that are told, of each reason."""
 
 
 @dataclass
 class FileTally:
-    """Counts of one file: rows in = rows stored + rejected, each rejection with its reason.
+    """Counts of one file: rows in = rows stored + known + rejected, each rejection with its reason.
 
-    A row is what the file has as its unit: a line of a recording, a trade of a tape, a bar.
+    A row is what the file has as its unit: a line of a recording, a trade of a tape, a bar. A known row is one that the
+    store has already, from this file or from another.
     """
 
     path: str
     family: str = ""
     rows_in: int = 0
     rows_stored: int = 0
+    rows_known: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    """Why rows are rejected → how many; `read_as_bad` are those among them that the file's own reader refused."""
+    read_as_bad: Counter[str] = field(default_factory=Counter)
+    places: dict[str, list[int]] = field(default_factory=dict)
+    """Reason → the first such rows, counted from 0, where the reader knows them."""
+    first_at: dict[str, list[int]] = field(default_factory=dict)
+    """The same for a person: lines of a text, rows of a Parquet file, from 1."""
+    headings: int = 0
+    """Lines of a text before its first row."""
     symbols: list[str] = field(default_factory=list)
     note: str = ""
 
@@ -28,12 +43,24 @@ class FileTally:
     def rows_rejected(self) -> int:
         return sum(self.reasons.values())
 
+    def refuse(self, reason: str, row: int) -> None:
+        """Count a row, by its place in the file from 0, that the file's reader refuses."""
+        self.reasons[reason] += 1
+        self.read_as_bad[reason] += 1
+        told = self.places.setdefault(reason, [])
+        if len(told) < FIRST_TOLD:
+            told.append(row)
+
+    def refuse_each(self, reasons: np.ndarray) -> None:
+        """Count the rows that have a reason in an array of one word a row; "" is a good row."""
+        for row in np.flatnonzero(reasons != "").tolist():
+            self.refuse(str(reasons[row]), row)
+
     def check(self) -> None:
         """Raise InvariantError when a row is unaccounted for."""
-        if self.rows_in != self.rows_stored + self.rows_rejected:
-            raise InvariantError(
-                "import.unbalanced", file=self.path, rows_in=self.rows_in, stored=self.rows_stored, rejected=self.rows_rejected
-            )
+        if self.rows_in != self.rows_stored + self.rows_known + self.rows_rejected:
+            counts = {"rows_in": self.rows_in, "stored": self.rows_stored, "known": self.rows_known, "rejected": self.rows_rejected}
+            raise InvariantError("import.unbalanced", file=self.path, **counts)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -41,8 +68,10 @@ class FileTally:
             "family": self.family,
             "rows_in": self.rows_in,
             "rows_stored": self.rows_stored,
+            "rows_known": self.rows_known,
             "rows_rejected": self.rows_rejected,
             "reasons": dict(sorted(self.reasons.items())),
+            "first_at": dict(sorted(self.first_at.items())),
             "symbols": self.symbols,
         } | ({"note": self.note} if self.note else {})
 
@@ -70,6 +99,7 @@ class ImportReport:
             "files": [tally.as_dict() for tally in self.files],
             "rows_in": sum(tally.rows_in for tally in self.files),
             "rows_stored": sum(tally.rows_stored for tally in self.files),
+            "rows_known": sum(tally.rows_known for tally in self.files),
             "rows_rejected": sum(reasons.values()),
             "reasons": dict(sorted(reasons.items())),
             "gaps": len(self.gaps),

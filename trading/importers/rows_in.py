@@ -14,6 +14,7 @@ from storage.segments import GAP_DTYPE
 from storage.ticks import ROW_KINDS, TickStore
 from trading.bars import bar_rows, mark_universe
 from trading.importers.bar_files import BarFile, SymbolBars
+from trading.importers.covered import DayStock
 from trading.importers.events import SOURCE
 from trading.importers.exported import ExportedRows
 from trading.importers.recordings import derived_instrument
@@ -83,6 +84,9 @@ def import_exported(store: TickStore, market: Market, file: ExportedRows, report
     }
     instruments = known_instruments(store, market, dict(decimals))
     place = {instrument.code: k for k, instrument in enumerate(instruments)}
+    fresh = ~_known(store, market, file)
+    rows, file.tally.rows_known = rows[fresh], int((~fresh).sum())
+    file.tally.rows_stored -= file.tally.rows_known
     rows["instrument"] = np.array([place[code] for code in file.codes], np.int32)[rows["instrument"]]
     rows = rows[np.argsort(rows["row_time"], kind="stable")]
     rows["seq"] = store.next_seq(market.code, SOURCE) + np.arange(len(rows))
@@ -90,6 +94,29 @@ def import_exported(store: TickStore, market: Market, file: ExportedRows, report
     report.rows_made["1s" if schema.interval_s == 1 else "1m"] += len(rows)
     if not report.dry_run and len(rows):
         _store(store, market, schema.interval_s, rows, instruments, origin)
+
+
+def _known(store: TickStore, market: Market, file: ExportedRows) -> np.ndarray:
+    """Return which rows the store has already with the same values; a row with other values takes the place of the stored one."""
+    rows, schema = file.rows, file.schema
+    known = np.zeros(len(rows), bool)
+    days = rows["row_time"] // (1_000_000 if schema.interval_s == 1 else 10_000)
+    for day in np.unique(days).tolist():
+        stock = DayStock(store, market.code, SOURCE, day)
+        for k, code in enumerate(file.codes):
+            mine = np.flatnonzero((rows["instrument"] == k) & (days == day))
+            times, values = stock.rows(ROW_KINDS[schema.interval_s], code, schema.keys)
+            if not len(mine) or not len(times):
+                continue
+            last = {int(time): at for at, time in enumerate(times.tolist())}  # of two rows of one time the one stored last is read
+            at = np.array([last.get(int(time), -1) for time in rows["row_time"][mine].tolist()])
+            there = at >= 0
+            same = np.zeros(len(mine), bool)
+            same[there] = [
+                np.array_equal(a, b, equal_nan=True) for a, b in zip(rows["values"][mine[there]], values[at[there]], strict=True)
+            ]
+            known[mine] = same
+    return known
 
 
 def _store(

@@ -158,7 +158,7 @@ class DatabaseImport:
             # Rows with a book stay; rows of candles make room: of two rows the one stored last is read.
             fresh = ~np.isin(rows["row_time"], stored) if has_book else np.ones(len(rows), bool)
             if not fresh.all():
-                self._tally.reasons["already_imported"] += int((~fresh).sum())
+                self._tally.rows_known += int((~fresh).sum())
             rows = rows[fresh]
             self._tally.rows_stored += len(rows)
             self._report.rows_made["1s" if interval_s == 1 else "1m"] += len(rows)

@@ -88,7 +88,7 @@ class Tape:
                 self.tally.rows_in += 1
                 reason = self._refusal(k, scaled[k], index, refused, singles)
                 if reason:
-                    self.tally.reasons[reason] += 1
+                    self.tally.refuse(reason, k)
                     keep[k - lo] = False
                 else:
                     out["instrument"][k - lo] = index[self._symbols[k]]
@@ -113,9 +113,9 @@ class Tape:
             return "unknown_symbol"
         if self._bad_time[k]:
             return "time"
-        if self._bad_price[k]:
+        if self._bad_price[k] or self._prices[k] <= 0:
             return "price"
-        if self._bad_size[k] or not units_of_size < 9e18:
+        if self._bad_size[k] or not 0 < units_of_size < 9e18:
             return "qty"
         return ""
 

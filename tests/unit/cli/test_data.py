@@ -397,3 +397,43 @@ def test_people_get_sentences(capsys: pytest.CaptureFixture[str], tmp_path: Path
     made = capsys.readouterr().out
     assert "symbols: KRW-" in made
     assert "[" not in made
+
+
+CANDLES = "timestamp,symbol,open,high,low,close,volume\n"
+
+
+def test_impossible_prices_are_refused_by_line_and_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    rows = ["1,2,-1,1", "1,2,1,1", "nan,2,1,1", "1,inf,1,1", "1,2,1,1e400", "0,2,1,1"]
+    body = [f"2026-01-05T00:0{k}:00Z,BTCUSDT,{row},5\n" for k, row in enumerate(rows)]
+    path.write_text(CANDLES + "\n" + "".join(body))  # the empty line is a line, too
+    report = run(capsys, "import", str(path), "--data-dir", str(tmp_path / "s"))
+    assert (report["rows_stored"], report["rows_rejected"]) == (1, 5)
+    assert report["files"][0]["first_at"] == {"close": [7], "high": [6], "open": [5], "price": [3, 8]}
+    assert run_command(["data", "import", str(path), "--dry-run", "--data-dir", str(tmp_path / "t"), "--lang", "en"]) == 0
+    assert "impossible price 2 at line 3, 8" in capsys.readouterr().out
+    tape = tmp_path / "trades.csv"
+    tape.write_text("timestamp,market,price,volume\n1767571200000,KRW-A,-5,1\n1767571201000,KRW-A,5,1\n1767571202000,KRW-A,5,-1\n")
+    report = run(capsys, "import", str(tape), "--data-dir", str(tmp_path / "s"))
+    assert (report["rows_stored"], report["files"][0]["first_at"]) == (1, {"price": [2], "qty": [4]})
+
+
+def test_rows_that_the_store_has_are_known_and_not_rejected(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    made, data, out = str(tmp_path / "made"), str(tmp_path / "s"), tmp_path / "rows.csv"
+    run(capsys, "make", "--market", "binance", "--symbols", "1", "--hours", "0.05", "--data-dir", made)
+    run(capsys, "export", "--market", "binance", "--interval", "1m", "--out", str(out), "--data-dir", made)
+    lines = out.read_text("utf-8").splitlines()
+    first, again, dearer = (tmp_path / name for name in ("first.csv", "again.csv", "dearer.csv"))
+    first.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
+    again.write_text("\n".join(lines) + "\n", "utf-8")
+    assert run(capsys, "import", str(first), "--data-dir", data)["rows_known"] == 0
+    same = run(capsys, "import", str(first), "--data-dir", data)
+    assert (same["rows_in"], same["rows_stored"], same["rows_known"], same["rows_rejected"]) == (len(lines) - 2, 0, len(lines) - 2, 0)
+    more = run(capsys, "import", str(again), "--data-dir", data)
+    assert (more["rows_stored"], more["rows_known"]) == (1, len(lines) - 2)
+    assert run(capsys, "list", "--data-dir", data)["datasets"][0]["rows"] == len(lines) - 1
+    names, fields = lines[0].replace('"', "").split(","), lines[1].split(",")
+    fields[names.index("bid1")] = "-1"
+    dearer.write_text(lines[0] + "\n" + ",".join(fields) + "\n", "utf-8")
+    wrong = run(capsys, "import", str(dearer), "--data-dir", data, status=2)
+    assert wrong["files"][0]["first_at"] == {"price": [2]}
