@@ -150,6 +150,7 @@ class Bridge(QObject):
         self.ask("stop_all", lambda supervisor: None)  # ends a wait for requests
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        self.disconnect()  # what was said and not yet heard would find a window that is gone
         return not self._thread.is_alive()
 
     def is_alive(self) -> bool:

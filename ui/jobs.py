@@ -20,12 +20,15 @@ Done = Callable[[Any], None]
 
 
 class Jobs(QObject):
-    """One worker thread, jobs in order."""
+    """One worker thread, jobs in order.
+
+    It is nobody's child, the thread holds it: a job may outlast the window, and its end must find this object.
+    """
 
     _finished = pyqtSignal(object, object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._queue: queue.Queue[tuple[Callable[[], Any], Done, Done] | None] = queue.Queue()
         self._finished.connect(lambda call, value: call(value))
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -45,7 +48,8 @@ class Jobs(QObject):
         return counted
 
     def stop(self) -> None:
-        """End the thread after what it is doing."""
+        """End the thread after what was asked of it; of what ends from now on nobody hears."""
+        self._finished.disconnect()
         self._queue.put(None)
         self._thread.join(3.0)
 

@@ -14,6 +14,7 @@ from domain.instruments import Market
 from domain.settings import Settings
 from ui.actions import Actions
 from ui.bridge import Bridge
+from ui.commands import Commands
 from ui.jobs import Jobs
 from ui.models.log import LogModel
 from ui.models.market_state import MarketState
@@ -83,7 +84,8 @@ class MainWindow(QMainWindow):
         self.is_viewer = False
         self._closing = False
         self.actions = Actions(self)
-        self.jobs = Jobs(self)
+        self.jobs = Jobs()
+        self.commands = Commands(self)
         self.log_model = LogModel(self)
         self.store = QSettings(str(data_dir.root / "window.ini"), QSettings.IniFormat)
         self._build()
@@ -106,9 +108,9 @@ class MainWindow(QMainWindow):
         self.rail_buttons = self.rail.buttons
         self.live_stack = QStackedWidget()
         markets = tuple(self.markets.values())
-        self.save_guard = SaveGuard(self.data_dir.root, self)
+        self.save_guard = SaveGuard(self.data_dir.root, self.commands, self)
         self.strategy_page = StrategyPage(self.strategies, self.data_dir.user_library, markets[0], self.actions, self.jobs)
-        self.research_page = ResearchPage(self.strategies, markets, self.settings, self.data_dir.root, self.jobs)
+        self.research_page = ResearchPage(self.strategies, markets, self.settings, self.data_dir.root, self.jobs, self.commands)
         self.log_page = LogPage(self.log_model)
         self.settings_page = SettingsPage(
             self.settings,
@@ -428,8 +430,7 @@ class MainWindow(QMainWindow):
         if not self._closing:
             self._closing = True
             self.save_layout()
-            self.research_page.close_runner()
-            self.save_guard.close()
+            self.commands.close()  # studies keep their trials and are offered again
             self.bridge.stop()
             self.strategy_page.stop()
             self.jobs.stop()

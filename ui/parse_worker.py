@@ -46,7 +46,7 @@ class ParseAnswer:
 
 
 class ParseWorker(QObject):
-    """The thread.
+    """The thread; it holds this object, which is nobody's child, because a check may outlast the window.
 
     Signals
     -------
@@ -57,8 +57,8 @@ class ParseWorker(QObject):
     answered = pyqtSignal(object)
     words_ready = pyqtSignal(str, object)
 
-    def __init__(self, library: Path, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, library: Path) -> None:
+        super().__init__()
         self._library = library
         self._queue: queue.Queue[ParseRequest | tuple[str, str, int] | None] = queue.Queue(maxsize=64)
         self._thread = threading.Thread(target=self._run, name="parse", daemon=True)
@@ -77,7 +77,8 @@ class ParseWorker(QObject):
         self._queue.put((side, market, interval_s))
 
     def stop(self) -> None:
-        """End the thread after what it is doing."""
+        """End the thread after what it is doing; of what ends from now on nobody hears."""
+        self.blockSignals(True)
         self._queue.put(None)
         self._thread.join(2.0)
 

@@ -7,9 +7,12 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
+
+if TYPE_CHECKING:
+    from ui.commands import Commands
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_MS = 8_000
@@ -30,9 +33,10 @@ class ProcessRunner(QObject):
     finished = pyqtSignal(object)
     failed = pyqtSignal(str, object)
 
-    def __init__(self, parent: QObject | None = None, program: tuple[str, ...] | None = None) -> None:
+    def __init__(self, commands: Commands, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.program = program or (sys.executable, str(ROOT / "stom.py"))
+        self.commands = commands
+        self.program: tuple[str, ...] = (sys.executable, str(ROOT / "stom.py"))
         self.process: QProcess | None = None
         self.stopping = False
         self._out = b""
@@ -44,11 +48,13 @@ class ProcessRunner(QObject):
         return self.process is not None
 
     def start(self, arguments: list[str]) -> None:
-        """Start ``stom.py <arguments>``."""
+        """Start ``stom.py <arguments>``; nothing once the window closes."""
         assert self.process is None
         self._out = self._half = self._errors = b""
         self.stopping = False
-        process = self.process = QProcess(self)
+        process = self.process = self.commands.process(self)
+        if process is None:
+            return
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONUTF8", "1")
@@ -70,16 +76,7 @@ class ProcessRunner(QObject):
             process.terminate()
         elif process.processId():
             os.kill(int(process.processId()), signal.SIGINT)
-        QTimer.singleShot(STOP_MS, lambda: process.kill() if self.process is process else None)
-
-    def close(self) -> None:
-        """End a running command now (the window closes)."""
-        process, self.process = self.process, None
-        if process is not None:
-            process.blockSignals(True)
-            process.waitForStarted(5_000)  # what is not there yet cannot be ended
-            process.kill()
-            process.waitForFinished(10_000)
+        QTimer.singleShot(STOP_MS, process.kill)  # nothing when it has ended by then
 
     def _read_out(self) -> None:
         if self.process is not None:
@@ -107,7 +104,7 @@ class ProcessRunner(QObject):
 
     def _broken(self, error: int) -> None:
         if error == QProcess.FailedToStart and self.process is not None:
-            self.process = None
+            self._release()
             self.failed.emit("ui.research.no_start", {"program": self.program[0]})
 
     def _ended(self, status: int, how: int) -> None:
@@ -115,9 +112,13 @@ class ProcessRunner(QObject):
             return
         self._read_out()
         self._read_errors()
-        self.process.deleteLater()
-        self.process = None
+        self._release()
         read_answer(self, self._out, status)
+
+    def _release(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            self.commands.release(process)
 
     @property
     def last_words(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from ui.process_runner import ProcessRunner
+from ui.commands import Commands
 from ui.text import tr
 from ui.user_library import StrategyDoc
 
@@ -23,11 +23,11 @@ class SaveGuard(QObject):
 
     told = pyqtSignal(str, object)
 
-    def __init__(self, root: Path, parent: QObject | None = None) -> None:
+    def __init__(self, root: Path, commands: Commands, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._root = root
         self._waiting: deque[StrategyDoc] = deque()
-        self.runner = ProcessRunner(self)
+        self.runner = commands.runner(self)
         self.runner.finished.connect(self._found)
         self.runner.failed.connect(self._failed)
 
@@ -35,11 +35,6 @@ class SaveGuard(QObject):
         """Ask of a saved version; at once, or when the one before is answered."""
         self._waiting.append(doc)
         self._next()
-
-    def close(self) -> None:
-        """End the one that runs; what waits is asked when somebody saves or asks again."""
-        self._waiting.clear()
-        self.runner.close()
 
     def _next(self) -> None:
         if self._waiting and not self.runner.is_running():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ os.environ.setdefault("QT_API", "pyqt5")
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PyQt5")
 
 import pytest
+from PyQt5 import sip
+from PyQt5.QtCore import QEvent
 from PyQt5.QtWidgets import QApplication
 
 from coin.markets import BINANCE, UPBIT
@@ -60,8 +63,14 @@ def make_window(qtbot: Any, tmp_path: Path, supervisor: ScriptedSupervisor) -> I
         return window
 
     yield make
-    for window in made:
+    while made:
+        window = made.pop()
         window.close()
         window.deleteLater()
+        # Processing events alone destroys nothing: the window would live on, with its timers, beside those of the next tests.
+        QApplication.sendPostedEvents(window, QEvent.DeferredDelete)
+        assert sip.isdeleted(window)
+        del window
+    gc.collect()  # menus of charts are nobody's children
     set_language("ko")
     QApplication.processEvents()

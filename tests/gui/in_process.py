@@ -8,7 +8,15 @@ import io
 from PyQt5.QtCore import QObject, QTimer
 
 from cli.main import run_command
+from ui.commands import Commands
 from ui.process_runner import ProcessRunner, read_answer
+
+
+class CommandsInProcess(Commands):
+    """Makes runners that start no process."""
+
+    def runner(self, parent: QObject | None = None) -> ProcessRunner:
+        return InProcess(self, parent)
 
 
 class InProcess(ProcessRunner):
@@ -16,8 +24,8 @@ class InProcess(ProcessRunner):
 
     said: list[list[str]]
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, commands: Commands, parent: QObject | None = None) -> None:
+        super().__init__(commands, parent)
         self.said = []
 
     def start(self, arguments: list[str]) -> None:
@@ -30,12 +38,8 @@ class InProcess(ProcessRunner):
     def stop(self) -> None:
         """Nothing runs that could be stopped: a command here ends before anybody can ask."""
 
-    def close(self) -> None:
-        """Forget what was to be run."""
-        self.process = None
-
     def _run(self, arguments: list[str]) -> None:
-        if self.process is None:
+        if self.commands.is_closed:
             return
         out, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):

@@ -23,7 +23,7 @@ from domain.settings import Settings
 from storage.bundles import Bundle
 from storage.strategies import Strategies
 from storage.studies import Studies
-from tests.gui.in_process import InProcess
+from tests.gui.in_process import CommandsInProcess
 from tests.research import HAND_TEXTS
 from tests.research_cli import make_data
 from ui.jobs import Jobs
@@ -62,20 +62,19 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(filled: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResearchPage]:
+def page(filled: Path, qtbot: Any) -> Iterator[ResearchPage]:
     """The research tab over the directory, its commands run in this process; what one test stores the next one finds."""
-    monkeypatch.setattr(ResearchPage, "make_runner", staticmethod(InProcess))
     set_language("ko")
     make_application(Settings())
-    jobs = Jobs()
-    page = ResearchPage(StoreLibrary(DataDir(filled).user_library), (UPBIT, BINANCE), Settings(), filled, jobs)
+    jobs, commands = Jobs(), CommandsInProcess()
+    page = ResearchPage(StoreLibrary(DataDir(filled).user_library), (UPBIT, BINANCE), Settings(), filled, jobs, commands)
     qtbot.addWidget(page)
     page.resize(1218, 690)
     page.show()
     page.start()
     qtbot.waitUntil(lambda: bool(page.source.forms) and bool(page.names), timeout=120_000)
     yield page
-    page.close_runner()
+    commands.close()
     jobs.stop()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from storage.strategies import Strategies
+from ui.commands import Commands
 from ui.save_guard import SaveGuard
 from ui.user_library import StoreLibrary, StrategyDoc
 from utility.paths import DataDir
@@ -28,7 +29,8 @@ def test_a_save_in_the_window_is_judged_and_the_answer_is_kept(make_window: Call
 
 
 def test_a_leak_is_said_with_its_row_and_two_saves_wait_for_each_other(qtbot: Any, tmp_path: Any) -> None:
-    guard = SaveGuard(tmp_path)
+    commands = Commands()
+    guard = SaveGuard(tmp_path, commands)
     judged = {"ok": False, "row": 48, "side": "buy"}
     found = {"ok": False, "seconds": 0.4, "judged": [judged]}
     answer = json.dumps({"strategies": [{"name": "A", "version": 3, "look_ahead": found}]})
@@ -41,4 +43,4 @@ def test_a_leak_is_said_with_its_row_and_two_saves_wait_for_each_other(qtbot: An
     qtbot.waitUntil(lambda: len(told) == 2, timeout=20_000)
     assert {code for code, _ in told} == {"ui.strategy.look_ahead_bad"}
     assert told[0][1]["row"] == 48
-    guard.close()
+    commands.close()

@@ -13,10 +13,10 @@ from PyQt5.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidge
 from domain.errors import StomError
 from domain.instruments import Market
 from domain.settings import Settings
+from ui.commands import Commands
 from ui.jobs import Jobs
 from ui.models.research_kinds import BY_ID, KINDS
 from ui.models.research_text import propose_ranges
-from ui.process_runner import ProcessRunner
 from ui.research.batch_view import BatchView
 from ui.research.data_view import DataView
 from ui.research.find_view import FindView
@@ -59,8 +59,6 @@ class ResearchPage(QWidget):
     """
 
     told = pyqtSignal(str, object)
-    make_runner: Callable[[], ProcessRunner | None] = staticmethod(lambda: None)
-    """Makes the runner of a session; None: a process of its own."""
 
     def __init__(
         self,
@@ -69,12 +67,13 @@ class ResearchPage(QWidget):
         settings: Settings,
         data_dir: Path,
         jobs: Jobs,
+        commands: Commands,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("researchPage")
-        self.desk = Desk(library, {market.code: market for market in markets}, settings, data_dir, jobs)
-        self.source = FormsSource(data_dir, jobs, self, self.make_runner())
+        self.desk = Desk(library, {market.code: market for market in markets}, settings, data_dir, jobs, commands)
+        self.source = FormsSource(data_dir, jobs, commands, self)
         self.source.ready.connect(self._ready)
         self.source.failed.connect(self._no_forms)
         self.pages: dict[str, KindPage] = {}
@@ -160,7 +159,7 @@ class ResearchPage(QWidget):
         """Return the page of a kind, made when it is first asked for."""
         if kind not in self.pages:
             view = VIEWS[kind](self.desk)
-            page = self.pages[kind] = KindPage(BY_ID[kind], self.source.forms, self.desk, view, self.busy, self.make_runner)
+            page = self.pages[kind] = KindPage(BY_ID[kind], self.source.forms, self.desk, view, self.busy)
             page.told.connect(self.told)
             page.queue_asked.connect(self.queue)
             page.ended.connect(lambda _: self._refresh())
@@ -264,12 +263,6 @@ class ResearchPage(QWidget):
         if dialog.exec_() == QueueDialog.Accepted:
             self.page_of("batch").ask("batch add", dialog.words())
             self.show_kind("batch")
-
-    def close_runner(self) -> None:
-        """End running commands (the window closes); studies keep their trials and are offered again."""
-        self.source.close()
-        for page in self.pages.values():
-            page.close_runners()
 
     # --- words --------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class StrategyPage(QWidget):
         self.strategies, self.market, self.jobs = library, market, jobs
         self.doc: StrategyDoc | None = None
         self.found: dict[str, tuple[Found, ...]] = {"buy": (), "sell": ()}
-        self.parser = ParseWorker(texts, self)
+        self.parser = ParseWorker(texts)
         self.parser.answered.connect(self._answered)
         self.parser.words_ready.connect(self._words_ready)
         self.list = LibraryList()

@@ -10,9 +10,9 @@ from typing import Any
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from domain.errors import StomError
+from ui.commands import Commands
 from ui.jobs import Jobs
 from ui.models.command_options import Forms, decode
-from ui.process_runner import ProcessRunner
 from utility.build import RESEARCH, build
 
 PACKAGES = (*RESEARCH, "cli")
@@ -31,14 +31,14 @@ class FormsSource(QObject):
     ready = pyqtSignal()
     failed = pyqtSignal(str, object)
 
-    def __init__(self, data_dir: Path, jobs: Jobs, parent: QObject | None = None, runner: ProcessRunner | None = None) -> None:
+    def __init__(self, data_dir: Path, jobs: Jobs, commands: Commands, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.data_dir, self.jobs = data_dir, jobs
         self.forms: Forms = {}
-        self.runner = runner or ProcessRunner(self)
+        self.runner = commands.runner(self)
         self.runner.finished.connect(self._answered)
         self.runner.failed.connect(self.failed)
-        self._asked = self._closed = False
+        self._asked = False
 
     def ask(self) -> None:
         """Read the options, from the file of this build or from the command; `ready` comes once."""
@@ -58,8 +58,6 @@ class FormsSource(QObject):
         return body if isinstance(body, dict) and "forms" in body else None
 
     def _found(self, body: dict[str, Any] | None) -> None:
-        if self._closed:
-            return
         if body is None:
             self.runner.start(["forms", "--json"])
         else:
@@ -84,8 +82,3 @@ class FormsSource(QObject):
 
     def _error(self, error: StomError) -> None:
         self.failed.emit(error.code, dict(error.fields))
-
-    def close(self) -> None:
-        """End the command (the window closes); what comes from the job thread later starts none."""
-        self._closed = True
-        self.runner.close()

@@ -26,7 +26,6 @@ from ui import format as fmt
 from ui.models.command_options import Forms, words
 from ui.models.research_kinds import HEAVY, QUEUED, Kind
 from ui.models.research_text import LINES, split_lines
-from ui.process_runner import ProcessRunner
 from ui.research.estimate import Paces, Size, size_of
 from ui.research.session import Session, Task
 from ui.research.strip import Strip
@@ -67,14 +66,13 @@ class KindPage(QWidget):
         desk: Desk,
         view: View,
         busy: Callable[[], str],
-        make_runner: Callable[[], ProcessRunner | None] = lambda: None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName(f"research_{kind.id}")
         self.kind, self.desk, self.view, self.busy = kind, desk, view, busy
-        self.session = Session(desk.data_dir, forms, self, make_runner())
-        self.quick = Session(desk.data_dir, forms, self, make_runner())
+        self.session = Session(desk.data_dir, forms, desk.commands, self)
+        self.quick = Session(desk.data_dir, forms, desk.commands, self)
         self.paces = Paces(desk.data_dir)
         self.size: Size | None = Size()
         self._unfinished = ""
@@ -411,11 +409,6 @@ class KindPage(QWidget):
             path = self.chooser.itemData(place)
             self.chooser.setItemText(place, command_word(path))
         bind(self.run_button, "setText", f"ui.kind.{self.kind.id}.run" if len(self.forms) == 1 else "ui.action.run_this")
-
-    def close_runners(self) -> None:
-        """End what runs (the window closes)."""
-        for session in (self.session, self.quick):
-            session.close()
 
 
 def command_word(path: str) -> str:

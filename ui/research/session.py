@@ -14,8 +14,8 @@ from typing import Any
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
+from ui.commands import Commands
 from ui.models.command_options import Forms
-from ui.process_runner import ProcessRunner
 from ui.text import language
 
 STOPPED = "ui.research.stopped"
@@ -68,10 +68,10 @@ class Session(QObject):
     told = pyqtSignal(object, object)
     ended = pyqtSignal(object)
 
-    def __init__(self, data_dir: Path, forms: Forms, parent: QObject | None = None, runner: ProcessRunner | None = None) -> None:
+    def __init__(self, data_dir: Path, forms: Forms, commands: Commands, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.data_dir, self.forms = data_dir, forms
-        self.runner = runner or ProcessRunner(self)
+        self.runner = commands.runner(self)
         self.runner.progressed.connect(self._progressed)
         self.runner.finished.connect(self._finished)
         self.runner.failed.connect(self._failed)
@@ -109,10 +109,6 @@ class Session(QObject):
         study, words = (task, []) if isinstance(task, str) else (task.study, task.words)
         values = {} if isinstance(task, str) else task.values
         self.start("optimise", ["optimise", f"--resume={study}"] if study else words, values)
-
-    def close(self) -> None:
-        """End the command now (the window closes); a study keeps its finished trials and can be gone on with."""
-        self.runner.close()
 
     def _progressed(self, told: dict[str, Any]) -> None:
         if self.task is None:

@@ -13,6 +13,7 @@ from PyQt5.QtWidgets import QPushButton, QTabWidget, QWidget
 from domain.errors import StomError
 from domain.instruments import Market
 from domain.settings import Settings
+from ui.commands import Commands
 from ui.jobs import Jobs
 from ui.research.session import Task
 from ui.text import bind, on_language, tr
@@ -28,6 +29,7 @@ class Desk:
     settings: Settings
     data_dir: Path
     jobs: Jobs
+    commands: Commands
 
     def market(self, code: str) -> Market:
         """Return a market by its code, those that the window does not trade on among them."""
