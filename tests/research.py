@@ -18,7 +18,7 @@ import numpy as np
 
 from backtester.engine import Steps, module_text
 from domain.instruments import Instrument
-from strategy.cache import load
+from strategy import cache
 
 BLOCK = np.dtype([("symbol", "<i4"), ("day", "<i4"), ("lo", "<i8"), ("hi", "<i8")])
 
@@ -208,7 +208,7 @@ STEPS = Path(__file__).resolve().parents[1] / "_database" / "cache" / "test-step
 def compiled(steps: Steps, managed: bool = False) -> ModuleType:
     """Compile a strategy with the cache of the product."""
     STEPS.mkdir(parents=True, exist_ok=True)
-    return load("test", module_text(steps, managed), STEPS, b"k" * 32)
+    return cache.load("test", module_text(steps, managed), STEPS, b"k" * 32)
 
 
 def hand_module() -> ModuleType:

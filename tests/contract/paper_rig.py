@@ -14,6 +14,7 @@ from typing import Any
 from domain.process_config import ExchangeOptions
 from paper.assembly import House, made_market
 from paper.pace import run_made
+from tests.doubles.loops import LoopThread
 from trading import venues
 
 SECRET = "paper-secret-0123456789abcdef0123456789abcdef"
@@ -31,25 +32,24 @@ class PaperRig:
         self.speed = speed
         self.port = 0
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread = LoopThread()
 
-    async def _run(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self.port = await self.house.server.start()
-        work = asyncio.create_task(run_made(self.house.server, self.made, self.speed, PREROLL_NS, self._ready.set))
-        await self._stop.wait()
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+    async def _start(self) -> int:
+        port = await self.house.server.start()
+        self._work = asyncio.create_task(run_made(self.house.server, self.made, self.speed, PREROLL_NS, self._ready.set))
+        return port
+
+    async def _stop(self) -> None:
+        self._work.cancel()
+        await asyncio.gather(self._work, return_exceptions=True)
         await self.house.server.close()
 
     def start(self) -> None:
-        self._thread.start()
+        self.port = self._thread.start(self._start())
         assert self._ready.wait(60)
 
     def close(self) -> None:
-        self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.end(self._stop())
 
     @property
     def base(self) -> str:
@@ -57,11 +57,7 @@ class PaperRig:
 
     def ask(self, function: Callable[[], Any]) -> Any:
         """Run a function in the exchange's loop."""
-
-        async def run() -> Any:
-            return function()
-
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+        return self._thread.do(function)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Call a control endpoint with the token."""

@@ -12,6 +12,7 @@ from binance import AsyncClient, BinanceSocketManager, Client
 from binance.exceptions import BinanceAPIException
 
 from tests.contract.paper_rig import SECRET, PaperRig, paper_exchange, wait_for
+from tests.doubles.loops import leave_nothing
 
 SYMBOL = "BTCUSDT"
 
@@ -161,6 +162,7 @@ def _async(rig: PaperRig, work: Callable[[AsyncClient], Awaitable[Any]]) -> Any:
             return await asyncio.wait_for(work(client), 30)
         finally:
             await client.close_connection()
+            await leave_nothing()
 
     return asyncio.run(run())
 

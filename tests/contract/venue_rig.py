@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -15,6 +13,7 @@ from paper.faults import FaultRule
 from paper.pace import _apply, _wire_times
 from paper.source import split_messages
 from tests.contract.venue_kit import Keys, WallClock
+from tests.doubles.loops import LoopThread
 from trading import venues
 
 T = TypeVar("T")
@@ -43,21 +42,15 @@ class VenueRig:
         self._made = made_market(self.market, options)
         self.instruments = self._made.instruments
         self.house = House(venue_code, self._made.instruments, options)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = LoopThread()
         self.port = 0
 
     def __enter__(self) -> VenueRig:
-        self._thread.start()
-        assert self._ready.wait(60)
+        self.port = self._thread.start(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._thread.end(self.house.server.close())
 
     # --- clients ----------------------------------------------------------------------------------
 
@@ -75,11 +68,7 @@ class VenueRig:
 
     def do(self, call: Callable[[], T]) -> T:
         """Run a call in the exchange's thread and return its result."""
-
-        async def inside() -> T:
-            return call()
-
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+        return self._thread.do(call)
 
     def advance(self, seconds: float) -> None:
         """Let market time pass; every message goes out on the sockets."""
@@ -118,7 +107,7 @@ class VenueRig:
     def cut(self, *, private: bool) -> None:
         """Drop the TCP connection of every private (or public) socket."""
         for connection in self.sockets(private=private):
-            self._loop.call_soon_threadsafe(connection.cut)
+            self._thread.loop.call_soon_threadsafe(connection.cut)
 
     def set_balance(self, asset: str, free: Decimal) -> None:
         def put() -> None:
@@ -136,21 +125,6 @@ class VenueRig:
 
     # --- the exchange's thread ----------------------------------------------------------------------
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
+    async def _start(self) -> int:
         _apply(self.house.server, self._made, self._start_ns + PREROLL_NS)
-        self.port = self._loop.run_until_complete(self.house.server.start())
-        self._ready.set()
-        self._loop.run_forever()
-
-    async def _stop(self) -> None:
-        await asyncio.sleep(0.05)
-        await self.house.server.close()
-        await asyncio.sleep(0.02)
-        # A connection that was accepted while the server closed belongs to nobody: it would be told of in another test.
-        for key in list(self._loop._selector.get_map().values()):  # type: ignore[attr-defined]
-            for handle in filter(None, key.data or ()):
-                owner = getattr(getattr(handle, "_callback", None), "__self__", None)
-                if isinstance(owner, asyncio.Transport):
-                    owner.abort()
-        await asyncio.sleep(0.02)
+        return await self.house.server.start()

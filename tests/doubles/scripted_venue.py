@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.doubles.loops import LoopThread
+
 
 @dataclass
 class Reply:
@@ -45,9 +47,7 @@ class ScriptedVenue:
 
     def __init__(self) -> None:
         self._replies: dict[tuple[str, str], list[Reply | Callable[[Request], Reply]]] = defaultdict(list)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = LoopThread()
         self._changed = threading.Condition()
         self.requests: list[Request] = []
         self.sockets: dict[str, list[web.WebSocketResponse]] = defaultdict(list)
@@ -58,15 +58,11 @@ class ScriptedVenue:
         self._connections = 0
 
     def __enter__(self) -> ScriptedVenue:
-        self._thread.start()
-        assert self._ready.wait(5)
+        self.port = self._thread.start(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        self._thread.end(self._stop())
 
     def reply(self, method: str, path: str, *replies: Reply | Callable[[Request], Reply]) -> None:
         """Answer these in turn; the last one stays."""
@@ -74,11 +70,11 @@ class ScriptedVenue:
 
     def push(self, path: str, frame: str | bytes) -> None:
         """Send a frame to every socket on a path."""
-        asyncio.run_coroutine_threadsafe(self._push(path, frame), self._loop).result(5)
+        self._thread.run(self._push(path, frame))
 
     def drop(self, path: str) -> None:
         """Cut every socket on a path without a close frame."""
-        self._loop.call_soon_threadsafe(self._cut, path)
+        self._thread.loop.call_soon_threadsafe(self._cut, path)
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
         """Wait until a condition of this object's state is true."""
@@ -106,24 +102,19 @@ class ScriptedVenue:
         self.sockets[path] = []
 
     async def _stop(self) -> None:
-        await self._site.stop()
-        await asyncio.sleep(0.05)  # what was accepted in the last turn becomes a connection that cleanup knows
         for path in list(self.sockets):
             self._cut(path)
         await self._runner.cleanup()
-        await asyncio.sleep(0.02)  # transports that were aborted close in the loop's next turns
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
+    async def _start(self) -> int:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        self._loop.run_until_complete(self._runner.setup())
-        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(self._site.start())
-        self.port = self._site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        self._ready.set()
-        self._loop.run_forever()
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port: int = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        return port
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

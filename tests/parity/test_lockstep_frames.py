@@ -26,6 +26,7 @@ from paper.assembly import House, open_recording
 from paper.replay import LockStep, Survey, messages_of
 from paper.source import ArraySource, EventSource
 from tests.contract.venue_kit import Keys, WallClock
+from tests.doubles.loops import LoopThread
 from tests.recorded import RECORDED
 from trading import venues
 from trading.rows import RowBuilder
@@ -50,20 +51,18 @@ class Replay:
         self._pending: StepEnd | None = None
         self._lock = threading.Lock()
         self.over = threading.Event()
-        self.ready = threading.Event()
         self.speed = speed
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread = LoopThread()
 
-    async def _run(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.port = await self.house.server.start()
+    async def _start(self) -> int:
+        port = await self.house.server.start()
         self.play = LockStep(self.house.server, self.source, 1, self.survey, self.speed, self._from_exchange)
         self.play.start()
-        work = asyncio.create_task(self.play.run())
-        self._stop = asyncio.Event()
-        self.ready.set()
-        await asyncio.wait({work, asyncio.create_task(self._stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        work.cancel()
+        self._work = asyncio.create_task(self.play.run())
+        return port
+
+    async def _stop(self) -> None:
+        self._work.cancel()
         await self.house.server.close()
 
     def _from_exchange(self, role: str, message: Message) -> None:
@@ -106,11 +105,10 @@ class Replay:
             self._done(step.n)
 
     def _done(self, n: int, private: dict[str, int] | None = None) -> None:
-        self.loop.call_soon_threadsafe(self.play.take, "trader", StepDone(n=n, private_frames=private or {}))
+        self._thread.loop.call_soon_threadsafe(self.play.take, "trader", StepDone(n=n, private_frames=private or {}))
 
     def run(self, seconds: float = 100.0) -> None:
-        self._thread.start()
-        assert self.ready.wait(30)
+        self.port = self._thread.start(self._start())
         feed = venues.venue(self.market.code).make_feed(venues.venue(self.market.code).paper_endpoint("127.0.0.1", self.port), WallClock())
         try:
             offered = {one.code: one for one in feed.instruments()}
@@ -119,8 +117,7 @@ class Replay:
             assert self.over.wait(seconds)
         finally:
             feed.close()
-            self.loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
+            self._thread.end(self._stop())
 
 
 def check(replay: Replay) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from backtester.engine import Engine, Options, module_text, prepare, round_trips, steps_of
 from backtester.executors import LocalExecutor
 from coin.markets import UPBIT
-from strategy.cache import load
+from strategy import cache
 from strategy.program import build
 from tests.research import made_rows
 
@@ -27,7 +27,7 @@ def test_a_set_with_indicators_of_its_own_is_the_set_alone(tmp_path: Path) -> No
     steps = steps_of(build(BUY, SELL, UPBIT, 60))
     rows = made_rows("upbit", 4, symbols=2, days=2, rows=200, interval_s=60)
     executor = LocalExecutor(2)
-    engine = Engine(load("engine", module_text(steps), tmp_path, b"k" * 32), steps, executor)
+    engine = Engine(cache.load("engine", module_text(steps), tmp_path, b"k" * 32), steps, executor)
     prepared = prepare(rows, steps.columns, UPBIT, Options(betting=1e6))
     vectors = np.array([[20.0, rsi, slow] for rsi in (0.0, 5.0, 9.0) for slow in (8.0, 13.0)])
     many = engine.run(prepared, vectors)

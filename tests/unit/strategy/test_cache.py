@@ -34,6 +34,12 @@ def warm():
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the compiler itself is asked, not what another test compiled."""
+    monkeypatch.setattr(cache, "load", getattr(cache.load, "__wrapped__", cache.load))
+
+
 def load(folder: Path, key: bytes = KEY) -> object:
     return cache.load("step", TEXT, folder, key)
 
