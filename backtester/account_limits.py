@@ -58,7 +58,8 @@ def might_refuse(
     cash : float
         Of the account at the start.
     """
-    if len(raw) > TRADES_MAX:
+    options = prepared.options
+    if len(raw) > TRADES_MAX or options.delay_ms or options.level_share:  # trades do not tell the row of the signal, or what was wanted
         return True
     return _Account(prepared, instruments, depths, risk, max_positions, cash).refuses_any(raw)
 

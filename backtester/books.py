@@ -13,10 +13,10 @@ from domain.errors import InputError
 from domain.instruments import Market
 
 if TYPE_CHECKING:
-    from backtester.engine import Options
+    from backtester.options import Options
 
 Book = tuple[NDArray[np.float64], ...]
-FILLS = ("sweep", "best", "queue", "last")
+FILLS = ("sweep", "best", "queue", "partial", "last")
 """Ways in which orders of a run fill; with `queue` market orders sweep."""
 
 
@@ -32,12 +32,17 @@ def check_fill(options: Options) -> None:
     ------
     InputError
         ``backtest.slippage_no_book``: a share of the spread where fills are at 현재가;
-        ``backtest.queue_orders``: a queue without limit orders.
+        ``backtest.queue_orders``: a queue without limit orders;
+        ``backtest.level_share``, ``backtest.level_share_without``: a share out of its bounds, or without partial fills.
     """
     if options.slippage_model and model_of(options.slippage_model).kind == SPREAD and options.fill == "last":
         raise InputError("backtest.slippage_no_book", text=options.slippage_model)
     if options.fill == "queue" and (options.orders is None or "limit" not in (options.orders.entry.order, options.orders.exit.order)):
         raise InputError("backtest.queue_orders")
+    if options.fill != "partial" and options.level_share:
+        raise InputError("backtest.level_share_without")
+    if options.fill == "partial" and not 0.0 < options.level_share <= 1.0:
+        raise InputError("backtest.level_share", value=options.level_share)
 
 
 def levels(options: Options) -> tuple[int, int]:

@@ -19,37 +19,32 @@ from numpy.typing import NDArray
 
 from backtester import kernel
 from backtester import managed as managed_loop
-from backtester.books import FILLS, check_fill, is_moved, levels, moved_book
+from backtester.books import is_moved, levels, moved_book
 from backtester.buffers import ROOM, Buffers
 from backtester.cut import any_book, clock_seconds, cut, profit_params
 from backtester.executors import LocalExecutor
 from backtester.executors.base import Stop, never
 from backtester.far import run_far
-from backtester.futures import Futures
 from backtester.halting import with_halts
 from backtester.kept import keep, window_lengths
 from backtester.managed_rows import Managed, arrange, manage, managed_columns, plain_column
+from backtester.options import Options
 from backtester.pointer import addresses
 from backtester.sharing import share
-from backtester.slippage import TICKS_MAX
 from backtester.slippage_models import model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from domain.intervals import is_daily, time_unit_s
-from domain.order_settings import OrderSettings
 from domain.records import ROUND_TRIP_DTYPE
 from strategy.compiler import functions
 from strategy.guards import NO_GUARDS, Guards, guards, make_plan
 from strategy.plan import Plan
 from strategy.program import Program
-from trading.fee_table import FeeTable
 from trading.trades import sort_trades
 
 MARKER = "# === LOOP ===\n"
 LEVELS = tuple(range(1, 6))
 NO_ROWS = np.zeros(1, dtype=np.int64)
-ENTRY_LEVELS, EXIT_LEVELS = 3, 5
-"""매수시장가잔량범위, 매도시장가잔량범위 of who names none."""
 
 
 class Rows(Protocol):
@@ -67,63 +62,6 @@ class Rows(Protocol):
     digest: str
     instruments: tuple[Instrument, ...]
     window_rows: int
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a run fills and sizes.
-
-    Parameters
-    ----------
-    betting : float
-        Amount of quote currency per entry.
-    entry_levels, exit_levels : int
-        Book levels that an entry and an exit may use, 1 … 5.
-    latency : int
-        Rows between a signal and its fill.
-    fill : {"sweep", "best", "queue", "last"}
-        Book sweep, the whole quantity at the best ask or bid, or at 현재가.
-    fees : (rate, tax) or FeeTable, optional
-        Fractions, or a dated table of them, that replace the market's FeeRule.
-    start, end : int, optional
-        Time of day hhmmss: rows before `start` run no code, rows after `end` do not exist.
-    slippage : int
-        Price steps by which every fill is worse than the book says (slippage.py).
-    slippage_model : str
-        A model beside that, ``bps:5`` (slippage_models.py); empty = none.
-    orders : OrderSettings, optional
-        Order management: the loop of managed.py, whose own levels count; None: market orders, whole positions.
-    futures, halts : leverage and funding; no fills in auctions, a VI, beyond price limits. With `orders` alone.
-    """
-
-    betting: float
-    entry_levels: int = ENTRY_LEVELS
-    exit_levels: int = EXIT_LEVELS
-    latency: int = 0
-    fill: str = "sweep"
-    fees: tuple[float, float] | FeeTable | None = None
-    start: int = 0
-    end: int = 235959
-    slippage: int = 0
-    slippage_model: str = ""
-    orders: OrderSettings | None = None
-    futures: Futures | None = None
-    halts: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.betting > 0:
-            raise InputError("backtest.betting", value=self.betting)
-        if not (1 <= self.entry_levels <= 5 and 1 <= self.exit_levels <= 5):
-            raise InputError("backtest.levels", entry=self.entry_levels, exit=self.exit_levels)
-        if not 0 <= self.latency <= 1_000_000:
-            raise InputError("backtest.latency", value=self.latency)
-        if self.fill not in FILLS:
-            raise InputError("backtest.fill", value=self.fill)
-        if not 0 <= self.start <= self.end <= 235959:
-            raise InputError("backtest.times", start=self.start, end=self.end)
-        if not 0 <= self.slippage <= TICKS_MAX:
-            raise InputError("backtest.slippage", value=self.slippage, most=TICKS_MAX)
-        check_fill(self)
 
 
 @dataclass(frozen=True)
@@ -220,7 +158,8 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         spans, whose, when = (np.stack([each, each + 1], axis=1), owners, dates) if is_days else (blocks, symbols, days)
         book = moved_book(book, last, rows, spans, whose, when, np.array(steps)[whose], market, options)
     at_last = options.fill == "last" and not is_moved(options)
-    vector = np.array([options.betting, *levels(options), options.latency, at_last, rows.interval_s, gate], dtype=np.float64)
+    fixed = (options.betting, *levels(options), options.latency, at_last, rows.interval_s, gate, options.delay_ms, options.level_share)
+    vector = np.array(fixed, dtype=np.float64)
     prepared = Prepared(
         market=market,
         interval_s=rows.interval_s,

@@ -122,9 +122,11 @@ class Job:
             "entry_levels": options.entry_levels,
             "exit_levels": options.exit_levels,
             "latency": options.latency,
+            "delay_ms": options.delay_ms,
             "slippage": options.slippage,
             "slippage_model": options.slippage_model,
             "fill": options.fill,
+            "level_share": options.level_share,
             "fees": fees_kept(options.fees),
             "start": options.start,
             "end": options.end,
@@ -241,7 +243,7 @@ def load(job: Job, data: DataDir, executor: LocalExecutor) -> Loaded:
 def shared_job(job: Job) -> Job:
     """Return the job with the order settings that its loop needs: where none are given, those that change nothing.
 
-    A portfolio, leverage, funding and halts are known to the order-managed loop alone.
+    A portfolio, leverage, funding, halts and partial fills are known to the order-managed loop alone.
 
     Raises
     ------
@@ -250,7 +252,7 @@ def shared_job(job: Job) -> Job:
     """
     if job.portfolio is not None and job.interval_s not in ROW_KINDS:
         raise InputError("portfolio.interval")
-    is_plain = job.portfolio is None and job.options.futures is None and not job.options.halts
+    is_plain = job.portfolio is None and job.options.futures is None and not job.options.halts and job.options.fill != "partial"
     if is_plain or job.options.orders is not None:
         return job
     orders = plain_orders(job.market, job.options.entry_levels, job.options.exit_levels)

@@ -89,6 +89,7 @@ def hold_bounds(variables: Any, bounds: Any) -> None:
 
 
 # === LOOP ===
+from backtester.delay import due_row  # noqa: E402
 from backtester.pointer import number_at  # noqa: E402
 from backtester.pricing import BOOK_ASK, BOOK_BID, price_order  # noqa: E402
 from backtester.skip import SPAN, WORDS, merge, next_exit, next_flagged_exit, next_set, price_band, time_bound  # noqa: E402
@@ -112,7 +113,8 @@ NONE, ENTRY, EXIT = 0, 1, 2
 OUT_SET, OUT_BLOCK, OUT_ENTRY, OUT_EXIT, OUT_SIGN, OUT_UNITS = range(6)
 OUT_ENTRY_RAW, OUT_EXIT_RAW, OUT_RETURN, OUT_PNL, OUT_RULE, OUT_PAST = range(6, 12)
 OUT_FIELDS = 12  # rows are global row numbers, amounts not rounded, units of 1e-8
-BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE = range(7)
+BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE, DELAY_MS, LEVEL_SHARE = range(9)
+OPTIONS = 9
 BLOCK_LO, BLOCK_HI, BLOCK_BEGIN, BLOCK_PARAMS, BLOCK_DECIMALS, BLOCK_SYMBOL = range(6)
 BLOCK_FIELDS = 6
 ERRORS = 0
@@ -161,7 +163,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     slots : ndarray of int64, shape (3, conditions)
         First slot of each condition's bytes; how many it has; and which condition of an entry is asked first, second ….
     options : ndarray of float64
-        BETTING … AUCTION_GATE.
+        BETTING … LEVEL_SHARE; the last is of the order-managed loop.
     work : tuple of ndarray
         From `make_work`.
     out : ndarray of float64, shape (room, OUT_FIELDS)
@@ -176,7 +178,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     """
     betting, entry_levels, exit_levels = options[BETTING], int(options[ENTRY_LEVELS]), int(options[EXIT_LEVELS])
     latency, fill_last, interval_s = int(options[LATENCY]), options[FILL_LAST] != 0.0, int(options[INTERVAL])
-    auction_gate = options[AUCTION_GATE] != 0.0
+    auction_gate, delay_ms = options[AUCTION_GATE] != 0.0, int(options[DELAY_MS])
+    at_once = latency == 0 and delay_ms == 0
     sums, extremes, scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
     position, state, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
     flags, flag_words, tags = borrow(work[7]), borrow(work[8]), borrow(work[9])
@@ -293,10 +296,11 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                     result = sell(cols, sums, extremes, i, zero, vector, position, state)
                     if result > 0:
                         rule, forced = result, position[FORCE_EXIT] != 0.0
-                        if latency == 0:
+                        if at_once:
                             act = EXIT
                         else:
-                            waiting = i + latency  # past the day's end it becomes the close on the last row
+                            # Past the day's end it becomes the close on the last row.
+                            waiting = due_row(day_time, i, n, latency, delay_ms, interval_s)
                     elif result < 0:
                         counters[ERRORS] += 1
                 elif day_universe[i] != 0.0:
@@ -308,10 +312,10 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                         sign = 1 if result == 1 else -1
                         signal_row = i
                         if units > 0:
-                            if latency == 0:
+                            if at_once:
                                 act = ENTRY
                             else:
-                                waiting = i + latency  # past the day's end it is dropped
+                                waiting = due_row(day_time, i, n, latency, delay_ms, interval_s)  # past the day's end it is dropped
                     elif result < 0:
                         counters[ERRORS] += 1
                 if HOLDS_DAYS:
@@ -383,7 +387,7 @@ def warm() -> None:
     run_blocks(
         (column,) * N_COLUMNS, book, column, column, stamp, blocks, numbers, np.zeros((1, PARAMS_SIZE)),
         numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
-        np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
+        np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(OPTIONS),
         make_work(1, N_PRESETS, N_TERMS + 2),
         np.zeros((1, OUT_FIELDS)), numbers,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from backtester.kernel import (
     BOOK_ASK,
     BOOK_BID,
     CHUNK,
+    DELAY_MS,
     ENTRY,
     ERRORS,
     EXIT,
@@ -35,6 +36,7 @@ from backtester.kernel import (
     HAS_MARKS,
     INTERVAL,
     LATENCY,
+    LEVEL_SHARE,
     N_BUILT,
     N_COLUMNS,
     N_FEATURES,
@@ -44,10 +46,12 @@ from backtester.kernel import (
     N_VARIABLES,
     NEEDS,
     NONE,
+    OPTIONS,
     OUT_FIELDS,
     SKIPS_ENTRY,
     borrow_inputs,
     buy,
+    due_row,
     flag_rows,
     make_extremes,
     make_scratch,
@@ -118,6 +122,7 @@ from backtester.lanes import (
     take_in,
     write_trade,
 )
+from backtester.pricing import price_part
 from trading.order_rules import (
     ACCOUNT_RULE,
     BY_SIGNAL,
@@ -229,7 +234,10 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
         Number of trades; more than ``len(out)`` means that the rest was not kept.
     """
     betting, latency, fill_last = options[BETTING], int(options[LATENCY]), options[FILL_LAST] != 0.0
-    interval_s, auction_gate = int(options[INTERVAL]), options[AUCTION_GATE] != 0.0
+    interval_s, auction_gate, delay_ms = int(options[INTERVAL]), options[AUCTION_GATE] != 0.0, int(options[DELAY_MS])
+    at_once, level_share = latency == 0 and delay_ms == 0, options[LEVEL_SHARE]
+    in_parts = level_share > 0.0
+    asks_book = at_once and not in_parts  # whether the row's book holds the whole
     lane_sums, lane_extremes, lane_scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
     positions, lane_states, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
     flags, flag_words, tags = borrow(work[7]), borrow(work[8]), borrow(work[9])
@@ -296,7 +304,7 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     b = members[m0 + ln]
                     lo, n = blocks[b, BLOCK_LO], blocks[b, BLOCK_HI] - blocks[b, BLOCK_LO]
                     first = max(blocks[b, BLOCK_BEGIN], warmups[s] - 1)
-                    cols = slice_inputs(columns, lo, lo + n)
+                    cols, day_time = slice_inputs(columns, lo, lo + n), row_time[lo : lo + n]
                     sums, extremes, scratch = lane_sums[ln], lane_extremes[ln], lane_scratch[ln]
                     position, state, lane = positions[ln], lane_states[ln], lanes[ln]
                     money, memory, day_params = moneys[ln], memories[ln], params[blocks[b, BLOCK_PARAMS]]
@@ -391,10 +399,11 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         if replace_is_due(side, buying, lane[REPLACED], money[PRICE], price, ladder, day, own_step):
                             money[PRICE] = min(max(replace_price(side, buying, price, ladder, day, own_step), floor), ceiling)
                             lane[REPLACED] += 1
-                            lane[SINCE], lane[DUE_ROW] = seconds, i + latency
+                            lane[SINCE], lane[DUE_ROW] = seconds, due_row(day_time, i, n, latency, delay_ms, interval_s)
                             ended = True
 
-                if levered and was_held and act == NONE and is_seized(lane, money, position, day_params, terms[TIERS], price):
+                is_free = act == NONE or (in_parts and act == EXIT and at_limit == 0.0)  # an exit in parts takes rows: nobody waits for it
+                if levered and was_held and is_free and is_seized(lane, money, position, day_params, terms[TIERS], price):
                     lane[PENDING] = NONE
                     act, units, rule, forced, quiet = EXIT, lane[HELD], zero + LIQUIDATION_RULE, True, True
 
@@ -431,9 +440,9 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                                 leaves = step_units > 0 and step_units / UNIT_F * price >= least
                         if result > 0 and not leaves and lane[PENDING] == ENTRY and entry_rules[CANCEL_SIGNAL] != 0.0:
                             lane[PENDING], ended = NONE, True
-                    waits = leaves and is_halted and latency == 0 and (forced or not exit_rests)  # asked again on the next row
+                    waits = leaves and is_halted and at_once and (forced or not exit_rests)  # asked again on the next row
                     if leaves and shared and not waits:
-                        fits = forced or exit_rests or latency > 0
+                        fits = forced or exit_rests or not at_once or in_parts
                         if not fits:
                             fits, _ = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, step_units, fill_last, prices, sizes)
                         leaves = fits and may_exit(account, forced)
@@ -442,17 +451,20 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     elif leaves:
                         units = lane[HELD] if forced else step_units
                         if forced or not exit_rests:
-                            if latency == 0:
+                            if at_once:
                                 lane[PENDING] = NONE
+                                lane[PARTS] = 0
                                 act = EXIT
                             else:
-                                put_order(lane, money, EXIT, 0, units, lane[SIGN], 0.0, i + latency, i, seconds, rule, 0.0, 1.0)
+                                due = due_row(day_time, i, n, latency, delay_ms, interval_s)
+                                put_order(lane, money, EXIT, 0, units, lane[SIGN], 0.0, due, i, seconds, rule, 0.0, 1.0)
                                 lane[IS_FORCED] = forced
                         else:
                             at = limit_price(exit_rules, True, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
                             if at > 0.0:
                                 at = min(max(at, floor), ceiling)
-                                put_order(lane, money, EXIT, 1, units, lane[SIGN], at, i + latency, i, seconds, rule, 0.0, 1.0)
+                                due = due_row(day_time, i, n, latency, delay_ms, interval_s)
+                                put_order(lane, money, EXIT, 1, units, lane[SIGN], at, due, i, seconds, rule, 0.0, 1.0)
                     elif lane[PENDING] == EXIT:
                         if exit_rules[CANCEL_SIGNAL] != 0.0 and entry_is_open(rules, is_listed, seconds, price, ladder, day):
                             result = buy(cols, sums, extremes, i, zero, vector, position, state)
@@ -477,15 +489,16 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                             if entry_rests:
                                 at = limit_price(entry_rules, False, lane[SIGN], price, ask1[row], bid1[row], ladder, day, own_step)
                                 at = min(max(at, floor), ceiling) if at > 0.0 else at
-                            elif is_halted and latency == 0:
+                            elif is_halted and at_once:
                                 at = 0.0
                             units = units if at > 0.0 and units / UNIT_F * at >= least else zero
                             if units > 0:
                                 units = account_lets(
-                                    account, slot, row, units, lane[SIGN], price, at, entry_rests, latency == 0, book, entry_levels,
+                                    account, slot, row, units, lane[SIGN], price, at, entry_rests, asks_book, book, entry_levels,
                                     fill_last, prices, sizes, ladder, day, own_step, day_params, money[LEVER],
                                 )  # fmt: skip
                             if units > 0:
+                                due = due_row(day_time, i, n, latency, delay_ms, interval_s)
                                 put_order(
                                     lane,
                                     money,
@@ -494,14 +507,14 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                                     units,
                                     lane[SIGN],
                                     at,
-                                    i + latency,
+                                    due,
                                     i,
                                     seconds,
                                     rule,
                                     money[AMOUNT],
                                     money[LEVER],
                                 )
-                                if not entry_rests and latency == 0:
+                                if not entry_rests and at_once:
                                     lane[PENDING] = NONE
                                     act = ENTRY
                 elif lane[PENDING] == ENTRY:
@@ -528,26 +541,33 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                         if entry_rests:
                             at = limit_price(entry_rules, False, sign, price, ask1[row], bid1[row], ladder, day, own_step)
                             at = min(max(at, floor), ceiling) if at > 0.0 else at
-                        elif is_halted and latency == 0:
+                        elif is_halted and at_once:
                             at = 0.0
                         units = units if at > 0.0 and units / UNIT_F * at >= least else zero
                         if units > 0:
                             units = account_lets(
-                                account, slot, row, units, sign, price, at, entry_rests, latency == 0, book, entry_levels,
+                                account, slot, row, units, sign, price, at, entry_rests, asks_book, book, entry_levels,
                                 fill_last, prices, sizes, ladder, day, own_step, day_params, lever,
                             )  # fmt: skip
                         if units > 0:
-                            put_order(lane, money, ENTRY, entry_rests, units, sign, at, i + latency, i, seconds, rule, amount, lever)
-                            if not entry_rests and latency == 0:
+                            due = due_row(day_time, i, n, latency, delay_ms, interval_s)
+                            put_order(lane, money, ENTRY, entry_rests, units, sign, at, due, i, seconds, rule, amount, lever)
+                            if not entry_rests and at_once:
                                 lane[PENDING] = NONE
                                 act = ENTRY
 
                 # --- fills ---
                 if act == ENTRY:
                     whole, raw = True, at_limit * (units / UNIT_F)
-                    if at_limit == 0.0:
+                    if at_limit == 0.0 and in_parts:  # what is not filled at once is dropped
+                        worst, step = account[SLOTS][slot, RESERVED_PRICE] if shared else 0.0, step_units_of(decimals)
+                        units, raw = price_part(
+                            book, row, lane[PENDING_SIGN] > 0, entry_levels, units, worst, level_share, step, prices, sizes
+                        )  # fmt: skip
+                        whole = units > 0 and not is_halted and units / UNIT_F * floor <= raw <= units / UNIT_F * ceiling
+                    elif at_limit == 0.0:
                         whole, raw = market_fill(book, price, row, lane[PENDING_SIGN] > 0, entry_levels, units, fill_last, prices, sizes)
-                        if shared and latency > 0:  # the collar's limit, which the order carries
+                        if shared and not at_once:  # the collar's limit, which the order carries
                             side_sign = lane[PENDING_SIGN]
                             whole = whole and side_sign * raw <= side_sign * (units / UNIT_F * account[SLOTS][slot, RESERVED_PRICE])
                         whole = whole and not is_halted and units / UNIT_F * floor <= raw <= units / UNIT_F * ceiling
@@ -567,12 +587,22 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                 closed = False
                 if act == EXIT:
                     whole, raw, trades = True, at_limit * (units / UNIT_F), True
-                    if at_limit == 0.0:
+                    wanted = units
+                    if at_limit == 0.0 and in_parts and i < n - 1 and rule != LIQUIDATION_RULE:
+                        units, raw = price_part(
+                            book, row, lane[SIGN] < 0, exit_levels, units, 0.0, level_share, step_units_of(decimals), prices, sizes
+                        )  # fmt: skip
+                        trades = units > 0 and not is_halted and units / UNIT_F * floor <= raw <= units / UNIT_F * ceiling
+                        if not trades or units < wanted:  # the rest goes on with the symbol's next row
+                            lane[PENDING], lane[IS_RESTING], lane[DUE_ROW] = EXIT, 0, i + 1
+                            lane[UNITS], lane[RULE], lane[IS_FORCED] = wanted - (units if trades else zero), rule, forced
+                    elif at_limit == 0.0:
+                        forced = forced or in_parts
                         whole, raw = market_fill(book, price, row, lane[SIGN] < 0, exit_levels, units, fill_last, prices, sizes)
                         trades = not is_halted and units / UNIT_F * floor <= raw <= units / UNIT_F * ceiling
                     if trades and (whole or forced):
                         closed = let_out(lane, money, position, day_params, memory, units, raw, whole, rule, seconds)
-                        if at_limit > 0.0 and not closed:
+                        if (at_limit > 0.0 or in_parts) and not closed:
                             if lane[PARTS] > 0:
                                 lane[EXITS] -= 1
                                 position[SCALE_OUT_COUNT] -= 1.0
@@ -635,7 +665,7 @@ def warm() -> None:
         no_terms(column),
         np.array([[0, 1, 0]]), numbers, np.zeros((1, 2), dtype=np.int64), blocks, np.zeros((1, FACTS)), np.zeros((1, PARAMS_SIZE)),
         numbers, np.zeros((1, N_PRESETS)), np.ones((1, N_VARIABLES)), windows, numbers, numbers + 1, numbers,
-        np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(7),
+        np.zeros((1, N_TERMS + 1), dtype=np.int64), np.ones((3, N_TERMS + 1), dtype=np.int64), np.ones(OPTIONS),
         np.ones((2, RULES)), np.zeros(WEIGHTS), 1.0, pair, no_account(), 0, 0, -1, make_managed_work(1, N_PRESETS, N_TERMS + 2),
         np.zeros((1, OUT_FIELDS)), numbers,
     )  # fmt: skip

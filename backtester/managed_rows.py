@@ -165,8 +165,8 @@ def manage(
     """
     settings, futures = options.orders, options.futures
     if settings is None:
-        if futures is not None or options.halts:
-            raise ValueError("leverage, funding and halts are asked by the order-managed loop: give it settings")
+        if futures is not None or options.halts or options.fill == "partial":
+            raise ValueError("leverage, funding, halts and partial fills are asked by the order-managed loop: give it settings")
         return None
     if is_daily(rows.interval_s):
         raise InputError("orders.daily")

@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from backtester.pointer import number_at
+from trading.fills.partial import take
 from trading.matching import forced_amount, sweep
 from trading.numbers import UNIT_F, to_units
 
@@ -50,6 +51,28 @@ def price_order(book, last_price, row, buying, levels, units, fill_last, prices,
     return filled >= units, forced_amount(filled, amount, units, last_price)
 
 
+@njit(nogil=True, error_model="numpy", cache=True)
+def price_part(book, row, buying, levels, units, limit, share, step, prices, sizes):  # type: ignore[no-untyped-def]
+    """Price what a row gives of an order: (units, a whole number of steps; their unrounded amount).
+
+    Parameters
+    ----------
+    limit : float
+        Worst price; 0 = any.
+    share : float
+        Of each level's shown size, above 0 and at most 1.
+    step : int
+        Quantity step in units.
+
+    The rest is as of `price_order`.
+    """
+    first = BOOK_ASK if buying else BOOK_BID
+    for level in range(min(levels, LEVELS)):
+        prices[level], sizes[level] = number_at(book[first + level], row), to_units(number_at(book[first + LEVELS + level], row))
+    return take(prices, sizes, min(levels, LEVELS), units, 1 if buying else -1, limit, share, step, sizes)
+
+
 def warm() -> None:
     """Compile everything here with the types production uses."""
     price_order(np.zeros(20, dtype=np.int64), 1.0, 0, True, 5, 0, False, np.zeros(5), np.zeros(5, dtype=np.int64))
+    price_part(np.zeros(20, dtype=np.int64), 0, True, 5, 0, 0.0, 1.0, 1, np.zeros(5), np.zeros(5, dtype=np.int64))

@@ -9,19 +9,20 @@ from typing import Any
 
 import msgspec
 
-from backtester.engine import ENTRY_LEVELS, EXIT_LEVELS, Options
+from backtester.books import FILLS
 from backtester.executors import LocalExecutor
 from backtester.executors.nodes import NodesExecutor
 from backtester.futures import futures_of, parse_futures
 from backtester.halting import can_halt
 from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
+from backtester.options import ENTRY_LEVELS, EXIT_LEVELS, LEVEL_SHARE, Options
 from backtester.portfolio import Member, Portfolio, portfolio_of
 from backtester.slippage_models import parse_slippage
 from cli.output import naming_file
 from cli.parser import add_common
 from cli.progress import add_progress
 from cli.reading_args import add_reading, reading_of
-from cli.values import amount, whole
+from cli.values import amount, latency, number, whole
 from domain.errors import InputError
 from domain.formulas import Formula
 from domain.instruments import Market
@@ -55,8 +56,9 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="I=VALUE")
     parser.add_argument("--betting", type=amount, default=None)
     parser.add_argument("--fees", default=None, metavar="RATE[:TAX]|FILE")
-    parser.add_argument("--fill", choices=("sweep", "best", "queue", "last"), default="sweep")
-    parser.add_argument("--latency", type=whole(0, 100_000), default=0, metavar="ROWS")
+    parser.add_argument("--fill", choices=FILLS, default="sweep")
+    parser.add_argument("--level-share", type=number(0.001, 1.0), default=None)
+    parser.add_argument("--latency", type=latency, default="0", metavar="ROWS|TIME")
     parser.add_argument("--slippage", default="0", metavar="TICKS|MODEL")
     parser.add_argument("--entry-levels", type=whole(1, 5), default=None)
     parser.add_argument("--exit-levels", type=whole(1, 5), default=None)
@@ -119,10 +121,12 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
             betting=_betting(args, rules, data),
             entry_levels=(args.entry_levels or ENTRY_LEVELS) if orders is None else orders.entry.levels,
             exit_levels=(args.exit_levels or EXIT_LEVELS) if orders is None else orders.exit.levels,
-            latency=args.latency,
+            latency=args.latency[0],
+            delay_ms=args.latency[1],
             slippage=ticks,
             slippage_model=model,
             fill=args.fill,
+            level_share=_level_share(args),
             fees=None if args.fees is None else parse_fees(args.fees),
             start=start if args.start is None else parse_clock(args.start),
             end=end if args.end is None else parse_clock(args.end),
@@ -150,6 +154,12 @@ def _betting(args: argparse.Namespace, rules: Market, data: DataDir) -> float:
     if not getattr(args, "portfolio", False):
         return rules.backtest_betting
     return load_settings(data.settings).market(rules.code).strategy.betting or rules.default_betting
+
+
+def _level_share(args: argparse.Namespace) -> float:
+    """Return what a market order takes of each level; 0 where it takes all, and a share given then is refused by `Options`."""
+    usual = LEVEL_SHARE if args.fill == "partial" else 0.0
+    return usual if args.level_share is None else float(args.level_share)
 
 
 def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) -> Portfolio | None:
@@ -274,6 +284,8 @@ def job_of_passport(passport: dict[str, Any]) -> Job:
             entry_levels=passport["entry_levels"],
             exit_levels=passport["exit_levels"],
             latency=passport["latency"],
+            delay_ms=passport.get("delay_ms", 0),  # and of before delays in time and partial fills
+            level_share=passport.get("level_share", 0.0),
             slippage=passport.get("slippage", 0),  # studies of before the option
             slippage_model=passport.get("slippage_model", ""),
             fill=passport["fill"],

@@ -28,8 +28,8 @@ def money_facts(job: Job, done: Run) -> dict[str, Any]:
 
 
 def asks_more(result: dict[str, Any]) -> bool:
-    """Tell whether leverage, funding or halts took the run into the order-managed loop."""
-    return bool(result["halts"] or result.get("leverage") is not None or result.get("funding") is not None)
+    """Tell whether leverage, funding, halts or partial fills took the run into the order-managed loop."""
+    return bool(result["halts"] or result["level_share"] or result.get("leverage") is not None or result.get("funding") is not None)
 
 
 def show_money(language: str, result: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from domain.settings import AMOUNT_MAX
 SEED_MAX = 2**63 - 1
 DURATION_S_MAX = 31 * 86_400.0
 SPEED_MAX = 100_000.0
+LATENCY_ROWS_MAX = 100_000
+LATENCY_MS_MAX = 86_400_000
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
@@ -78,6 +80,21 @@ def duration(text: str) -> float:
     if not 0.0 < seconds <= DURATION_S_MAX:
         raise argparse.ArgumentTypeError(say("cli.duration", value=text))
     return seconds
+
+
+def latency(text: str) -> tuple[int, int]:
+    """Return a delay of fills as (rows, milliseconds): ``3`` is rows, ``500ms`` and ``1.5s`` are time."""
+    text = text.strip()
+    number, unit = (text[:-2], 1.0) if text.endswith("ms") else (text[:-1], 1_000.0) if text.endswith("s") else (text, 0.0)
+    if unit == 0.0 and _WHOLE.fullmatch(number) and 0 <= int(number) <= LATENCY_ROWS_MAX:
+        return int(number), 0
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = math.nan
+    if unit and 0.0 <= value <= LATENCY_MS_MAX and value == int(value):
+        return 0, int(value)
+    raise argparse.ArgumentTypeError(say("cli.latency", value=text, rows=LATENCY_ROWS_MAX))
 
 
 def day(text: str) -> dt.date:

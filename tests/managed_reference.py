@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.instruments import Market
 from domain.order_settings import OrderSettings
-from tests.research import MadeRows, Reference, Row, _clock, _seconds, _take, rounded
+from tests.research import MadeRows, Reference, Row, _clock, _seconds, _take, due, rounded
 
 SHARES = {
     "even": {1: [100], 2: [50, 50], 3: [33.33] * 3, 4: [25] * 4, 5: [20] * 5},
@@ -123,6 +123,9 @@ class Day:
             raise NotImplementedError
         place = sum(value >= edge for edge in w.edges)
         return w.factors[place]
+
+    def due(self, i: int) -> int:
+        return due(self.o, self.times, self.interval_s, self.rows, i)
 
     def in_time(self, side: Any, seconds: int) -> bool:
         if not side.ban_time:
@@ -244,7 +247,7 @@ class Day:
         edge = self.tick(order["price"], side.replace_away if buys else -side.replace_away)
         if order["moves"] < side.replaces and (price >= edge if buys else price <= edge):
             new = self.tick(price, -side.replace_ticks if buys else side.replace_ticks)
-            self.order = dict(order, price=new, moves=order["moves"] + 1, since=self.seconds(i), due=i + self.o.latency)
+            self.order = dict(order, price=new, moves=order["moves"] + 1, since=self.seconds(i), due=self.due(i))
             return {}, False, True
         return {}, False, False
 
@@ -310,7 +313,7 @@ class Day:
         worth = price if rests else self.at("last_price", i)
         if worth <= 0 or units <= 0 or units / 1e8 * worth < self.least:
             return
-        order = {"kind": "in", "units": units, "sign": sign, "price": price, "due": i + self.o.latency, "row": i, "amount": amount}
+        order = {"kind": "in", "units": units, "sign": sign, "price": price, "due": self.due(i), "row": i, "amount": amount}
         self.send(i, dict(order, since=self.seconds(i), moves=0))
 
     def go_out(self, i: int, units: int, rule: int, forced: bool) -> None:
@@ -318,7 +321,7 @@ class Day:
         price = self.limit(self.s.exit, self.held["sign"], i) if rests else 0.0
         if rests and price <= 0:
             return
-        order = {"kind": "out", "units": units, "sign": self.held["sign"], "price": price, "due": i + self.o.latency, "rule": rule}
+        order = {"kind": "out", "units": units, "sign": self.held["sign"], "price": price, "due": self.due(i), "rule": rule}
         self.send(i, dict(order, since=self.seconds(i), moves=0, forced=forced))
 
     def send(self, i: int, order: dict[str, Any]) -> None:
@@ -336,9 +339,28 @@ class Day:
             amount = amount * units / got if got else self.at("last_price", i) * (units / 1e8)
         return got == units, amount
 
+    def part(self, i: int, side: str, levels: int, units: int) -> tuple[int, float]:
+        """Return what the stated share of each level gives, in whole steps."""
+        step = 10 ** (8 - self.o.qty_decimals)
+        book = [
+            (self.at(f"{side}{k}", i), int(round(self.at(f"{side}_size{k}", i) * 1e8) * self.o.level_share)) for k in range(1, levels + 1)
+        ]
+        there = sum(size for price, size in book if price)
+        wanted, raw = min(units, there) // step * step, 0.0
+        left = wanted
+        for price, size in book:
+            if price and size and left:
+                raw += price * (min(size, left) / 1e8)
+                left -= min(size, left)
+        return wanted, raw
+
     def enter(self, i: int, order: dict[str, Any]) -> None:
         units, raw = order["units"], order["price"] * (order["units"] / 1e8)
-        if not order["price"]:
+        if not order["price"] and self.o.fill == "partial":
+            units, raw = self.part(i, "ask" if order["sign"] > 0 else "bid", self.s.entry.levels, units)
+            if not units:
+                return
+        elif not order["price"]:
             fits, raw = self.priced(i, "ask" if order["sign"] > 0 else "bid", self.s.entry.levels, units)
             if not fits:
                 return
@@ -358,9 +380,16 @@ class Day:
 
     def leave(self, i: int, order: dict[str, Any]) -> None:
         held, units, raw, fits = self.held, order["units"], order["price"] * (order["units"] / 1e8), True
-        if not order["price"]:
+        in_parts = self.o.fill == "partial" and not order["price"]
+        if in_parts and i != self.rows[-1]:
+            units, raw = self.part(i, "bid" if held["sign"] > 0 else "ask", self.s.exit.levels, units)
+            if units < order["units"]:
+                self.order = dict(order, units=order["units"] - units, due=i + 1, parts=order.get("parts", 0) + bool(units))
+            if not units:
+                return
+        elif not order["price"]:
             fits, raw = self.priced(i, "bid" if held["sign"] > 0 else "ask", self.s.exit.levels, units)
-            if not fits and not order["forced"]:
+            if not fits and not order["forced"] and not in_parts:
                 return
         held["exit_raw"] += raw
         held["past"] |= not fits
@@ -368,7 +397,7 @@ class Day:
         if units < held["units"]:
             held["open_raw"] *= (held["units"] - units) / held["units"]
             held["units"] -= units
-            held["outs"] += 1
+            held["outs"] += 1 if not order.get("parts") else 0
             return
         paid, got = rounded(held["entry_raw"], self.o.money), rounded(held["exit_raw"], self.o.money)
         pnl, pct = self.o.net(paid, got, held["sign"], self.day)

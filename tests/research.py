@@ -279,6 +279,8 @@ class Reference:
     tax: dict[int, int] | None = None  # krx: first day → ppm
     start: int = 0
     end: int = 235959
+    delay_ms: int = 0
+    level_share: float = 0.0
 
     def net(self, b: float, s: float, sign: int, day: int) -> tuple[float, float]:
         if self.kind == "krx":
@@ -302,6 +304,9 @@ def _fill(columns: Any, options: Reference, i: int, side: str, levels: int, unit
     return _take(columns, i, side, levels, units)
 
 
+NEVER = 10**12
+
+
 def _take(columns: dict[str, list[float]], i: int, side: str, levels: int, units: int) -> tuple[int, float]:
     left, amount = units, 0.0
     for level in range(1, levels + 1):
@@ -312,6 +317,15 @@ def _take(columns: dict[str, list[float]], i: int, side: str, levels: int, units
         amount += price * (part / 1e8)
         left -= part
     return units - left, amount
+
+
+def due(options: Reference, times: list[int], interval_s: int, day: list[int], i: int) -> int:
+    """Return the row on which an order of row `i` is priced; `day` holds the rows of its day. Past the day it is a row nobody meets."""
+    place = i - day[0] + options.latency
+    if not options.delay_ms or place >= len(day):
+        return i + options.latency
+    begin = _seconds(times[day[place]], interval_s)
+    return next((k for k in day[place + 1 :] if 1000 * (_seconds(times[k], interval_s) - begin) >= options.delay_ms), NEVER)
 
 
 def _seconds(row_time: int, interval_s: int) -> int:
@@ -360,7 +374,7 @@ def reference_trades(  # noqa: C901 - one row after the other, as the specificat
                 except ArithmeticError:
                     errors, rule = errors + 1, 0
                 if rule:
-                    order = (i + options.latency, "sell", held["units"], rule, force, i)
+                    order = (due(options, times, rows.interval_s, day_rows, i), "sell", held["units"], rule, force, i)
             elif columns["in_universe"][i]:
                 try:
                     side = buy(Row(columns, lo, i, {}, variables))
@@ -370,7 +384,7 @@ def reference_trades(  # noqa: C901 - one row after the other, as the specificat
                     8 - options.qty_decimals
                 )
                 if side and units:
-                    order = (i + options.latency, "buy", units, 1 if side == 1 else -1, False, i)
+                    order = (due(options, times, rows.interval_s, day_rows, i), "buy", units, 1 if side == 1 else -1, False, i)
             if order is not None and order[0] == i and not acted:
                 if order[1] == "buy":
                     held = _enter(columns, options, times, i, lo, order, rows.interval_s)

@@ -28,6 +28,8 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     (
         "strategy.bulk",
         "backtester.skip",
+        "trading.fills.partial",
+        "backtester.delay",
         "backtester.pricing",
         "backtester.buffers",
         "backtester.find_ahead",

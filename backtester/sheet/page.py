@@ -11,7 +11,7 @@ import html
 import io
 import logging
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -60,7 +60,7 @@ def facts(sheet: Sheet, language: str) -> Pairs:
         "symbols": shown or "–",
         "source": known["source"],
         "betting": f"{known['betting']:,.2f} {sheet.market.currency}",
-        "fill": sentence("report.fill", language, fill=known["fill"], latency=known["latency"]),
+        "fill": _fill(known, language),
         "fees": sentence("report.fees_dated", language) if fees is None else ":".join(f"{one:g}" for one in fees),
         "variables": "  ".join(f"[{index}] {value:g}" for index, value in known["vars"].items()) or "–",
         "seed": "–" if known.get("seed") is None else str(known["seed"]),
@@ -74,6 +74,14 @@ def facts(sheet: Sheet, language: str) -> Pairs:
         (sentence(f"report.fact_{key}", language), value if len(value) <= FACT_MAX else value[: FACT_MAX - 1] + "…")
         for key, value in values.items()
     ]
+
+
+def _fill(known: Mapping[str, Any], language: str) -> str:
+    """Return the way of filling and its delay, of a passport; old ones know rows alone."""
+    said = sentence("report.fill", language, fill=known["fill"], latency=known["latency"])
+    more = [sentence("report.fill_delay", language, ms=known["delay_ms"])] if known.get("delay_ms") else []
+    more += [sentence("report.fill_share", language, share=known["level_share"])] if known.get("level_share") else []
+    return ", ".join([said, *more])
 
 
 def metrics(sheet: Sheet, language: str) -> Pairs:

@@ -22,7 +22,7 @@ from backtester.verdict.parts import Evaluated, Part, daily_profit, evaluate, ru
 from backtester.verdict.sensitivity import influence, points_around, read_points
 from backtester.verdict.sharpe import deflated_sharpe, expected_maximum, independent_trials, mean_correlation, sharpe_of
 from backtester.verdict.splits import combinatorial
-from backtester.verdict.stress import KINDS, stress_metrics
+from backtester.verdict.stress import DELAY_ADDED_MS, FEE_FACTOR, KINDS, TICKS, stress_metrics
 from domain.settings import Verdict
 from strategy.rule_digest import rule_digest
 from utility.text import LANGUAGES
@@ -156,6 +156,7 @@ def review(
         "out_of_sample": beyond,
         "overfitting": chance,
         "sensitivity": around,
+        "stress_added": {"fee_factor": FEE_FACTOR, "delay_ms": DELAY_ADDED_MS, "ticks": TICKS},
         "stress": {kind: _stress(metrics, subject, loaded) for kind, metrics in stress.items()},
         "monte_carlo": {"trades": shuffled, "days": resampled},
         "limits": msgspec.structs.asdict(limits),

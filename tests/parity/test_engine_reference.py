@@ -196,6 +196,7 @@ def check(engine: Engine, market: Market, rules: Rules, options: Options, seed: 
         tax={0: 3000, 20190603: 2500, 20210101: 2300, 20230101: 2000, 20240101: 1800},
         start=options.start,
         end=options.end,
+        delay_ms=options.delay_ms,
     )
     want, errors = reference_trades(rows, reference, list(rules.variables), rules.buy, rules.sell)
     assert as_tuples(prepared.codes, trades) == want
@@ -208,8 +209,9 @@ def check(engine: Engine, market: Market, rules: Rules, options: Options, seed: 
 def test_seconds(engines: Callable[[Market, Rules, int], Engine], market: Market, rules: Rules) -> None:
     engine = engines(market, rules, 1)
     total = 0
-    for seed, latency, thin, levels in ((1, 0, 1.0, 5), (2, 1, 1.0, 5), (3, 0, 0.25, 2), (4, 2, 0.4, 5)):
-        options = Options(betting=market.backtest_betting, latency=latency, exit_levels=levels, start=90_030, end=90_930)
+    draws = ((1, 0, 0, 1.0, 5), (2, 1, 0, 1.0, 5), (3, 0, 0, 0.25, 2), (4, 2, 0, 0.4, 5), (5, 0, 500, 1.0, 5), (6, 1, 4_200, 0.4, 3))
+    for seed, latency, delay_ms, thin, levels in draws:
+        options = Options(market.backtest_betting, latency=latency, delay_ms=delay_ms, exit_levels=levels, start=90_030, end=90_930)
         total += check(engine, market, rules, options, seed, thin)
     last = Options(betting=market.backtest_betting, fill="last")
     total += check(engine, market, rules, last, 5, 1.0)
@@ -219,8 +221,9 @@ def test_seconds(engines: Callable[[Market, Rules, int], Engine], market: Market
 @pytest.mark.parametrize("market", [UPBIT, KRX], ids=lambda one: one.code)
 def test_minutes(engines: Callable[[Market, Rules, int], Engine], market: Market) -> None:
     engine = engines(market, TREND, 60)
-    options = Options(betting=market.backtest_betting, start=90_000, end=151_900)
-    assert check(engine, market, TREND, options, 6, 1.0, 60) > 3
+    for delay_ms in (0, 500, 61_000):
+        options = Options(betting=market.backtest_betting, start=90_000, end=151_900, delay_ms=delay_ms)
+        assert check(engine, market, TREND, options, 6, 1.0, 60) > 3
 
 
 def test_longs_and_shorts_of_futures(engines: Callable[[Market, Rules, int], Engine]) -> None:

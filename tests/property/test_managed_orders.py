@@ -145,10 +145,13 @@ def cases(draw: st.DrawFn) -> tuple[Market, MadeRows, Options, list[float]]:
     weights = Weights(by=draw(st.sampled_from(["off", "day_range", "change_angle", "value_angle"])), factors=(0.2, 0.5, 1.0, 1.5, 2.0))
     orders = OrderSettings(entry=draw(entries(market)), exit=draw(exits(market)), weights=weights)
     settings_of(msgspec.to_builtins(orders))
+    fill = draw(st.sampled_from(["sweep", "sweep", "partial", "partial", "last"]))
     options = Options(
         betting=market.backtest_betting / draw(st.sampled_from([1, 1, 20])),
         latency=draw(st.sampled_from([0, 0, 0, 1, 2])),
-        fill=draw(st.sampled_from(["sweep", "sweep", "last"])),
+        delay_ms=draw(st.sampled_from([0, 0, 500, 2500, 61_000])),
+        fill=fill,
+        level_share=draw(st.sampled_from([0.1, 0.37, 1.0])) if fill == "partial" else 0.0,
         start=draw(st.sampled_from([0, 90_015])),
         orders=orders,
     )
@@ -163,7 +166,7 @@ def every_road_is_taken() -> Iterator[None]:
     """Equality proves something where drawn settings make trades of several kinds."""
     yield
     assert seen["trades"] > 200
-    assert min(seen[kind] for kind in ("split in", "100", "200", "0", "limit")) > 5, seen
+    assert min(seen[kind] for kind in ("split in", "100", "200", "0", "limit", "partial")) > 5, seen
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -180,6 +183,8 @@ def test_trade_for_trade(case: tuple[Market, MadeRows, Options, list[float]]) ->
         qty_decimals=int(rows.qty_decimals[0]),
         latency=options.latency,
         fill=options.fill,
+        delay_ms=options.delay_ms,
+        level_share=options.level_share,
         fee=FEES[market.code],
         tax=TAX,
         start=options.start,
@@ -191,6 +196,7 @@ def test_trade_for_trade(case: tuple[Market, MadeRows, Options, list[float]]) ->
     assert np.array_equal(engine().run(together, np.array([variables])).raw, result.raw)
     seen["trades"] += len(want)
     seen["limit"] += len(want) if options.orders.entry.order == "limit" else 0
+    seen["partial"] += len(want) if options.fill == "partial" and options.orders.entry.order == "market" else 0
     seen["split in"] += len(want) if options.orders.entry.splits > 1 else 0
     for trade in want:
         seen[str(trade[12])] += 1

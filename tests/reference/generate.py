@@ -355,16 +355,21 @@ class Maker:
             {day.clock(i) for day in self.rows.days for i in (0, len(day.times) // 5, len(day.times) * 4 // 5, len(day.times) - 1)}
         )
         start, end = (times[len(times) // 4], times[-2]) if rng.random() < 0.25 else (0, 235959)
+        orders = draw_orders(rng, market, "all", self.rows) if rng.random() < self.orders else None
+        fill = "sweep" if self.rows.has_book and rng.random() < 0.9 else "last"
+        in_parts = orders is not None and fill == "sweep" and rng.random() < 0.4
         return Settings(
             betting=max(betting, 1.0),
             entry_levels=rng.choice((3, 3, 1, 2, 4, 5)),
             exit_levels=rng.choice((5, 5, 1, 2, 3, 4)),
             latency=rng.choice((0, 0, 0, 1, 2, 7)),
-            fill="sweep" if self.rows.has_book and rng.random() < 0.9 else "last",
+            delay_ms=rng.choice((0, 0, 0, 500, 1_500, 61_000)),
+            fill="partial" if in_parts else fill,
+            level_share=rng.choice((0.05, 0.3, 1.0)) if in_parts else 0.0,
             fees=fees,
             start=start,
             end=end,
-            orders=draw_orders(rng, market, "all", self.rows) if rng.random() < self.orders else None,
+            orders=orders,
         )
 
     def draw(self) -> Draw:

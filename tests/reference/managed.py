@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.reference.numbers import UNIT, ladder, round_to
+from tests.reference.numbers import UNIT, ladder, round_to, sweep
 from tests.reference.replay import Position, SymbolDay, Trade
 from tests.reference.text import FAULTS
 
@@ -40,6 +41,7 @@ class Order:
     limit: float = 0.0
     since: int = 0
     moved: int = 0
+    parts: int = 0
 
 
 @dataclass
@@ -152,7 +154,7 @@ class ManagedDay(SymbolDay):
         ticks = -settings.replace_ticks if self.buys(order) else settings.replace_ticks
         order.limit = self.ladder.walk(price, ticks)
         order.moved += 1
-        order.since, order.row = i, i + self.settings.latency
+        order.since, order.row = i, self.arrival(i)
 
     def limit_price(self, order: Order, i: int) -> float:
         """Return base ± N steps; what sells short or buys back is the mirror of it."""
@@ -190,11 +192,42 @@ class ManagedDay(SymbolDay):
     def execute(self, order: Order, i: int) -> None:
         """Fill a market order on the book of row `i`, or let it fail."""
         if order.is_exit:
-            self.leave_at_market(i, order.units, order.rule, order.forced)
+            in_parts = self.settings.fill == "partial"
+            if in_parts and i < len(self.day.times) - 1:
+                self.leave_in_parts(order, i)
+            else:
+                self.leave_at_market(i, order.units, order.rule, order.forced or in_parts)
+            return
+        if self.settings.fill == "partial":
+            order.units, amount = self.share_of(not order.short, self.orders.entry.levels, order.units, i)
+            if order.units:
+                self.book(order, amount, i)
             return
         filled, amount = self.take(not order.short, self.orders.entry.levels, order.units, i)
         if filled == order.units:
             self.book(order, amount, i)
+
+    def share_of(self, asks: bool, levels: int, units: int, i: int) -> tuple[int, float]:
+        """Return what our share of each level gives, in whole quantity steps (fill-models, Partial fills)."""
+        columns, side = self.day.columns, "ask" if asks else "bid"
+        book = []
+        for k in range(1, levels + 1):
+            size = math.floor(round(columns[f"{side}_size{k}"][i] * UNIT) * self.settings.level_share)
+            book.append((columns[f"{side}{k}"][i], size / UNIT))
+        filled, _ = sweep(book, units)
+        step = 10 ** (8 - self.day.qty_decimals)
+        return sweep(book, filled - filled % step)
+
+    def leave_in_parts(self, order: Order, i: int) -> None:
+        """Sell what our share gives; the rest is tried on the next row."""
+        held = self.position
+        assert held is not None
+        filled, amount = self.share_of(held.short, self.orders.exit.levels, order.units, i)
+        rest = order.units - filled
+        if rest:
+            self.order = replace(order, row=i + 1, units=rest, is_exit=True, parts=order.parts + (filled > 0))
+        if filled:
+            self.book(replace(order, units=filled, is_exit=True), amount, i)
 
     def leave_at_market(self, i: int, units: int, rule: int, forced: bool) -> None:
         held = self.position
@@ -233,7 +266,7 @@ class ManagedDay(SymbolDay):
             held.raw_amount *= left / held.units
             held.units = left
             held.amount = self.money.amount(held.raw_amount)
-            whole.scale_out += 1
+            whole.scale_out += order.parts == 0
             return
         entry, exit_ = self.money.amount(whole.entry), self.money.amount(whole.exit)
         pnl, pct = self.money.profit(entry, exit_, held.short, self.day.date)
@@ -270,7 +303,7 @@ class ManagedDay(SymbolDay):
         side = self.asked_to_buy(i, units)
         if side and not self.entry_refused(i):
             self.whole.amount = amount
-            self.leave(Order(i + self.settings.latency, i, False, side == "SHORT", units), i)
+            self.leave(Order(self.arrival(i), i, False, side == "SHORT", units), i)
 
     def first_entry_rests(self, i: int) -> None:
         """매수취소매도시그널: the sell code sees an empty position, of futures with the side of the order."""
@@ -373,7 +406,7 @@ class ManagedDay(SymbolDay):
         if not units:
             return False
         self.order = None
-        return self.leave(Order(i + self.settings.latency, i, True, held.short, units, rule, forced), i)
+        return self.leave(Order(self.arrival(i), i, True, held.short, units, rule, forced), i)
 
     def part(self, own: dict[str, Any], i: int) -> int:
         """Return the units of the next exit: everything, or a share of the amount."""
@@ -417,7 +450,7 @@ class ManagedDay(SymbolDay):
         if not due and (not entry.split_by_signal or self.asked_to_buy(i, units, own) != own_side):
             return
         if not self.entry_refused(i):
-            self.leave(Order(i + self.settings.latency, i, False, held.short, units), i)
+            self.leave(Order(self.arrival(i), i, False, held.short, units), i)
 
     # ------------------------------------------------------------ bans
 

@@ -28,6 +28,8 @@ class Settings:
     start: int = 0
     end: int = 235959
     orders: Any = None
+    delay_ms: int = 0
+    level_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class SymbolDay:
         """Return the position variables of strategy-language §3.6 on row `i`, under both names."""
         held, price = self.position, self.day.columns["last_price"][i]
         values: dict[str, Any] = dict.fromkeys((name for name in POSITION if name != "매수시간"), 0.0)
-        values |= {"포지션": None}
+        values |= {"포지션": None, "holding_seconds": 0.0}
         if held is not None:
             qty = held.units / UNIT
             pnl, pct = self.money.profit(held.amount, self.money.amount(price * qty), held.short, self.day.date)
@@ -200,7 +202,7 @@ class SymbolDay:
         flags = self.buy.run(lambda key: self.look_up(key, i, own), self.attributes, start | {"force_exit": False})
         long, short = (flags["open_long"], flags["open_short"]) if self.futures else (flags["buy"], False)
         if units and (long or short):
-            self.send(Waiting(i + self.settings.latency, i, "LONG" if long else "SHORT", units), i)
+            self.send(Waiting(self.arrival(i), i, "LONG" if long else "SHORT", units), i)
 
     def sell_row(self, i: int) -> None:
         assert self.position is not None
@@ -209,7 +211,16 @@ class SymbolDay:
         flags = self.sell.run(lambda key: self.look_up(key, i, own), self.attributes, start | {"force_exit": False})
         wanted = flags["sell"] if not self.futures else flags["close_short" if self.position.short else "close_long"]
         if wanted:
-            self.send(Waiting(i + self.settings.latency, i, rule=flags["_rule"], forced=bool(flags["force_exit"])), i)
+            self.send(Waiting(self.arrival(i), i, rule=flags["_rule"], forced=bool(flags["force_exit"])), i)
+
+    def arrival(self, i: int) -> int:
+        """Return the row on which an order of row `i` reaches the book; one past the last when that is not today (fill-models, Delay)."""
+        row, end = i + self.settings.latency, len(self.day.times)
+        if self.settings.delay_ms and row < end:
+            first = row
+            while row < end and (row == first or self.day.seconds(first, row) < self.settings.delay_ms / 1000):
+                row += 1
+        return row
 
     def send(self, order: Waiting, i: int) -> None:
         if order.row == i:

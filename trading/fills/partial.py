@@ -44,7 +44,7 @@ def take(
     step : int
         Quantity step in units; the filled quantity is a whole number of steps.
     room : ndarray of int64, shape (n,) at least
-        Room to work in.
+        Room to work in; `sizes` itself where they are not needed any more.
     """
     count = 0
     for level in range(min(levels, len(prices))):

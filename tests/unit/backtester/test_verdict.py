@@ -233,7 +233,7 @@ def test_a_study_is_judged_and_the_verdict_is_stored(data: Path, capsys: pytest.
 def test_the_stress_is_the_back_test_with_those_options(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, run = call(capsys, *words(data, "backtest", *SETS))
     _, got = verdict(data, capsys, str(run["run"]))
-    for kind, more in (("fees", ("--fees", "0.001")), ("latency", ("--latency", "1")), ("tick", ("--slippage", "1"))):
+    for kind, more in (("fees", ("--fees", "0.001")), ("latency", ("--latency", "500ms")), ("tick", ("--slippage", "1"))):
         _, alone = call(capsys, *words(data, "backtest", *SETS, *more))
         assert got["stress"][kind]["metrics"] == {key: alone["metrics"][key] for key in METRIC_KEYS}, kind
     assert got["subject"] == f"run:{run['run']}"
