@@ -36,9 +36,12 @@ def main(arguments: list[str]) -> int:
     options = window_options(arguments)
     if options is not None:
         return window(*options)
-    from cli.main import run_command
+    try:
+        from cli.main import run_command
 
-    return run_command(arguments)
+        return run_command(arguments)
+    except KeyboardInterrupt:  # while the libraries are still being read: nothing was begun
+        return 130
 
 
 def worker(role: str) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE_S = 1.5
+"""How long an ordinary Ctrl+C may take to end what runs."""
 
 
 @contextmanager
@@ -34,3 +38,39 @@ def stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def prompt(say: Callable[[], None]) -> Iterator[None]:
+    """End the process by itself when an ordinary Ctrl+C does not within PATIENCE_S; `say` tells the person first.
+
+    Python hears a signal between two of its own steps, and compiling a rule is one step that may take half a minute.
+    Only for work that may be killed at any moment: files are written whole or not at all, stores are transactions.
+    Where `stopping` has taken Ctrl+C over, nothing is done here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ear, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while (heard := ear.recv(1)) and not ended.is_set():
+            is_ours = heard[0] != signal.SIGINT or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            if is_ours or ended.wait(PATIENCE_S):
+                continue
+            say()
+            os._exit(130)
+
+    before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(before)
+        mouth.close()
+        watcher.join()
+        ear.close()

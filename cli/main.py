@@ -9,16 +9,19 @@ named, so that `stom.py live` does not pay for the optimisers.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from cli.output import emit, of_system, report_error
+from cli.interrupt import prompt
+from cli.output import emit, language, of_system, report_error
 from cli.parser import Parser
 from cli.words import settle
 from domain.errors import InputError, StomError
 from utility.paths import DataDir
+from utility.text import sentence
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cli.live": ("live",),
@@ -49,6 +52,8 @@ ONLY_READ = frozenset(
     )
 )
 """Commands that find nothing in a data directory that is not there; the kill switch, too, has nobody to stop in it."""
+RESEARCH = frozenset(("backtest", "optimise", "find", "rerun", "verdict", "report", "compare"))
+"""Commands that leave either a whole result or nothing, whenever they are ended."""
 WITH_VALUE = ("--data-dir", "--lang", "--log-level")
 COMMANDS = {command: module for module, commands in FAMILIES.items() for command in commands}
 
@@ -77,7 +82,8 @@ def run_command(argv: Sequence[str]) -> int:
         return 2
     try:
         check_data_dir(args)
-        result = args.run(args)
+        with prompt(lambda: _say_stopped(args)) if args.command in RESEARCH else contextlib.nullcontext():
+            result = args.run(args)
         if isinstance(result, int):
             return result
         emit(args, result)
@@ -90,8 +96,15 @@ def run_command(argv: Sequence[str]) -> int:
     except OSError as error:
         return report_error(args, of_system(error))
     except KeyboardInterrupt:
+        if args.command in RESEARCH:
+            _say_stopped(args)
         return 130
     return 0
+
+
+def _say_stopped(args: argparse.Namespace) -> None:
+    sys.stderr.write("\n" + sentence("cli.stopped", language(args)) + "\n")
+    sys.stderr.flush()
 
 
 def check_data_dir(args: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ from cli.split_args import add_split, plan_of
 from cli.values import number, whole
 from cli.verdict import hear
 from cli.words import chosen, say
-from domain.errors import InputError, InvariantError, RefusedError
+from domain.errors import DataError, InputError, InvariantError, RefusedError
 from domain.settings import Research, Settings
 from storage.studies import Studies
 from utility.lock import FileLock
@@ -130,6 +130,9 @@ def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store:
         "metrics": list(METRIC_KEYS),
         **plan_of(args, settings.verdict.embargo_days),
     }
+    if not searches_lines:
+        with naming_file(args.ranges):  # before the texts are compiled, which takes longer
+            parse_ranges(plan["ranges"], plan["form"])
     job = job_of(args, data)
     if searches_lines:
         if options["only"] != "all":
@@ -302,6 +305,8 @@ def _answer(
             raw = found.engine.run(found.prepared, single[None, :]).raw
             inside = named(Part(found.prepared, division.search, found.engine.executor).metrics(raw, 1)[0])
         if inside != named(outcome.best_metrics):
+            if outcome.cached or outcome.resumed:
+                raise DataError("studies.trial_differs", study=study, number=outcome.best_number, path=str(data.user_library))
             raise InvariantError("optimise.disagrees", study=study, number=outcome.best_number)
         run, path = keep(data, found, done, "optimise", plan["seed"], study)
         result["best"] = {"vars": values.tolist(), "score": outcome.best_score, "metrics": inside, "number": outcome.best_number}

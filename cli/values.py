@@ -19,6 +19,8 @@ LATENCY_ROWS_MAX = 100_000
 LATENCY_MS_MAX = 86_400_000
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""What `float` reads besides (``1_0``, ``１２``, ``nan``) is a slip more often than a wish."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
 
@@ -43,10 +45,7 @@ def number(low: float, high: float, *, low_open: bool = False) -> Callable[[str]
     """Return a reader of finite numbers from `low` (itself not, when `low_open`) to `high`."""
 
     def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _float(text)
         # A NaN fails every comparison, so it is refused here, too.
         if not low <= value <= high or (low_open and value == low):
             code = "cli.number_above" if low_open else "cli.number"
@@ -73,10 +72,7 @@ def speed(text: str) -> float:
 def duration(text: str) -> float:
     """Return ``60s``, ``10m``, ``2h`` or a plain number as seconds."""
     unit = _UNITS.get(text[-1:])
-    try:
-        seconds = float(text[:-1] if unit else text) * (unit or 1.0)
-    except ValueError:
-        seconds = math.nan
+    seconds = _float(text[:-1] if unit else text) * (unit or 1.0)
     if not 0.0 < seconds <= DURATION_S_MAX:
         raise argparse.ArgumentTypeError(say("cli.duration", value=text))
     return seconds
@@ -108,6 +104,10 @@ def day(text: str) -> dt.date:
 
 
 described(day, "day")
+
+
+def _float(text: str) -> float:
+    return float(text) if _NUMBER.fullmatch(text.strip()) else math.nan
 
 
 def _plain(value: float) -> str:

@@ -2,7 +2,8 @@
 
 ``columns/<market>/<source>/<kind>/<digest>/<key>.npy``, all symbols of the dataset sorted by code, then row
 time. A key is built when it is first asked for, so a strategy of eight columns costs eight files; the
-digest is that of the segments' hashes, so new data is another directory.
+digest is that of the segments' hashes, so new data is another directory. A file that is not whole (a full disk, a power cut)
+is built again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -266,9 +269,10 @@ def _select(blocks: np.ndarray, row_time: np.ndarray, codes: list[str], chosen: 
 def _build(store: TickStore, market: str, source: str, interval_s: int, folder: Path, keys: Sequence[str]) -> _Index:
     """Make the columns that are missing; return the dataset's index."""
     head = folder / "index.json"
-    missing = [key for key in keys if not (folder / f"{key}.npy").exists()]
-    if head.exists() and not missing:
-        return msgspec.json.decode(head.read_bytes(), type=_Index)
+    built = _read_index(head)
+    missing = [key for key in keys if built is None or not _is_whole(folder, key, built.rows)]
+    if built is not None and not missing:
+        return built
     folder.mkdir(parents=True, exist_ok=True)
     table = store.instruments(market, source)
     schema = row_schema(next(iter(store.manifests(market, source, ROW_KINDS[interval_s])))[1].info.schema.partition("/")[0], interval_s)
@@ -303,7 +307,7 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
     by_rank = {int(rank[k]): one for k, one in enumerate(table)}
     instruments = [by_rank[k] for k in used.tolist()]
     index = _Index(codes=[one.code for one in instruments], instruments=instruments, rows=len(order))
-    if not head.exists():
+    if built is None:
         symbol = np.searchsorted(used, who[order]).astype(np.int32)
         times = when[order]
         day = (times // (1_000_000 if interval_s == 1 else 10_000)).astype(np.int32)
@@ -319,6 +323,45 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
         os.replace(temporary, head)
         _forget_others(folder)
     return index
+
+
+def _read_index(head: Path) -> _Index | None:
+    """Return the index of a built dataset; None when it, or a column that every reader needs, is missing or not whole."""
+    try:
+        index = msgspec.json.decode(head.read_bytes(), type=_Index)
+        blocks = np.load(head.parent / "blocks.npy")
+    except (OSError, ValueError, EOFError, msgspec.MsgspecError):
+        return None
+    fits = blocks.dtype == BLOCK_DTYPE and len(blocks) and int(blocks["hi"][-1]) == index.rows
+    needed = (("row_time", index.rows), ("no_book", index.rows + 1))
+    return index if fits and all(_is_file_of(name, head.parent, count) for name, count in needed) else None
+
+
+def _is_whole(folder: Path, key: str, rows: int) -> bool:
+    """Tell whether a column is there with all its rows, and what counts its unknown values, where there is such a file."""
+    unknown = f"{key}{_UNKNOWN}".removesuffix(".npy")
+    return _is_file_of(key, folder, rows) and (not (folder / f"{unknown}.npy").exists() or _is_file_of(unknown, folder, rows + 1))
+
+
+def _is_file_of(name: str, folder: Path, count: int) -> bool:
+    """Tell by its head and its size, which costs next to nothing, whether a file holds `count` numbers of eight bytes."""
+    heads = _heads(count)
+    try:
+        with open(folder / f"{name}.npy", "rb") as file:
+            return file.read(len(heads[0])) in heads and os.fstat(file.fileno()).st_size == len(heads[0]) + 8 * count
+    except OSError:
+        return False
+
+
+@cache
+def _heads(count: int) -> tuple[bytes, ...]:
+    """Return the head of a file of `count` numbers, for float64 and for int64."""
+    found = []
+    for kind in ("<f8", "<i8"):
+        head = BytesIO()
+        np.lib.format.write_array_header_1_0(head, {"descr": kind, "fortran_order": False, "shape": (count,)})
+        found.append(head.getvalue())
+    return tuple(found)
 
 
 def save_column(path: Path, array: np.ndarray) -> None:

@@ -189,14 +189,14 @@ class Studies:
 
     @contextmanager
     def _open(self, write: bool = False) -> Iterator[Connection]:
-        """Give a connection; a damaged file is said by name, and left as it is."""
+        """Give a connection; a damaged file, also one whose JSON is, is said by name, and left as it is."""
         try:
             with self._engine.begin() if write else self._engine.connect() as connection:
                 yield connection
         except OperationalError as error:  # locked for long, or the disk is full: not damage
             raise DataError("studies.unreadable", path=str(self.path), cause=cause(error)) from error
-        except DatabaseError as error:
-            raise DataError("studies.file_damaged", path=str(self.path), cause=str(error.orig)) from error
+        except (DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise DataError("studies.file_damaged", path=str(self.path), cause=cause(error)) from error
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -218,22 +218,23 @@ class Studies:
     def run(self, number: int) -> Run:
         """Return run `number`; InputError ``studies.no_run``."""
         with self._open() as connection:
-            row = connection.execute(select(runs).where(runs.c.run == number)).mappings().first()
-        if row is None:
-            raise InputError("studies.no_run", run=number)
-        return _run(dict(row))
+            # A number that the file could not hold is no run's.
+            row = connection.execute(select(runs).where(runs.c.run == number)).mappings().first() if number < 2**63 else None
+            if row is None:
+                raise InputError("studies.no_run", run=number)
+            return _run(dict(row))
 
     def runs_of_ticket(self, ticket: str) -> list[Run]:
         """Return the runs stored under a ticket (`backtester.record.ticketed`)."""
         query = select(runs).where(func.json_extract(runs.c.passport, "$.ticket") == ticket).order_by(runs.c.run)
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             return [_run(dict(row)) for row in connection.execute(query).mappings()]
 
     def runs(self, limit: int = 100) -> list[Run]:
         """Return the newest runs, newest first."""
         with self._open() as connection:
             rows = connection.execute(select(runs).order_by(runs.c.run.desc()).limit(limit)).mappings().all()
-        return [_run(dict(row)) for row in rows]
+            return [_run(dict(row)) for row in rows]
 
     # --- studies -----------------------------------------------------------------------------------
 
@@ -265,15 +266,15 @@ class Studies:
         """Return a study; InputError ``studies.no_study``."""
         with self._open() as connection:
             row = connection.execute(select(studies).where(studies.c.study == name)).mappings().first()
-        if row is None:
-            raise InputError("studies.no_study", study=name)
-        return _study(dict(row))
+            if row is None:
+                raise InputError("studies.no_study", study=name)
+            return _study(dict(row))
 
     def studies(self, limit: int = 100) -> list[Study]:
         """Return the newest studies, newest first."""
         with self._open() as connection:
             rows = connection.execute(select(studies).order_by(studies.c.created_ns.desc()).limit(limit)).mappings().all()
-        return [_study(dict(row)) for row in rows]
+            return [_study(dict(row)) for row in rows]
 
     def set_state(self, name: str, state: str, result: dict[str, Any], utc_ns: int) -> None:
         """Store how a study stands: running, stopped or done, and its best so far."""
@@ -323,29 +324,32 @@ class Studies:
         }
 
     def trials(self, name: str) -> Trials:
-        """Return every trial of a study; DataError ``studies.damaged`` when a number is missing."""
+        """Return every trial of a study; DataError ``studies.damaged`` when a number is missing or a trial is no trial."""
         query = select(trials.c.number, trials.c.vars, trials.c.score, trials.c.metrics).where(trials.c.study == name)
         with self._open() as connection:
             rows = connection.execute(query.order_by(trials.c.number)).all()
         if [row[0] for row in rows] != list(range(len(rows))):
             raise DataError("studies.damaged", study=name)
-        return Trials(
-            vectors=_matrix([row[1] for row in rows]),
-            scores=np.array([row[2] for row in rows], dtype=np.float64),
-            metrics=_matrix([row[3] for row in rows]),
-        )
+        try:
+            return Trials(
+                vectors=_matrix([row[1] for row in rows]),
+                scores=np.array([row[2] for row in rows], dtype=np.float64),
+                metrics=_matrix([row[3] for row in rows]),
+            )
+        except (ValueError, TypeError) as error:  # a length or a type that nobody wrote
+            raise DataError("studies.damaged", study=name) from error
 
     def of_program(self, digest: str, market: str) -> tuple[list[Run], list[Study]]:
         """Return every run and study of a program on a market, oldest first: what was tried of it."""
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             found = connection.execute(select(runs).where(runs.c.passport.contains(digest)).order_by(runs.c.run)).mappings().all()
             other = connection.execute(select(studies).where(studies.c.passport.contains(digest)).order_by(studies.c.created_ns))
             rest = other.mappings().all()
+            made, searched = [_run(dict(row)) for row in found], [_study(dict(row)) for row in rest]
 
         def same(passport: dict[str, Any]) -> bool:
             return passport.get("program") == digest and passport.get("market") == market
 
-        made, searched = [_run(dict(row)) for row in found], [_study(dict(row)) for row in rest]
         return [one for one in made if same(one.passport)], [one for one in searched if same(one.passport)]
 
     # --- verdicts ----------------------------------------------------------------------------------
@@ -359,15 +363,15 @@ class Studies:
             "result": judgement.result,
             "body": _json(judgement.body),
         }
-        with self._engine.begin() as connection:
+        with self._open(write=True) as connection:
             return int(connection.execute(insert(verdicts), row).inserted_primary_key[0])  # type: ignore[index]
 
     def verdict_of(self, rule: str = "", subject: str = "") -> Judgement | None:
         """Return the newest verdict on a rule, or on a study or run; None when there is none."""
         query = select(verdicts).where(verdicts.c.rule == rule if rule else verdicts.c.subject == subject)
-        with self._engine.connect() as connection:
+        with self._open() as connection:
             row = connection.execute(query.order_by(verdicts.c.verdict.desc()).limit(1)).mappings().first()
-        return None if row is None else Judgement(**{**row, "body": msgspec.json.decode(row["body"])})
+            return None if row is None else Judgement(**{**row, "body": msgspec.json.decode(row["body"])})
 
 
 def _json(value: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
+
+from domain.errors import DataError
 
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for another process's."""
@@ -17,11 +20,35 @@ def open_library(path: Path) -> Engine:
     """Return the engine of a library file; its folder is made, the file itself with the first table.
 
     A connection is one transaction long: any window or command may write between two.
+
+    Raises
+    ------
+    DataError
+        ``studies.file_damaged``: the file is shorter than it says itself. SQLite would notice at the first page that is
+        missing, perhaps after it has written others.
     """
+    if _is_cut(path):
+        raise DataError("studies.file_damaged", path=str(path), cause="file_cut")
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _pragmas)
     return engine
+
+
+def _is_cut(path: Path) -> bool:
+    """Tell whether a database ends before its last page; one with a log beside it may be in the middle of taking that in."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(100)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return False
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        return False  # empty is new, and what is no database says SQLite
+    page = int.from_bytes(head[16:18], "big")
+    is_counted = head[24:28] == head[92:96]  # otherwise an older program wrote last, and the number of pages does not hold
+    whole = (65_536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
+    return is_counted and size < whole and not path.with_name(path.name + "-wal").exists()
 
 
 def cause(error: BaseException) -> str:

@@ -87,6 +87,25 @@ def test_a_deleted_cache_is_built_again_equal(tmp_path: Path) -> None:
     assert all((first[key] == second[key]).all() for key in SCHEMA.keys)
 
 
+def test_a_cache_file_that_is_cut_or_damaged_is_built_again(tmp_path: Path) -> None:
+    store = store_rows(tmp_path, 1, LINES)
+    first = open_rows(store, "upbit", 1)
+    whole = {key: column.copy() for key, column in first.columns.items()}
+    digest, blocks = first.digest, first.blocks.copy()
+    del first
+    folder = next((tmp_path / "columns").rglob("index.json")).parent
+    for name in ("index.json", "row_time.npy", "blocks.npy", "no_book.npy", "last_price.npy", "bid1.npy"):
+        path = folder / name
+        good = path.read_bytes()
+        for bad in (b"", good[: len(good) // 2], good[:-1], b"\0" * len(good)):
+            path.write_bytes(bad)
+            again = open_rows(store, "upbit", 1)
+            assert again.digest == digest
+            assert (again.blocks == blocks).all()
+            assert all((whole[key] == again.columns[key]).all() for key in SCHEMA.keys), (name, len(bad))
+            assert path.read_bytes() == good
+
+
 @pytest.mark.parametrize(
     ("ask", "code"),
     [
