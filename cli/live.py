@@ -36,6 +36,7 @@ from utility.text import sentence
 from utility.text_file import read_text
 
 INTERVALS = {"1s": 1, "1m": 60}
+RESTING = ("events", "rows")
 POLL_MS = 50
 FIRST_STRATEGY = {"1s": "데모_돌파", "1m": "분봉_교차"}
 """What trades on paper when nobody named a strategy: a newcomer has none yet."""
@@ -67,6 +68,7 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--symbols", action="append", default=None, metavar="CODE[,CODE]")
     parser.add_argument("--replay", action=Once, default=None, metavar="PATH")
     parser.add_argument("--speed", type=speed, default=None)
+    parser.add_argument("--resting", choices=RESTING, default=None)
     parser.add_argument("--duration", type=duration, default=0.0, metavar="60s")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--paper", action="store_true")
@@ -94,8 +96,11 @@ def options_of(args: argparse.Namespace, code: str, data: DataDir, settings: Set
         from paper.assembly import check_recording, locate_recording
 
         replay = locate_recording(find_market(code), data, args.replay)
-        replay = msgspec.structs.replace(replay, codes=_codes(args), speed=1.0 if args.speed is None else args.speed)
+        pace = 1.0 if args.speed is None else args.speed
+        replay = msgspec.structs.replace(replay, codes=_codes(args), speed=pace, resting=args.resting or RESTING[0])
         check_recording(find_market(code), replay.store, replay)
+    elif args.resting is not None:
+        raise InputError("live.resting_replay")
     elif args.speed == 0.0:
         raise InputError("live.speed_max")
     elif not args.armed:

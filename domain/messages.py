@@ -358,6 +358,20 @@ class StepDone(Message, frozen=True):
     private_frames: dict[str, int]
 
 
+class StepFills(Message, frozen=True):
+    """Exchange → trader: resting orders were filled on the way to step `n`; its rows wait until everybody knows."""
+
+    n: int
+    private_frames: dict[str, int]
+
+
+class StepHeard(Message, frozen=True):
+    """Trader → exchange: those fills are durable and the strategy has them; `private_frames` per connection number."""
+
+    n: int
+    private_frames: dict[str, int]
+
+
 class StepWait(Message, frozen=True):
     """Exchange → trader: more private frames were sent than counted; wait for them."""
 
@@ -403,4 +417,4 @@ OrdersMessage = (
     | Heartbeat
 )
 ControlMessage = Hello | Ready | Failed | Heartbeat | Command | CommandResult | LogRecord | Relayed | Addresses | StopNow | ReplayEnd
-StepsMessage = StepEnd | StepDone | StepWait | StepNext | ReplayEnd | Heartbeat
+StepsMessage = StepEnd | StepDone | StepFills | StepHeard | StepWait | StepNext | ReplayEnd | Heartbeat

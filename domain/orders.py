@@ -256,6 +256,12 @@ def price_text(price: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def price_decimal(price: float) -> Decimal:
+    """Return a price as exact decimal text with at most 8 decimals."""
+    text = f"{price:.8f}"
+    return Decimal(text.rstrip("0").rstrip("."))
+
+
 def qty_units(text: str | Decimal) -> int:
     """Return decimal text as units of 1e-8, exactly; ValueError when it is finer than that."""
     scaled = Decimal(text) * QTY_UNIT

@@ -79,6 +79,9 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Venue time, half open; 0 = the source's own first and last event.
     speed : float
         Steps are released at N times their own pace; 0 = max.
+    resting : str
+        What fills resting orders: ``events``, each trade and book message of the recording; ``rows``, what rows tell of them, as
+        in a back-test.
     """
 
     source: str
@@ -87,6 +90,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     from_ns: int = 0
     to_ns: int = 0
     speed: float = 0.0
+    resting: str = "events"
 
 
 class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

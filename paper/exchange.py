@@ -27,6 +27,7 @@ from domain.orders import OrderKind, OrderStatus, TimeInForce, qty_text
 from domain.records import PREV_CLOSE, TRADE
 from paper.account import ZERO
 from paper.matching import Plan, plan
+from paper.row_queue import RowQueue
 from paper.settlement import Settlement, qty_decimal
 from paper.truth import TruthLedger
 
@@ -64,6 +65,8 @@ class Exchange(Settlement):
         settings: DialectSettings | None = None,
     ) -> None:
         super().__init__(market, instruments, opening, truth, seed, settings)
+        self.row_queue: RowQueue | None = None  # of a replay whose resting orders are filled by rows
+        self.resting_fills = 0
         self._hidden: dict[int, int] = {}
         self._orders: list[PaperOrder] = []
         self._by_client: dict[str, int] = {}
@@ -124,7 +127,7 @@ class Exchange(Settlement):
         if kind == TRADE:
             trade = PublicTrade(int(head["first_id"]), float(head["price"]), int(head["qty"]), int(head["side"]), exchange_ns)
             state.history.add(trade)
-            if state.resting:
+            if state.resting and self.row_queue is None:
                 self._fill_resting(index, state.resting.on_trade(trade, state.has_book))
             return
         if kind == PREV_CLOSE:
@@ -132,16 +135,29 @@ class Exchange(Settlement):
             return
         if state.book.apply(events):
             state.has_book = True
-            if state.resting:
+            if state.resting and self.row_queue is None:
                 self._fill_resting(index, state.resting.on_book(state.book))
 
-    def _fill_resting(self, index: int, hits: list[tuple[PaperOrder, int]]) -> None:
+    def fill_on_rows(self, rows: np.ndarray) -> None:
+        """Fill resting orders by what a step's rows tell; nothing where single events do."""
+        by_rows = self.row_queue
+        if by_rows is None:
+            return
+        for index, row_time, values in zip(rows["instrument"].tolist(), rows["row_time"].tolist(), rows["values"], strict=True):
+            resting = self._states[index].resting
+            hits = by_rows.on_row(self.instruments[index], index, values, [*resting.facing(1), *resting.facing(-1)])
+            if hits:
+                self._fill_resting(index, hits, by_rows.label_ns(row_time))
+
+    def _fill_resting(self, index: int, hits: list[tuple[PaperOrder, int]], at_ns: int = 0) -> None:
         for order, qty in hits:
             assert order.price is not None
-            self._fill(order, order.price, qty, is_maker=True)
+            self._fill(order, order.price, qty, is_maker=True, at_ns=at_ns)
             if not order.leaves_qty:
+                self._states[index].resting.remove(order)
                 self._end(order, OrderStatus.FILLED)
         if hits:
+            self.resting_fills += len(hits)
             self._say_balances()
 
     # --- steps of a replay -------------------------------------------------------------------------
@@ -237,6 +253,8 @@ class Exchange(Settlement):
         resting = self._states[request.instrument].resting.facing(request.side)
         step = max(instrument.qty_step, 1)
         planned = plan(request, levels, resting, step)
+        if self.row_queue is not None and request.time_in_force is TimeInForce.GTC and request.kind is OrderKind.LIMIT and not request.best:
+            planned = Plan()  # as in a back-test: filled from the row after this one, whatever could be had at once
         if request.time_in_force is TimeInForce.POST_ONLY and (planned.fills or planned.meets_own):
             raise CoreRefusal("would_take")
         if request.time_in_force is TimeInForce.FOK and not planned.is_whole:
@@ -365,6 +383,8 @@ class Exchange(Settlement):
             displayed = state.book.side(order.side).sizes.get(float(order.price), 0) if state.has_book else 0
             order.ahead = displayed
             state.resting.add(order, displayed)
+            if self.row_queue is not None:
+                self.row_queue.add(order)
 
     def _leftover(self) -> OrderStatus:
         return OrderStatus.CANCELED if self.rules.leftover_is_cancel else OrderStatus.EXPIRED

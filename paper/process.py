@@ -21,6 +21,7 @@ from paper.assembly import PREROLL_NS, House, fault_rules, made_market, stored_r
 from paper.made import MadeMarket
 from paper.pace import run_made
 from paper.replay import LockStep, Survey
+from paper.row_queue import RowQueue
 from paper.source import RecordedSource
 from trading.process import ChildProcess
 from trading.venues import market as find_market
@@ -59,6 +60,8 @@ class ExchangeProcess(ChildProcess):
         if isinstance(source, RecordedSource):
             survey = Survey(source, self.config.interval_s)
             self.house.core.market_ns = survey.first_ns
+            if self.options.replay.resting == "rows":  # type: ignore[union-attr]
+                self.house.core.row_queue = RowQueue(market, self.config.interval_s)
             self.steps = self.bus.router(StepsMessage)
             addresses["steps"] = self.steps.address
             self._lockstep = LockStep(self.house.server, source, self.config.interval_s, survey, self.options.replay.speed, self._send)  # type: ignore[union-attr]

@@ -1,13 +1,15 @@
 """A recording in lock-step (architecture 3.4): frames out, step by step, each one answered before the next.
 
 A step ends with the frame at which the row rule emits a row; the exchange runs the receiver's own
-`RowBuilder` over the events to know it. Speed N only delays the release of a step. Nothing here has a
+`RowBuilder` over the events to know it. Where resting orders were filled on the way, trader and strategy hear of it before they are
+given the row, so that nothing depends on which socket was faster. Speed N only delays the release of a step. Nothing here has a
 socket of the bus: messages go in by `take`, out by the `send` that was handed in.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from itertools import chain
 
 import numpy as np
 
-from domain.messages import Heartbeat, Message, ReplayEnd, StepDone, StepEnd, StepNext, StepWait
+from domain.messages import Heartbeat, Message, ReplayEnd, StepDone, StepEnd, StepFills, StepHeard, StepNext, StepWait
 from domain.records import PREV_CLOSE, SNAPSHOT
 from paper.server import PaperServer
 from paper.source import EventSource, split_messages
@@ -23,6 +25,8 @@ from trading.rows import RowBuilder
 
 LOG = logging.getLogger(__name__)
 STEP_LEVELS = 5_000
+ASK_AGAIN_S = 0.5
+"""A trader that was killed has forgotten what it was asked."""
 SETTLE_S = 0.5
 """How long no subscriber may have asked for anything before the first frame: whoever fetched a book has joined it by then."""
 
@@ -93,6 +97,7 @@ class LockStep:
         self._ordinal = 0
         self._begin_s = 0.0
         self._sent: StepEnd | None = None
+        self._fills_told = 0
 
     def start(self) -> None:
         """Let the replay begin once its subscribers are there."""
@@ -153,7 +158,10 @@ class LockStep:
             self._ordinal += 1
         with_row = set(rows["instrument"].tolist())
         self.core.begin_step(with_row, self._row_book)
+        self.core.fill_on_rows(rows)
+        self.server.flush_private()
         await self.server.drain()
+        await self._tell_fills()
         await self._release()
         self._sent = StepEnd(
             n=self.n, market_ns=self.core.market_ns, frames=self.server.frames_sent(False), closing=tuple(closing), last=is_last
@@ -162,6 +170,21 @@ class LockStep:
         while not self._is_done(*await self._inbox.get()):
             pass
         self.core.end_step()
+
+    async def _tell_fills(self) -> None:
+        """Let the trader and the strategy hear what resting orders were filled before they see the rows of the step."""
+        if self.core.resting_fills == self._fills_told:
+            return
+        self._fills_told = self.core.resting_fills
+        while True:
+            sent = self.server.frames_sent(True)
+            self._send("trader", StepFills(n=self.n, private_frames=sent))
+            with contextlib.suppress(asyncio.TimeoutError):
+                role, message = await asyncio.wait_for(self._inbox.get(), ASK_AGAIN_S)
+                if not isinstance(message, StepHeard):
+                    self._late(role, message)
+                elif message.n == self.n and not _is_behind(message.private_frames, sent):
+                    return
 
     def _row_book(self, instrument: int) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:
         """Return (asks, bids) of the row's book, corrected as the row was."""
@@ -181,9 +204,7 @@ class LockStep:
             self._late(role, message)
             return False
         sent = self.server.frames_sent(True)
-        # A private socket that is not the trader's (somebody looks on) is not waited for once the trader's own is known.
-        named = {number: count for number, count in sent.items() if number in message.private_frames}
-        if any(message.private_frames.get(number, 0) < count for number, count in (named or sent).items()):
+        if _is_behind(message.private_frames, sent):
             self.waits += 1
             self._send(role, StepWait(n=self.n, private_frames=sent))
             return False
@@ -197,6 +218,15 @@ class LockStep:
             self._send("receiver", ReplayEnd(n=self.n) if self.is_over else _with_frames(self._sent, frames))
         elif isinstance(message, StepDone) and (message.n < self.n or self.is_over):
             self._send(role, StepNext(n=message.n))
+
+
+def _is_behind(handled: dict[str, int], sent: dict[str, int]) -> bool:
+    """Tell whether private frames are still on their way.
+
+    A private socket that is not the trader's (somebody looks on) is not waited for once the trader's own is known.
+    """
+    named = {number: count for number, count in sent.items() if number in handled}
+    return any(handled.get(number, 0) < count for number, count in (named or sent).items())
 
 
 def _with_frames(step: StepEnd, frames: dict[str, int]) -> StepEnd:

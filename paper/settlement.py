@@ -73,7 +73,7 @@ class Settlement(PublicSide):
     def balances(self) -> Mapping[str, PaperBalance]:
         return self.account.balances
 
-    def _fill(self, order: PaperOrder, price: Decimal, qty: int, is_maker: bool) -> None:
+    def _fill(self, order: PaperOrder, price: Decimal, qty: int, is_maker: bool, at_ns: int = 0) -> None:
         instrument = self.instruments[order.instrument]
         amount = price * qty_decimal(qty)
         fee, fee_asset = self._fee(order.side, qty, amount, instrument)
@@ -109,7 +109,7 @@ class Settlement(PublicSide):
             fee=fee,
             fee_asset=fee_asset,
             is_maker=is_maker,
-            exchange_ns=self.market_ns,
+            exchange_ns=at_ns or self.market_ns,
             no_book=no_book,
         )
         self._fills.append(fill)

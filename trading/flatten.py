@@ -8,10 +8,10 @@ refuses is listed and tried again; the latch stays whatever happens.
 from __future__ import annotations
 
 from domain.instruments import NS
-from domain.orders import Action, Intent, OrderKind, OrderStatus, make_intent_id
+from domain.orders import Action, Intent, OrderKind, OrderStatus, make_intent_id, price_decimal
 from trading.desk import Desk
 from trading.effects import Cancel
-from trading.gateway import Gateway, price_decimal
+from trading.gateway import Gateway
 from trading.kill_switch import CANCEL, ENTRIES, FLATTEN, FREEZE, NONE, Latch, severity
 from trading.risk import ACTIVE, FROZEN, HALTED, LIMIT, REDUCING
 from trading.statements import external_order

@@ -23,6 +23,7 @@ from domain.orders import (
     OrderStatus,
     TimeInForce,
     make_client_order_id,
+    price_decimal,
 )
 from trading.account import market_day
 from trading.arming import is_armed
@@ -43,12 +44,6 @@ RECENT_NS = 2 * 86_400 * NS
 _PLACES = slice(0, len(FACT_FIELDS))
 
 _PROTECTIVE = frozenset({Action.FLATTEN, Action.STOP})
-
-
-def price_decimal(price: float) -> Decimal:
-    """Return a price as exact decimal text with at most 8 decimals."""
-    text = f"{price:.8f}"
-    return Decimal(text.rstrip("0").rstrip("."))
 
 
 class Gateway:

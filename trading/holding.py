@@ -1,7 +1,7 @@
 """What an open position cost and brought, order by order.
 
-An order's fills are summed by themselves before they meet what was there: that is how the engine books an order that fills on
-several levels, and sums of float64 hang on their order.
+What an order fills on one row is summed by itself before it meets what was there: that is how the engine books an order that fills on
+several levels, or in parts on several rows, and sums of float64 hang on their order.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Holding:
         self.entries = self.exits = 0
         self.bought = 0
         self.amount = self.base_price = 0.0
-        self._order = ""
+        self._order, self._row = "", 0
         self._is_entry = True
         self._order_raw, self._order_qty = 0.0, 0
         self._entry_raw = self._exit_raw = self._open_raw = 0.0  # before the newest order
         self._held = 0
 
-    def take(self, order: str, qty: int, price: float, is_entry: bool) -> None:
-        """Add a fill."""
-        if order != self._order:
+    def take(self, order: str, qty: int, price: float, is_entry: bool, row: int = 0) -> None:
+        """Add a fill of an order, met on the row of time `row`."""
+        if (order, row) != (self._order, self._row):
             self._entry_raw, self._exit_raw, self._open_raw, self._held = self.entry_raw, self.exit_raw, self.open_raw, self.held
-            self._order, self._is_entry, self._order_raw, self._order_qty = order, is_entry, 0.0, 0
-            self.entries += is_entry
-            self.exits += not is_entry
+            self.entries += is_entry and order != self._order
+            self.exits += not is_entry and order != self._order
+            self._order, self._row, self._is_entry, self._order_raw, self._order_qty = order, row, is_entry, 0.0, 0
         self._order_raw += price * (qty / UNIT_F)
         self._order_qty += qty
         if is_entry:

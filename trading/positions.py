@@ -149,6 +149,8 @@ class _Open:
     out_orders: int = 0
     last_in: str = ""
     last_out: str = ""
+    in_row: int = 0
+    out_row: int = 0
     rule: int = 0
     past_levels: int = 0
 
@@ -264,14 +266,15 @@ class PositionBook:
             position = self._open[identifier] = _Open(sign=side, entry_time=row_time, entry_row_time=entry_row_time or row_time)
         price = float(fill.price)
         if side == position.sign:
-            self._enter(position, fill, price)
+            self._enter(position, fill, price, row_time)
             return self.view(identifier), None
         return self._leave(identifier, symbol, position, fill, price, row_time, rule, past_levels)
 
-    def _enter(self, position: _Open, fill: Fill, price: float) -> None:
-        if fill.client_order_id != position.last_in:
-            position.in_orders += 1
-            position.last_in = fill.client_order_id
+    def _enter(self, position: _Open, fill: Fill, price: float, row_time: int) -> None:
+        # What an order fills on one row is summed by itself, as in trading/holding.py.
+        position.in_orders += fill.client_order_id != position.last_in
+        if (fill.client_order_id, row_time) != (position.last_in, position.in_row):
+            position.last_in, position.in_row = fill.client_order_id, row_time
             position.entry_before, position.entry_order = position.entry_raw, 0.0
         position.entry_order += price * (fill.qty / UNIT_F)
         position.entry_raw = position.entry_before + position.entry_order
@@ -288,9 +291,9 @@ class PositionBook:
         qty = min(fill.qty, position.held)
         if qty < fill.qty:
             self.unmatched[identifier] = self.unmatched.get(identifier, 0) + fill.qty - qty
-        if fill.client_order_id != position.last_out:
-            position.out_orders += 1
-            position.last_out = fill.client_order_id
+        position.out_orders += fill.client_order_id != position.last_out
+        if (fill.client_order_id, row_time) != (position.last_out, position.out_row):
+            position.last_out, position.out_row = fill.client_order_id, row_time
             position.exit_before, position.exit_order = position.exit_raw, 0.0
         position.exit_order += price * (qty / UNIT_F)
         position.exit_raw = position.exit_before + position.exit_order

@@ -119,6 +119,7 @@ class Receiver:
         self._cut_seq = 0
         self._barrier_seq = 0
         self._step: StepEnd | None = None
+        self._held: list[np.ndarray] = []  # rows of the running step of a replay
         self._gapped: set[int] = set()
         self._place = {instrument.code: index for index, instrument in enumerate(self.instruments)}
         self._is_tape = np.array([instrument.code in tape for instrument in self.instruments]) if tape else None
@@ -224,6 +225,9 @@ class Receiver:
         self._step = None
         closing = tuple(self._place[code] for code in step.closing if code in self._place)
         self.clock.advance(step.market_ns)
+        held, self._held = self._held, []
+        for rows in held:
+            self._let_out(rows)
         self._send(Barrier(n=step.n, market_ns=step.market_ns, closing=closing))
         # The exchange began this step, so the one before is done: whoever begins now is given this one again.
         self._cut_seq, self._barrier_seq = self._barrier_seq or self._cut_seq, self._last_published
@@ -239,12 +243,17 @@ class Receiver:
                 if int(row["instrument"]) in self._gapped:
                     self._gapped.discard(int(row["instrument"]))
                     row["flags"] |= ROW_GAP
-        message = Rows(market=self.market.code, interval_s=self.interval_s, count=len(rows), data=rows.tobytes())
-        self._send(message)
-        self.rows_out += len(rows)
-        self.history.append(self._last_published, rows)
         if self._recorder is not None:
             self._recorder.rows(rows)
+        if self.is_lockstep:
+            self._held.append(rows)  # nobody sees them before it is known what was filled on the way to them
+        else:
+            self._let_out(rows)
+
+    def _let_out(self, rows: np.ndarray) -> None:
+        self._send(Rows(market=self.market.code, interval_s=self.interval_s, count=len(rows), data=rows.tobytes()))
+        self.rows_out += len(rows)
+        self.history.append(self._last_published, rows)
 
     def _send(self, message: Message) -> None:
         self._last_published = self._publish(ROWS, message)

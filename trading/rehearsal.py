@@ -12,10 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from domain.instruments import NS, QTY_UNIT, Instrument
 from domain.messages import (
     Barrier,
+    CancelOrder,
     CommandResult,
     FillUpdate,
     Heartbeat,
@@ -29,7 +31,8 @@ from domain.messages import (
     SnapshotDone,
     SubmitIntent,
 )
-from domain.orders import Fill, Intent, Order, OrderKind, OrderStatus, TimeInForce
+from domain.orders import Fill, Intent, Order, OrderStatus, TimeInForce
+from trading.resting import Plan
 from trading.strategy_host import StrategyHost
 from utility.codec import encode
 
@@ -66,7 +69,7 @@ class _Broken(_Always):
 
 def rehearse(host: StrategyHost) -> int:
     """Lead a copy of `host` through a day; return the number of intents it made (at least two)."""
-    made: list[Intent | Barrier] = []
+    made: list[Intent | CancelOrder | Barrier] = []
     copy = StrategyHost(
         host.market,
         host.text,
@@ -81,19 +84,20 @@ def rehearse(host: StrategyHost) -> int:
     copy.on_instruments(InstrumentTable(market=host.market.code, instruments=(NAME,)))
     copy.on_snapshot_done(SnapshotDone(outbox_seq=0), set(), set())
     copy.is_live = True
-    row = 0
-    for outcome in ("refused", "filled", "filled"):
+    row = answered = 0
+    for outcome in ("refused", "rests", "filled", "filled", "filled"):
         copy.on_rows(_row(copy, row))
         row += 1
         intents = [one for one in made if isinstance(one, Intent)]
-        if intents:
+        if len(intents) > answered:
+            answered = len(intents)
             encode(SubmitIntent(intent=intents[-1]))
             _answer(copy, intents[-1], outcome)
     copy.on_barrier(Barrier(n=1, market_ns=NS, closing=(0,)))
     for message in (Snapshot(), OutboxAck(seq=1), Heartbeat(counters={"rows": 1.0}), CommandResult(id=1, ok=True, fields=copy.stats())):
         encode(message)
     for one in made:
-        if isinstance(one, Barrier):
+        if isinstance(one, Barrier | CancelOrder):
             encode(one)
     logging.disable(logging.CRITICAL)
     copy.step = _Broken(host.step)
@@ -127,12 +131,15 @@ def _answer(host: StrategyHost, intent: Intent, outcome: str) -> None:
         instrument_id=intent.instrument_id,
         side=intent.side,
         qty=intent.qty,
-        kind=OrderKind.MARKET,
-        time_in_force=TimeInForce.IOC,
-        price=None,
+        kind=intent.kind,
+        time_in_force=TimeInForce.IOC if intent.price is None else TimeInForce.GTC,
+        price=intent.price,
         status=OrderStatus.FILLED,
         cum_qty=intent.qty,
     )
+    if outcome == "rests" and intent.price is not None and host.managed is not None:
+        _move(host, order)
+        return
     fill = Fill(
         fill_key=name,
         client_order_id=name,
@@ -158,6 +165,16 @@ def _answer(host: StrategyHost, intent: Intent, outcome: str) -> None:
     )
     host.on_fill(FillUpdate(outbox_seq=1, fill=fill, position=position))
     host.on_order(OrderUpdate(outbox_seq=2, order=order))
+
+
+def _move(host: StrategyHost, order: Order) -> None:
+    """Let a limit order rest, be taken back and be placed anew."""
+    symbol = host.by_id[order.instrument_id]
+    host.on_order(OrderUpdate(outbox_seq=1, order=replace(order, status=OrderStatus.ACCEPTED, cum_qty=0)))
+    assert host.managed is not None
+    host.managed.limits.take_back(symbol, Plan(price=float(order.price or 0), is_replacement=True))
+    for status in (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED):
+        host.on_order(OrderUpdate(outbox_seq=2, order=replace(order, status=status, cum_qty=0)))
 
 
 def _flat() -> PositionState:

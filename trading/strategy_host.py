@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from domain.errors import DataError
 from domain.instruments import Market, instrument_id
 from domain.messages import (
     Barrier,
+    CancelOrder,
     FillUpdate,
     InstrumentTable,
     IntentAck,
@@ -27,7 +29,7 @@ from domain.messages import (
     Rows,
     SnapshotDone,
 )
-from domain.orders import Action, Intent, make_intent_id
+from domain.orders import TERMINAL, Action, Intent, Order, OrderKind, OrderStatus, make_intent_id
 from domain.process_config import StrategyText
 from domain.records import ROW_NO_BOOK, row_schema
 from strategy.program import Program
@@ -35,6 +37,7 @@ from trading.managed_codes import ManagedCodes
 from trading.matching import sweep
 from trading.numbers import UNIT_F, clock_seconds
 from trading.position_vars import FORCE_EXIT, ORDER_QTY
+from trading.resting import Resting, is_of_strategy
 from trading.sizing import quantity
 from trading.symbol import Symbol
 
@@ -62,7 +65,7 @@ class StrategyHost:
     account : str
         Part of each intent's id.
     lockstep : bool
-    send : callable (intent or barrier)
+    send : callable (intent, cancel or barrier)
         Towards the trader; the shell repeats until acknowledged.
     """
 
@@ -76,7 +79,7 @@ class StrategyHost:
         account: str,
         *,
         lockstep: bool,
-        send: Callable[[Intent | Barrier], None],
+        send: Callable[[Intent | CancelOrder | Barrier], None],
     ) -> None:
         self.market = market
         self.text = text
@@ -98,7 +101,8 @@ class StrategyHost:
         self.slowest_ns = 0
         self.waiting: dict[str, Symbol] = {}  # intent id → symbol
         self.barrier: Barrier | None = None
-        self._is_closed = False
+        self._closed: set[int] = set()  # instruments of the barrier that were sold
+        self._strays: dict[str, Order] = {}
         self._send = send
         self._errors: deque[float] = deque()
         self._restored: set[str] = set()
@@ -172,22 +176,26 @@ class StrategyHost:
 
     def _evaluate(self, symbol: Symbol, i: int, read_ns: int, flags: int, values: np.ndarray) -> None:
         table = symbol.table
-        if self.managed is not None:
-            self.managed.note_row(symbol, values)
+        managed = self.managed
+        if managed is not None:
+            managed.note_row(symbol, values)
         arguments = (table.inputs, table.sums, table.extremes, i, 0, self.variables, symbol.position, symbol.state)
         if self.program.marks:
             self.step_errors += self.step.mark(*arguments)
         clock = clock_seconds(symbol.row_time, self.program.interval_s)
         if clock >= self.end_s:
-            if symbol.qty and self.is_live and symbol.pending is None and symbol.is_own:
+            if managed is not None and self.is_live:
+                managed.limits.close(symbol, read_ns, step=1)
+            elif symbol.qty and self.is_live and symbol.pending is None and symbol.is_own:
                 self._exit(symbol, read_ns, 0, "", is_forced=True, step=1)
             return
         if i + 1 < self.warmup or clock < self.text.start_s:
             return
-        if self.market.kind == "stock" and values[self._c_ask_sizes[4]] == 0.0 and values[self._c_bid_sizes[4]] == 0.0:
+        is_auction = self.market.kind == "stock" and values[self._c_ask_sizes[4]] == 0.0 and values[self._c_bid_sizes[4]] == 0.0
+        if managed is not None:
+            managed.on_row(symbol, arguments, read_ns, flags, values, bool(is_auction))
+        elif is_auction:
             return
-        if self.managed is not None:
-            self.managed.on_row(symbol, arguments, read_ns, flags, values)
         elif symbol.qty:
             # A row that is given again after a restart may be the entry's own: nothing acts twice on a row.
             if symbol.is_own and symbol.was_open_before_row():
@@ -245,8 +253,10 @@ class StrategyHost:
         self.emit(symbol, Action.EXIT, -symbol.sign, symbol.qty, read_ns, rule, label, is_forced=is_forced, step=step)
 
     def emit(
-        self, symbol: Symbol, action: Action, side: int, units: int, read_ns: int, rule: int, label: str, *, is_forced: bool, step: int
-    ) -> None:
+        self, symbol: Symbol, action: Action, side: int, units: int, read_ns: int, rule: int, label: str, *, is_forced: bool, step: int,
+        price: Decimal | None = None, resting: Resting | None = None,
+    ) -> None:  # fmt: skip
+        """Send an intent; a limit order comes with its price and what the host remembers of it."""
         text, code = self.text, symbol.instrument.code
         intent = Intent(
             intent_id=make_intent_id(self.account, text.name, text.version, code, symbol.row_time, action.value, step),
@@ -264,12 +274,20 @@ class StrategyHost:
             rule=rule,
             label=label,
             force=is_forced,
+            kind=OrderKind.MARKET if price is None else OrderKind.LIMIT,
+            price=price,
             read_ns=read_ns,
         )
-        symbol.wait_for(intent)
+        if resting is not None:
+            resting.root = resting.root or intent.intent_id
+        symbol.wait_for(intent, resting)
         self.waiting[intent.intent_id] = symbol
         self.intents += 1
         self._send(intent)
+
+    def cancel(self, order: Order) -> None:
+        """Ask the trader to take an order back; the shell repeats it until the order says so."""
+        self._send(CancelOrder(client_order_id=order.client_order_id))
 
     def _note_error(self, symbol: Symbol, error: Exception) -> None:
         now = time.monotonic()
@@ -296,10 +314,31 @@ class StrategyHost:
 
     def on_order(self, update: OrderUpdate) -> None:
         """Take an order's new state."""
-        symbol = self.by_id.get(update.order.instrument_id)
-        if symbol is not None:
-            symbol.on_order(update.order)
-            self._release(symbol)
+        order = update.order
+        symbol = self.by_id.get(order.instrument_id)
+        if symbol is None:
+            return
+        if is_of_strategy(order) and (symbol.pending is None or symbol.pending.intent_id != order.intent_id):
+            self._find(symbol, order)
+        symbol.on_order(order)
+        self._release(symbol)
+
+    def _find(self, symbol: Symbol, order: Order) -> None:
+        """Take over a resting order that this host has not asked for, or have it cancelled: nobody else looks after it."""
+        is_over = order.status in TERMINAL
+        if not is_over and symbol.pending is None and self.managed is not None and self.managed.limits.adopt(symbol, order):
+            return
+        if is_over or order.status is OrderStatus.PENDING_CANCEL:
+            self._strays.pop(order.client_order_id, None)
+        elif order.client_order_id not in self._strays:
+            self._strays[order.client_order_id] = order
+            self.clear_strays()
+
+    def clear_strays(self) -> None:
+        """Have orders cancelled that belong to no row of this host, once it trades."""
+        for order in self._strays.values() if self.is_live else ():
+            log.warning("event=stray_order client_order_id=%s", order.client_order_id)
+            self.cancel(order)
 
     def on_fill(self, update: FillUpdate) -> None:
         """Take a fill and the position after it."""
@@ -309,9 +348,13 @@ class StrategyHost:
             self._release(symbol)
 
     def _release(self, symbol: Symbol) -> None:
-        if symbol.pending is None:
+        if symbol.pending is None or symbol.is_resting:
             for intent_id in [key for key, waiting in self.waiting.items() if waiting is symbol]:
                 del self.waiting[intent_id]
+        elif symbol.resting is not None:
+            self.waiting[symbol.pending.intent_id] = symbol  # it has left the book, and its last fills are on the way
+        if self.managed is not None:
+            self.managed.limits.follow(symbol)
         self.go_on()
 
     def on_position(self, state: PositionState) -> None:
@@ -339,13 +382,18 @@ class StrategyHost:
             if intent_id not in live_orders and intent_id not in unacked:
                 del self.waiting[intent_id]
                 symbol.on_refused(intent_id)
+        for symbol in self.symbols:  # a resting order is not waited for
+            pending = symbol.pending
+            if pending is not None and pending.intent_id not in live_orders and pending.intent_id not in unacked:
+                symbol.on_refused(pending.intent_id)
         self.go_on()
 
     # --- lock-step ------------------------------------------------------------------------------------------
 
     def on_barrier(self, barrier: Barrier) -> None:
         """The receiver has sent all rows of the step."""
-        self.barrier, self._is_closed = barrier, False
+        self.barrier = barrier
+        self._closed.clear()
         self.go_on()
 
     def go_on(self) -> None:
@@ -353,25 +401,32 @@ class StrategyHost:
         barrier = self.barrier
         if barrier is None or self.waiting:
             return
-        if not self._is_closed:
-            self._is_closed = True
-            if self._close(barrier):
-                return
+        if self._close(barrier):
+            return
         self.barrier = None
         if self.is_live:
             self._send(Barrier(n=barrier.n, market_ns=barrier.market_ns))
 
     def _close(self, barrier: Barrier) -> bool:
-        """Sell what is open in instruments whose last row this was; return whether anything was sent."""
+        """Take back what rests and sell what is open, once, in instruments whose last row this was; return whether anything was sent."""
         if not self.is_live:
             return False
         sent = False
         for index in barrier.closing:
             symbol = self.symbols[index]
-            if symbol.qty and symbol.pending is None and symbol.is_own:
+            symbol.take_late()
+            if symbol.is_resting:
+                assert self.managed is not None
+                sent |= self.managed.limits.close(symbol, 0, step=1)
+            elif symbol.qty and symbol.pending is None and symbol.is_own and index not in self._closed:
                 self._exit(symbol, 0, 0, "", is_forced=True, step=1)
                 sent = True
+            self._closed.add(index)
         return sent
+
+    def is_exchanging(self) -> bool:
+        """Tell whether something is to follow an order that is being taken back: an heir would not know of it."""
+        return any(symbol.resting is not None and symbol.resting.plan is not None for symbol in self.symbols)
 
     def stats(self) -> dict[str, Any]:
         """Return what this host counted."""

@@ -18,6 +18,7 @@ from domain.errors import InvariantError, StomError
 from domain.messages import (
     Addresses,
     Barrier,
+    CancelOrder,
     Command,
     CommandResult,
     FillUpdate,
@@ -35,7 +36,7 @@ from domain.messages import (
     SnapshotDone,
     SubmitIntent,
 )
-from domain.orders import Intent
+from domain.orders import TERMINAL, Intent, OrderStatus
 from domain.process_config import ProcessConfig
 from strategy.interpreter import Interpreter
 from trading import managed_codes, matching, numbers, position_vars, positions, sizing
@@ -88,6 +89,7 @@ class StrategyProcess(ChildProcess):
         self._cut_seq = 0
         self._epoch = 0
         self._unacked: dict[str, tuple[Intent, float]] = {}
+        self._cancels: dict[str, tuple[CancelOrder, float]] = {}
         self._repeated: set[str] = set()
         self._barrier: tuple[Barrier, float] | None = None
         self._is_caught_up = False
@@ -134,6 +136,7 @@ class StrategyProcess(ChildProcess):
             self._outbox_seq = 0
             self._ask_snapshot()
             self._unacked = {key: (intent, 0.0) for key, (intent, _) in self._unacked.items()}
+            self._cancels = {key: (wish, 0.0) for key, (wish, _) in self._cancels.items()}
         self._orders_at = orders
 
     def _ask_snapshot(self) -> None:
@@ -223,6 +226,7 @@ class StrategyProcess(ChildProcess):
                 self._outbox_seq = message.outbox_seq
                 self.stamp("positions")
                 self._has_snapshot, self._snapshot_due_s = True, 0.0
+                self._cancels = {key: wish for key, wish in self._cancels.items() if key.rsplit("-", 1)[0] in self._live_orders}
                 self.host.on_snapshot_done(message, self._live_orders, set(self._unacked))
         if self._ack_due:
             self._ack_due = False
@@ -239,8 +243,11 @@ class StrategyProcess(ChildProcess):
             self._ask_snapshot()
 
     def _on_order(self, message: OrderUpdate) -> None:
+        order = message.order
         if message.outbox_seq == 0:
-            self._live_orders.add(message.order.intent_id)
+            self._live_orders.add(order.intent_id)
+        if order.status in TERMINAL or order.status is OrderStatus.PENDING_CANCEL:
+            self._cancels.pop(order.client_order_id, None)  # the trader has it in its journal now
         self.host.on_order(message)
 
     def _is_next(self, message: Any) -> bool:
@@ -259,9 +266,12 @@ class StrategyProcess(ChildProcess):
         self._outbox_seq = seq
         return True
 
-    def _send_out(self, item: Intent | Barrier) -> None:
+    def _send_out(self, item: Intent | CancelOrder | Barrier) -> None:
         assert self.orders is not None
-        if isinstance(item, Intent):
+        if isinstance(item, CancelOrder):
+            self._cancels[item.client_order_id] = (item, time.monotonic() + RETRY_S)
+            self.orders.send(item)
+        elif isinstance(item, Intent):
             self._unacked[item.intent_id] = (item, time.monotonic() + RETRY_S)
             self.orders.send(SubmitIntent(intent=item))
             if item.read_ns:
@@ -295,6 +305,10 @@ class StrategyProcess(ChildProcess):
                 self._unacked[key] = (intent, now_s + RETRY_S)
                 self._repeated.add(key)
                 self.orders.send(SubmitIntent(intent=intent))
+        for key, (wish, due) in self._cancels.items():
+            if now_s >= due:
+                self._cancels[key] = (wish, now_s + RETRY_S)
+                self.orders.send(wish)
         if self._barrier is not None and now_s >= self._barrier[1]:
             self._barrier = (self._barrier[0], now_s + RETRY_S)
             self.orders.send(self._barrier[0])
@@ -348,7 +362,9 @@ class StrategyProcess(ChildProcess):
         An intent still on its way would reach the trader beside the heir's, in no order, and a step of a
         replay could end between them.
         """
-        if self._yield_id is None or self._is_yielded or self._unacked or (self.host.is_lockstep and self.host.waiting):
+        if self._yield_id is None or self._is_yielded or self._unacked or self._cancels:
+            return
+        if self.host.is_exchanging() or (self.host.is_lockstep and self.host.waiting):
             return
         self._is_yielded = True
         self.host.is_live = False
@@ -373,6 +389,7 @@ class StrategyProcess(ChildProcess):
             self.host.is_live = number > self._resume_seq
             self._take(item)
         self.host.is_live = True
+        self.host.clear_strays()
         self.host.go_on()
 
     def counters(self) -> dict[str, float]:

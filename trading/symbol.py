@@ -8,7 +8,8 @@ import numpy as np
 
 from domain.instruments import Instrument, Market
 from domain.messages import FillUpdate, PositionState
-from domain.orders import TERMINAL, Action, Intent, Order
+from domain.order_settings import SPLITS_MAX
+from domain.orders import TERMINAL, Action, Intent, Order, OrderStatus
 from domain.records import POSITION_SIZE
 from strategy.program import Program
 from strategy.table import SymbolTable
@@ -31,6 +32,7 @@ from trading.position_vars import (
     update_position,
 )
 from trading.positions import AMOUNT_DECIMALS, market_params, profit, row_date
+from trading.resting import OPEN, Resting
 
 
 class Symbol:
@@ -71,6 +73,11 @@ class Symbol:
         self.memory = np.zeros(MEMORY)  # what was traded today (trading/order_rules.py)
         forget(self.memory)
         self.holding = Holding()
+        self.resting: Resting | None = None  # the limit order that `pending` is, or the one that has just ended
+        self.was_inside = True  # in the universe on the row before
+        self._late: list[FillUpdate] = []  # fills of a resting order: they are of the row that comes next
+        self._roots: dict[str, str] = {}  # intent of a replacement → of the order it replaced first
+        self._adopted: set[str] = set()
         self._filled = 0  # of the pending intent's order
         self._entry_row = 0
         self._signal = (0, 0)  # row time and row number of the newest entry signal
@@ -87,6 +94,7 @@ class Symbol:
             self.day = day
             self.table.reset_day()
             forget(self.memory)
+            self.was_inside = True
             self.state = self.program.day_state(self.instrument.code, self.instrument.name, self.instrument.price_step)
             self.params = market_params(self.market, day)
         i = self.table.append(row_time, values)
@@ -103,13 +111,30 @@ class Symbol:
 
     # --- what it waits for --------------------------------------------------------------------------------
 
-    def wait_for(self, intent: Intent) -> None:
-        """No further signal until this intent has ended."""
-        self.pending, self.order = intent, None
+    def wait_for(self, intent: Intent, resting: Resting | None = None) -> None:
+        """No further signal until this intent has ended; but for a resting order, which the settings go on asking about."""
+        self.pending, self.order, self.resting = intent, None, resting
         self._filled = 0
-        if intent.action is Action.ENTRY:
+        if resting is not None and resting.root != intent.intent_id:
+            self._roots[intent.intent_id] = resting.root
+        elif intent.action is Action.ENTRY:
             self._signal = (intent.row_time, max(self.table.count - 1, 0))
             self._signal_price = intent.reference_price
+
+    def adopt(self, intent: Intent, resting: Resting, order: Order) -> None:
+        """Take an order that rests already: what of it was filled is in the position that came with it."""
+        self.pending, self.order, self.resting = intent, order, resting
+        self._filled = order.cum_qty
+        self._adopted.add(resting.root)
+        if order.action is Action.ENTRY:
+            self._signal, self._signal_price = (order.row_time, max(self.table.count - 1, 0)), 0.0
+        resting.is_leaving = order.status is OrderStatus.PENDING_CANCEL
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether what is pending waits in the book and nobody takes it back."""
+        resting, order = self.resting, self.order
+        return resting is not None and self.pending is not None and not resting.is_leaving and order is not None and order.status in OPEN
 
     def was_open_before_row(self) -> bool:
         """Tell whether the position was there before the newest row: not entered on it."""
@@ -118,13 +143,16 @@ class Symbol:
     def on_refused(self, intent_id: str) -> None:
         """The trader refused the intent."""
         if self.pending is not None and self.pending.intent_id == intent_id:
-            self.pending = self.order = None
+            self.pending = self.order = self.resting = None
 
     def on_order(self, order: Order) -> None:
         """Take an order's new state."""
         if self.pending is None or order.intent_id != self.pending.intent_id:
             return
-        self.order = order
+        before, self.order = self.order, order
+        resting = self.resting
+        if resting is not None and before is not None and before.status is OrderStatus.PENDING_CANCEL and order.status in OPEN:
+            resting.is_leaving, resting.plan = False, None  # the cancel was refused: the next row asks again
         self._settle()
 
     def _settle(self) -> None:
@@ -133,15 +161,36 @@ class Symbol:
             return
         if self._filled < order.cum_qty:
             return  # its last fills are on the way
+        if self.resting is not None:
+            self.resting.left = order.qty - order.cum_qty
         self.pending = self.order = None
 
     # --- position -------------------------------------------------------------------------------------------
 
     def on_fill(self, update: FillUpdate) -> None:
         """Take a durable fill and the position after it."""
+        intent_id = update.fill.client_order_id.rsplit("-", 1)[0]
+        if self.pending is not None and intent_id == self.pending.intent_id:
+            self._filled += update.fill.qty
+            if self.resting is not None:
+                self._late.append(update)
+                self._settle()
+                return
+        self._take(update, is_late=False)
+        self._settle()
+
+    def take_late(self) -> bool:
+        """Book what a resting order was filled since the row before; tell whether there was anything.
+
+        The rule knows of it with the next row, as in a back-test, where the rows are all there is.
+        """
+        late, self._late = self._late, []
+        for update in late:
+            self._take(update, is_late=True)
+        return bool(late)
+
+    def _take(self, update: FillUpdate, is_late: bool) -> None:
         fill, state = update.fill, update.position
-        if self.pending is not None and fill.client_order_id.rsplit("-", 1)[0] == self.pending.intent_id:
-            self._filled += fill.qty
         self.is_own = state.owner not in ("external", "manual")
         is_new = self.qty == 0
         is_entry = is_new or (fill.side > 0) == (self.sign > 0)
@@ -149,20 +198,23 @@ class Symbol:
             amount = self.holding.amount
             self.holding.clear()
             self.holding.amount = amount
-        self.holding.take(fill.client_order_id, fill.qty, float(fill.price), is_entry)
+        intent_id = fill.client_order_id.rsplit("-", 1)[0]
+        order = self._roots.get(intent_id, intent_id)
+        self.holding.take(order, fill.qty, float(fill.price), is_entry, self.row_time)
         note_fill(self.memory, clock_seconds(self.row_time, self.interval_s))
         if state.qty == 0:
             if not is_entry:
                 self._note_close()
             self._flatten()
         elif is_entry:
-            self._enlarge(update, is_new)
+            self._enlarge(update, is_new, is_late)
+            if order in self._adopted:
+                self.holding.entries, self.holding.amount = SPLITS_MAX, self.holding.entry_raw  # which share it was is not known
         else:
             self.qty = state.qty
             cost = round_to(self.holding.open_raw, int(self._params()[AMOUNT_DECIMALS]))
             shrink_position(self.position, state.qty, cost)
             self.position[SCALE_OUT_COUNT] = self.holding.exits
-        self._settle()
 
     def _note_close(self) -> None:
         """Remember whether the position that is closed now was a losing one."""
@@ -171,15 +223,17 @@ class Symbol:
         paid, got = round_to(self.holding.entry_raw, decimals), round_to(self.holding.exit_raw, decimals)
         note_close(self.memory, clock_seconds(self.row_time, self.interval_s), profit(params, paid, got, self.sign)[0])
 
-    def _enlarge(self, update: FillUpdate, is_new: bool) -> None:
+    def _enlarge(self, update: FillUpdate, is_new: bool, is_late: bool) -> None:
         fill, state, holding = update.fill, update.position, self.holding
         if is_new:
             self.sign = 1 if fill.side > 0 else -1
             self.entry_time, self.entry_row_time = state.entry_time, state.entry_row_time
             self._entry_row = self._row_of(state.entry_row_time)
+            if is_late:
+                self.entry_time, self._entry_row = self.row_time, self._signal[1]
         self.qty = state.qty
         holding.base_price = self._signal_price
-        if holding.entries > 1:
+        if not is_new and (is_late or holding.entries > 1):
             self._entry_row = self._signal[1]
             enlarge_position(self.position, self._params(), state.qty, holding.open_raw, self._entry_row)
             self.position[SCALE_IN_COUNT] = holding.entries
@@ -192,10 +246,12 @@ class Symbol:
 
     def restore(self, state: PositionState) -> None:
         """Take a position from the trader's snapshot."""
+        self.take_late()
         if state.qty == 0:
-            self._flatten()
+            if self.qty:
+                self._flatten()
             return
-        if state.qty == self.qty and state.entry_time == self.entry_time:
+        if state.qty == self.qty and state.entry_row_time == self.entry_row_time:
             return
         self.qty, self.sign = state.qty, 1
         self.is_own = state.owner not in ("external", "manual")

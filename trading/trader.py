@@ -49,6 +49,7 @@ from trading.kill_switch import CANCEL, ENTRIES, FLATTEN, FREEZE, LEVELS, NONE, 
 from trading.market_intake import MarketIntake
 from trading.reconcile import Reconciler
 from trading.risk import ACTIVE, HALTED, READY, REDUCING, limits
+from trading.standing import Standing
 from trading.statements import day_record, external_order, position_state
 from trading.unwritable import Unwritable
 from utility.crash_points import reach
@@ -99,6 +100,7 @@ class Trader:
         self.doubts = Doubts(self.desk)
         self.reconciler = Reconciler(self.desk, self.doubts)
         self.kill = KillActions(self.desk, self.gateway)
+        self.standing = Standing(self.desk, self.gateway, self.doubts)
         self._waiting: list[Intent] = []
         self._timer_ns = 0
         self._timer_utc = 0
@@ -311,6 +313,7 @@ class Trader:
         self._notice_pause(now)
         self._watch_arming(now)
         self.kill.tick()
+        self.standing.tick()
         self.doubts.tick()
         self.reconciler.tick()
         self._enter_day()

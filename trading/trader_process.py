@@ -1,8 +1,7 @@
 """The trader's shell: the ledger's one writer, the private stream, the venue's answers, the `orders` socket.
 
 The core decides and journals; this file moves bytes. Answers come from the broker's threads into one
-queue and are applied in batches, each in one transaction. In lock-step it tells the exchange when
-everything of a step has been handled (architecture 3.4).
+queue and are applied in batches, each in one transaction. What it says in lock-step is in trading/trader_steps.py.
 """
 
 from __future__ import annotations
@@ -26,15 +25,11 @@ from domain.messages import (
     Message,
     OrdersMessage,
     OutboxAck,
-    ReplayEnd,
     ReplayPage,
     ReplayRequest,
     Rows,
     Snapshot,
-    StepDone,
-    StepNext,
     StepsMessage,
-    StepWait,
     SubmitIntent,
 )
 from domain.orders import Intent
@@ -49,12 +44,13 @@ from trading.listeners import Listeners
 from trading.process import ChildProcess
 from trading.risk import READY
 from trading.trader import Trader
+from trading.trader_steps import TraderSteps
 from trading.venues import load_all
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility import alarm_words, crash_points
 from utility.build import build
-from utility.bus import Dealer, Router, Subscriber
+from utility.bus import Router, Subscriber
 from utility.clock import SystemClock
 from utility.codec import Codec
 from utility.paths import DataDir
@@ -67,11 +63,13 @@ TIMER_S = 0.05
 GROUP_NS = 3_000_000
 """What the venue says within so long after a commit shares the next one: an intent would wait behind each."""
 TABLE_RETRY_S = 0.5
+LAST_S = 1.0
+"""How long a trader that ends waits for its last cancels."""
 CRASHED = 137
 """Status of a trader that died at a crash point: as if it had been killed."""
 
 
-class TraderProcess(ChildProcess):
+class TraderProcess(ChildProcess, TraderSteps):
     """One account's trader as a process."""
 
     def __init__(self, config: ProcessConfig) -> None:
@@ -85,7 +83,7 @@ class TraderProcess(ChildProcess):
         self.core: Trader | None = None
         self.broker: Broker | None = None
         self.rows_in: Subscriber[MarketMessage] | None = None
-        self.steps: Dealer[StepsMessage] | None = None
+        self._begin_steps()
         self._updates: deque[BrokerUpdate | AccountSnapshot | VenueError] = deque()
         self._senders: dict[str, str] = {}
         self._pages: Codec[MarketMessage] = Codec(MarketMessage)
@@ -96,14 +94,6 @@ class TraderProcess(ChildProcess):
         self._has_table = False
         self._timer_s = 0.0
         self._applied_ns = 0
-        self._frames: dict[str, int] = {}
-        self._step = 0  # the market barrier that came last
-        self._strategy_step = 0  # the strategy's
-        self._done_step = 0
-        self._told_step = 0
-        self._wait: dict[str, int] = {}
-        self._needed_seq = 0  # outbox sequence that the strategy must have handled
-        self._ended = False
 
     def open(self) -> dict[str, str]:
         preload()
@@ -300,38 +290,6 @@ class TraderProcess(ChildProcess):
             self._do(core.on_market(item, self._now()))  # type: ignore[arg-type]
         self._go_on()
 
-    # --- lock-step ------------------------------------------------------------------------------------------
-
-    def _read_steps(self) -> None:
-        assert self.steps is not None
-        for message in self.steps.receive():
-            if isinstance(message, StepWait):
-                self._wait = message.private_frames
-                self._told_step = 0
-            elif isinstance(message, StepNext):
-                self._done_step = max(self._done_step, message.n)
-                self._wait = {}
-            elif isinstance(message, ReplayEnd):
-                self._ended = True
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Tell the exchange that the step is done, when it is."""
-        core, step = self.core, self._step
-        if self.steps is None or core is None or step <= self._done_step or step == self._told_step:
-            return
-        if self._strategy_step < step or self._updates or core.unsettled():
-            return
-        if self._needed_seq and self.listeners.strategy_acked() < self._needed_seq:
-            return
-        if any(self._frames.get(connection, 0) < count for connection, count in self._wait.items()):
-            return
-        self._do(core.on_timer(self._now()))
-        if core.unsettled():
-            return
-        self._told_step = step
-        self.steps.send(StepDone(n=step, private_frames=dict(self._frames)))
-
     # --- effects ------------------------------------------------------------------------------------------------
 
     def _do(self, effects: list[Effect]) -> None:
@@ -466,9 +424,23 @@ class TraderProcess(ChildProcess):
 
     def close(self) -> None:
         if self.broker is not None:
+            self._take_back()
             self.broker.close()
         if self.core is not None:
             self.core.close(self._now())
+
+    def _take_back(self) -> None:
+        """Leave nothing of a strategy in the venue's book: when this process is gone nobody looks after it."""
+        core = self.core
+        if core is None or core.desk.readiness != READY or core.desk.failure is not None:
+            return
+        self._do(core.standing.retire(self._now()))
+        end_s = time.monotonic() + LAST_S
+        while core.standing.is_left() and time.monotonic() < end_s:
+            time.sleep(0.01)
+            self._take_updates(core)
+        if core.standing.is_left():
+            log.error("event=orders_left client_order_ids=%s", [order.client_order_id for order in core.desk.orders.live_orders()])
 
     def _now(self) -> Moment:
         return Moment(self.clock.mono_ns(), self.clock.utc_ns())

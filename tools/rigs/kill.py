@@ -35,7 +35,7 @@ import numpy as np
 from domain.errors import StomError
 from domain.instruments import Instrument
 from domain.messages import CommandResult, Failed, InstrumentTable, Message, OrderUpdate, Rows
-from domain.orders import TERMINAL, Action, Intent, OrderKind, OrderStatus, make_intent_id
+from domain.orders import TERMINAL, Action, Intent, OrderKind, OrderStatus, make_intent_id, price_decimal
 from domain.process_config import LiveOptions, StrategyText
 from domain.records import row_schema
 from domain.settings import Processes, Risk, Settings
@@ -43,7 +43,6 @@ from paper.truth import read_truth, summarise
 from paper.truth_check import compare, lives
 from storage.ledger_verify import reading
 from tools.rigs.kill_bars import ROLES, Bars, Kill, lines, missed, table
-from trading.gateway import price_decimal
 from trading.ladder import DOWN, round_price
 from trading.ledger_check import verify_account
 from trading.sizing import quantity

@@ -1,7 +1,7 @@
 """Live replay against back-test: the same recording, two roads, one hash (architecture 3.4).
 
 python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|formula|r1|r1-wide]
-[--orders] [--limits open|positions|shipped]
+[--orders | --limit-orders rows|events] [--limits open|positions|shipped]
 
 Each run imports the raw recording, plays it through the paper exchange into live trading over real
 sockets, then back-tests the rows which that run recorded. Prints one JSON line a run; the exit status
@@ -71,6 +71,18 @@ ORDERS: dict[str, Any] = {
     "weights": {"by": "day_range", "edges": [0.1, 0.5, 1, 2], "factors": [0.8, 1, 1.2, 1.5, 2]},
 }  # fmt: skip
 """Split entries and exits, bans, a stop-loss and weights, for `--orders`."""
+LIMIT_ORDERS: dict[str, Any] = {
+    "entry": {
+        "order": "limit", "splits": 2, "split_down": True, "split_down_pct": 0.01, "split_up_pct": 0.05,
+        "cancel_late": True, "cancel_s": 12, "replaces": 2, "replace_away": 3, "replace_ticks": 2,
+        "ban_interval": True, "ban_interval_s": 2,
+    },
+    "exit": {
+        "order": "limit", "splits": 3, "stop_rate": True, "stop_rate_pct": 0.25,
+        "cancel_late": True, "cancel_s": 9, "replaces": 1, "replace_away": 4, "replace_ticks": 2,
+    },
+}  # fmt: skip
+"""Entries and exits that rest, are cancelled by time, moved, and made in two steps, for `--limit-orders`."""
 UNLIMITED = {
     "risk.intents_per_s": "1000",
     "risk.intents_per_min": "60000",
@@ -156,6 +168,7 @@ def compare(
     seed: int = 7,
     orders: dict[str, Any] | None = None,
     limits: str = "open",
+    resting: str = "",
 ) -> dict[str, Any]:
     """Run one case once on both roads and return what both said; with limits the back-test is a portfolio run."""
     case = CASES[name]
@@ -195,10 +208,11 @@ def compare(
         common += ["--order-settings", str(texts / "orders.json")]
     if case.symbols:
         common += ["--symbols", ",".join(case.symbols)]
-    live = _stom("live", *common, "--replay", str(replay), "--speed", speed)
+    live = _stom("live", *common, "--replay", str(replay), "--speed", speed, *(("--resting", resting) if resting else ()))
     more = () if limits == "open" else ("--portfolio",)
-    test = _stom("backtest", *common, *more, "--source", live["source"], "--fill", case.fill)
-    plain = test if limits == "open" else _stom("backtest", *common, "--source", live["source"], "--fill", case.fill)
+    fill = "queue" if resting else case.fill
+    test = _stom("backtest", *common, *more, "--source", live["source"], "--fill", fill)
+    plain = test if limits == "open" else _stom("backtest", *common, "--source", live["source"], "--fill", fill)
     return {
         "case": name,
         "rules": rules,
@@ -241,6 +255,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--orders", action="store_true", help="with split entries and exits, bans, a stop-loss and weights")
+    parser.add_argument("--limit-orders", choices=("rows", "events"), default="", help="with limit orders; what fills them in the replay")
     parser.add_argument("--limits", choices=sorted(LIMITS), default="open")
     args = parser.parse_args()
     failed = False
@@ -250,8 +265,11 @@ def main() -> int:
             for rules in args.rules or ["churn", "r1"]:
                 for _ in range(args.runs):
                     with tempfile.TemporaryDirectory(prefix="stom-parity-") as folder:
-                        orders = ORDERS if args.orders else None
-                        found = compare(name, speed, rules, Path(folder), minutes=args.minutes, orders=orders, limits=args.limits)
+                        orders = LIMIT_ORDERS if args.limit_orders else ORDERS if args.orders else None
+                        found = compare(
+                            name, speed, rules, Path(folder), minutes=args.minutes, orders=orders, limits=args.limits,
+                            resting=args.limit_orders,
+                        )  # fmt: skip
                     hashes.setdefault(rules, set()).add(found["trades_sha256"])
                     enough = rules != "churn" or found["trades"][0] >= CASES[name].trades_min
                     failed |= not found["equal"] or not enough or len(hashes[rules]) != 1

@@ -70,9 +70,9 @@ def test_a_search_runs_under_order_settings(data: Path, capsys: pytest.CaptureFi
     assert alone["trades_sha256"] == Studies(data / "library.db").run(found["run"]).trades_sha256
 
 
-def test_live_refuses_limit_orders_by_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_fills_resting_orders_is_a_word_of_replays(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ("--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt"), *SETS)
     live = ("live", "--market", "upbit", *texts, "--order-settings", str(data / "limit.json"), "--data-dir", str(data))
-    status, said = call(capsys, *live, "--json")
-    assert status == 3
-    assert said["error"]["code"] == "orders.limit_live"
+    status, said = call(capsys, *live, "--resting", "rows", "--json")
+    assert status == 2
+    assert said["error"]["code"] == "live.resting_replay"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coin.markets import UPBIT
-from domain.messages import Heartbeat, Message, ReplayEnd, StepDone, StepEnd, StepNext, StepWait
+from domain.messages import Heartbeat, Message, ReplayEnd, StepDone, StepEnd, StepFills, StepHeard, StepNext, StepWait
 from paper import replay
 from paper.replay import LockStep, Survey
 from paper.source import ArraySource
@@ -34,6 +34,9 @@ class StubServer:
         self.public["1"] += 1
 
     def timed(self) -> None:
+        pass
+
+    def flush_private(self) -> None:
         pass
 
     async def drain(self) -> None:
@@ -121,6 +124,32 @@ def test_a_restarted_process_is_given_the_step_again(monkeypatch: pytest.MonkeyP
         role, again = await said.get()
         assert isinstance(again, StepEnd)
         assert (role, again.n, again.frames, again.market_ns) == ("receiver", 2, {"7": 0}, second.market_ns)
+
+    play(script, monkeypatch)
+
+
+def test_rows_wait_until_fills_on_the_way_to_them_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.unit.paper.flow import placed
+
+    monkeypatch.setattr(replay, "ASK_AGAIN_S", 0.02)
+
+    async def script(step: LockStep, server: StubServer, said: asyncio.Queue[tuple[str, Message]]) -> None:
+        await said.get()
+        order = placed(server.core, 1, 60.0, 100.5)
+        server.core.apply(trade(100.0, 1.0, -1, 700))
+        assert order.cum_qty
+        server.private = {"2": 5}
+        step.take("trader", StepDone(n=1, private_frames={"2": 5}))
+        assert await said.get() == ("trader", StepNext(n=1))
+        asked = ("trader", StepFills(n=2, private_frames={"2": 5}))
+        assert await said.get() == asked
+        assert await said.get() == asked  # a trader that was killed has forgotten the first
+        step.take("trader", StepHeard(n=2, private_frames={"2": 4}))
+        assert await said.get() == asked
+        step.take("trader", StepHeard(n=2, private_frames={"2": 5}))
+        while not isinstance(end := (await said.get())[1], StepEnd):
+            assert isinstance(end, StepFills)
+        assert end.n == 2
 
     play(script, monkeypatch)
 

@@ -23,8 +23,10 @@ def process() -> StrategyProcess:
     taken: list[tuple[bool, Any]] = []
     host = SimpleNamespace(waiting={}, is_lockstep=True, is_live=False, disabled="", taken=taken, go_on=lambda: None)
     host.on_rows = lambda rows: taken.append((host.is_live, rows))
+    host.is_exchanging, host.clear_strays = (lambda: False), (lambda: None)
     made.host = host  # type: ignore[assignment]
     made.control = Sent()  # type: ignore[assignment]
+    made._cancels = {}
     made._unacked, made._held, made._barrier = {}, [], None
     made._yield_id, made._is_yielded, made._is_starting = None, False, False
     made._resume_seq, made._resume_outbox, made._cut_seq, made._handled_seq = -1, 0, 4, 9
