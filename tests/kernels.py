@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from strategy import cache
+from utility.paths import DataDir
 
 Load = Callable[..., ModuleType]
 
@@ -50,3 +51,24 @@ def _copy(source: Path, target: Path, mac_key: bytes) -> None:
     with contextlib.suppress(OSError):
         half.rename(target)
     shutil.rmtree(half, ignore_errors=True)
+
+
+def lend(store: Path, root: Path) -> None:
+    """Put what processes of earlier tests compiled into a data directory, sealed under its own key."""
+    key = DataDir(root).mac_key()
+    steps = DataDir(root).cache / "steps"
+    steps.mkdir(parents=True, exist_ok=True)
+    for kept in _modules(store):
+        _copy(kept, steps / kept.name, key)
+
+
+def collect(root: Path, store: Path) -> None:
+    """Keep what the processes of a test compiled in its data directory."""
+    key = DataDir(root).mac_key()
+    for made in _modules(DataDir(root).cache / "steps"):
+        if not (store / made.name).exists() and cache.authentic(made, key, (made / "module.py").read_text("utf-8")):
+            _copy(made, store / made.name, key)
+
+
+def _modules(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if not one.name.startswith(".")] if folder.is_dir() else []

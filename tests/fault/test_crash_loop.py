@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,10 @@ class Rig(rigs.Rig):
 
 
 @pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+def rig(tmp_path: Path, lend: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch) -> Rig:
     free = rigs.settings()
     monkeypatch.setattr(rigs, "settings", lambda: Settings(risk=free.risk, processes=Processes()))
-    made = Rig("upbit", tmp_path, 5, faults=())
+    made = Rig("upbit", lend(tmp_path), 5, faults=())
     yield made  # type: ignore[misc]
     made.close()
 

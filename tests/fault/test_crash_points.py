@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,10 @@ def count(path: Path, event: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_trader_that_dies_at_a_crash_point_sends_no_order_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rig = Rig("upbit", tmp_path, 11, faults=())
+def test_a_trader_that_dies_at_a_crash_point_sends_no_order_twice(
+    tmp_path: Path, lend: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig("upbit", lend(tmp_path), 11, faults=())
     truth = rig.data.truth("upbit", rig.run.run)
     try:
         assert rig.wait_ready()

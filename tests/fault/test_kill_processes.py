@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,9 @@ def test_the_table_tells_the_way_back_by_stage() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_killed_processes_come_back_and_the_ledger_equals_the_venues_record(tmp_path: Path) -> None:
+def test_killed_processes_come_back_and_the_ledger_equals_the_venues_record(tmp_path: Path, lend: Callable[[Path], Path]) -> None:
     # Of two kills a role the median is the worst one, and a rare fault may not come.
-    found = run("upbit", 2, 5, tmp_path, Bars(ready_p50_s=10.0))
+    found = run("upbit", 2, 5, lend(tmp_path), Bars(ready_p50_s=10.0))
     assert [line for line in found["missed"] if not line.startswith("no fault fired")] == []
     assert found["venue_fills"] > 10
     assert sum(found["faults_fired"].values()) > 0

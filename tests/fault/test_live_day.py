@@ -87,8 +87,8 @@ class Run:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("market", ["upbit", "binance"])
-def test_the_rows_are_of_the_exchanges_day_also_after_a_kill(market: str, tmp_path: Path) -> None:
-    run = Run(market, tmp_path)
+def test_the_rows_are_of_the_exchanges_day_also_after_a_kill(market: str, tmp_path: Path, lend: Callable[[Path], Path]) -> None:
+    run = Run(market, lend(tmp_path))
     try:
         run.wait(lambda: bool(run.rows), 120.0)
         run.agrees()

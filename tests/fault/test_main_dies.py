@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,8 @@ def entries(folder: Path, since_ns: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_no_entries_without_main_and_the_next_main_adopts(tmp_path: Path) -> None:
-    data = DataDir(tmp_path)
+def test_no_entries_without_main_and_the_next_main_adopts(tmp_path: Path, lend: Callable[[Path], Path]) -> None:
+    data = DataDir(lend(tmp_path))
     main = subprocess.Popen([sys.executable, "-c", MAIN, str(tmp_path), "60"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert main.stdout is not None
     children: list[int] = []
@@ -115,8 +116,8 @@ def test_no_entries_without_main_and_the_next_main_adopts(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_paper_children_that_nobody_adopts_end(tmp_path: Path) -> None:
-    data = DataDir(tmp_path)
+def test_paper_children_that_nobody_adopts_end(tmp_path: Path, lend: Callable[[Path], Path]) -> None:
+    data = DataDir(lend(tmp_path))
     main = subprocess.Popen([sys.executable, "-c", MAIN, str(tmp_path), "4"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert main.stdout is not None
     children: list[int] = []

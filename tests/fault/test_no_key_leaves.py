@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,9 @@ def test_a_traceback_is_written_and_masked(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system does not show arguments and environments as files")
-def test_a_live_run_writes_no_key_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_run_writes_no_key_anywhere(tmp_path: Path, lend: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(market_run, "paper_keys", lambda seed: (KEY, SECRET))
-    rig = Rig("binance", tmp_path, 3, faults=())
+    rig = Rig("binance", lend(tmp_path), 3, faults=())
     try:
         assert rig.wait_ready()
         trader = rig.run.children["trader"]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,11 @@ def memory(pid: int) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_roles_are_forked_from_the_spare_and_it_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_roles_are_forked_from_the_spare_and_it_holds_no_key(
+    tmp_path: Path, lend: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spare, "FIRST_S", 0.0)
-    rig = Rig("upbit", tmp_path, 7, faults=())
+    rig = Rig("upbit", lend(tmp_path), 7, faults=())
     ours = rig.supervisor.spare
     try:
         assert rig.wait_ready()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[tuple[DataDir, subprocess.Popen[str]]]:
+def terminal(tmp_path: Path, lend: Callable[[Path], Path]) -> Iterator[tuple[DataDir, subprocess.Popen[str]]]:
     """`stom.py live` in a process of its own."""
-    place = DataDir(tmp_path / "data")
+    place = DataDir(lend(tmp_path / "data"))
     settings = settings_file.change(Settings(), "paper.speed", 3.0)
     settings_file.save(settings, place.settings)
     words = ["live", "--market", "upbit", "--seed", "11", "--data-dir", str(place.root), "--json", "--quiet"]

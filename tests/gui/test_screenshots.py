@@ -34,9 +34,9 @@ SETTINGS: dict[str, Any] = {"paper.seed": 11, "paper.speed": 3.0, "upbit.strateg
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> DataDir:
+def place(tmp_path: Path, lend: Callable[[Path], Path]) -> DataDir:
     """A data directory with two and a half hours of made market and the session's settings."""
-    made = DataDir(tmp_path / "data")
+    made = DataDir(lend(tmp_path / "data"))
     command = [sys.executable, str(ROOT / "stom.py"), "data", "make", "--market", "upbit", "--symbols", "4", "--days", "0.1"]
     subprocess.run(
         [*command, "--seed", "11", "--data-dir", str(made.root), "--json", "--quiet"], check=True, capture_output=True, timeout=300

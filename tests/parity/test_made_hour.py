@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ NO_TRADES = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 @pytest.mark.slow
 @pytest.mark.timeout(7_200 if IS_LONG else 900)
 @pytest.mark.parametrize("name", ["made-upbit", "made-binance"])
-def test_made_stretch_gives_identical_trades(name: str, tmp_path: Path) -> None:
-    found = compare(name, "max", "churn", tmp_path, minutes=MINUTES, symbols=SYMBOLS)
+def test_made_stretch_gives_identical_trades(name: str, tmp_path: Path, lend: Callable[[Path], Path]) -> None:
+    found = compare(name, "max", "churn", lend(tmp_path), minutes=MINUTES, symbols=SYMBOLS)
     sys.stdout.write(f"{name}: refused by account limits: live {found['refusals']}, back-test {found['refusals_backtest']}\n")
     assert found["equal"], found
     assert found["trades_sha256"] != NO_TRADES
@@ -36,9 +37,9 @@ def test_made_stretch_gives_identical_trades(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(7_200 if IS_LONG else 900)
-def test_a_portfolio_run_is_live_where_limits_bite(tmp_path: Path) -> None:
+def test_a_portfolio_run_is_live_where_limits_bite(tmp_path: Path, lend: Callable[[Path], Path]) -> None:
     """Two positions at most for four symbols: the same trades, and as many refusals by the same rule."""
-    found = compare("made-upbit", "max", "churn", tmp_path, minutes=MINUTES, symbols=SYMBOLS + 1, limits="positions")
+    found = compare("made-upbit", "max", "churn", lend(tmp_path), minutes=MINUTES, symbols=SYMBOLS + 1, limits="positions")
     assert found["equal"], found
     assert found["trades"][0] == found["trades"][1] >= 10
     assert found["refusals"] == found["refusals_backtest"]
