@@ -123,6 +123,13 @@ def short_money(value: float | None, currency: str, language: str) -> str:
     return f"{minus}{body:,.0f}"
 
 
+def short_number(value: float | None, language: str, decimals: int = 2) -> str:
+    """Return a score in few characters: ``-2,342만``, ``1.2억``, ``-23.4M``, plain with decimals below ten thousand."""
+    if missing(value):
+        return DASH
+    return number(value, decimals) if abs(value) < 1e4 else short_money(value, "KRW" if language == "ko" else "", language)
+
+
 def arrow(value: float | None) -> str:
     """Return ▲, ▼ or nothing by sign; colour is never the only sign of direction."""
     if missing(value) or round(value, 2) == 0:

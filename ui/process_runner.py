@@ -135,7 +135,8 @@ def read_answer(runner: ProcessRunner, out: bytes, status: int) -> None:
         runner.finished.emit(result)
     elif result is not None:
         error = result["error"]
-        runner.failed.emit("ui.research.refused", {"reason": error.get("message", ""), "code": error.get("code", "")})
+        told = {key: value for key, value in error.items() if key not in ("message", "code")}
+        runner.failed.emit("ui.research.refused", {**told, "reason": error.get("message", ""), "code": error.get("code", "")})
     elif runner.stopping:
         runner.failed.emit("ui.research.stopped", {})
     else:

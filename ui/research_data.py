@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,21 @@ def read_study(data_dir: Path, name: str) -> FoundStudy:
     trials = store.trials(f"{name}/{windows}" if windows else name)
     best = int(np.argmax(trials.scores)) if len(trials) else -1
     figures = {key: trials.metrics[:, place] for place, key in enumerate(names)} if len(trials) else {}
-    out = []
+    found = FoundStudy(kept, [], trials.vectors, trials.scores, figures)
+    moved = found.moved
     for number in range(len(trials)):
         metrics = {key: float(column[number]) for key, column in figures.items()}
-        variables = "  ".join(f"[{index}]={value:g}" for index, value in enumerate(trials.vectors[number].tolist()))
-        out.append(TrialRecord(number + 1, float(trials.scores[number]), variables, metrics, number == best, number in front))
-    return FoundStudy(kept, out, trials.vectors, trials.scores, figures)
+        vector = trials.vectors[number].tolist()
+        variables, every = variables_text(vector, moved), variables_text(vector)
+        found.trials.append(
+            TrialRecord(number + 1, float(trials.scores[number]), variables, metrics, number == best, number in front, every)
+        )
+    return found
+
+
+def variables_text(vector: Sequence[float], shown: Sequence[int] = ()) -> str:
+    """Return variables as ``[0]=30  [5]=180``: those of `shown`, all where nothing is named."""
+    return "  ".join(f"[{index}]={value:g}" for index, value in enumerate(vector) if not shown or index in shown)
 
 
 def holding_unit(passport: dict[str, Any]) -> int:

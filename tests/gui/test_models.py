@@ -373,7 +373,9 @@ def test_ranges() -> None:
     assert size_of({}, text, "grid", "grid", {}) == Size(25, 25)
     assert size_of({}, "self.vars[0] = [[10, 30, 20, 5], 20]", "grid", "list", {}) == Size(4, 4)
     assert size_of({"--trials": "7"}, text, "random", "grid", {}) == Size(25, 7)
-    assert size_of({}, "self.vars[0] = [[10,", "grid", "grid", {}) is None
+    assert size_of({}, "", "grid", "grid", {}) is None
+    with pytest.raises(InputError, match=r"optimise\.range_syntax"):
+        size_of({}, "self.vars[0] = [[10,", "grid", "grid", {})
 
 
 def test_condition_lists_are_told_apart_by_their_headings() -> None:

@@ -262,7 +262,7 @@ def test_a_search_counts_sets_and_shows_every_trial(do: Callable[..., KindPage],
     assert view.best.has_data
     assert view.map.scores.shape == (3, 2)
     qtbot.waitUntil(lambda: view.studies.count >= 1, timeout=30_000)
-    qtbot.waitUntil(lambda: "0:0" in made.estimate.text(), timeout=30_000)  # the pace was measured
+    qtbot.waitUntil(lambda: made.estimate.text().endswith("초"), timeout=30_000)  # the pace was measured
     view.study_table.selectRow(0)
     view.resume_chosen()
     assert not made.session.is_running()  # it has ended: there is nothing to go on with
@@ -283,7 +283,7 @@ def test_a_walk_forward(do: Callable[..., KindPage], page: ResearchPage, qtbot: 
     assert view.windows.count >= 1
     assert view.unseen.has_data
     page.desk.jobs.run(lambda: None, lambda _: made._count(), lambda _: None)
-    qtbot.waitUntil(lambda: "구간마다 최대 18회" in made.estimate.text() and "0:0" in made.estimate.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "구간마다 최대 18회" in made.estimate.text() and made.estimate.text().endswith("초"), timeout=30_000)
 
 
 def test_a_verdict_with_its_pictures(do: Callable[..., KindPage], page: ResearchPage) -> None:
@@ -330,6 +330,12 @@ def test_the_queue(do: Callable[..., KindPage], page: ResearchPage, qtbot: Any, 
     assert batch.forms["batch edit"].values()["jobs"] == ["1", "2"]
     do("batch", "batch edit", at="06:30", on="weekdays")
     assert all("weekdays" in one.schedule for one in view.queue.records)
+    shown = [view.table.shown.index(0, column).data() for column in range(len(view.queue.columns))]
+    assert "평일 (월–금) 06:30" in shown
+    assert shown[-1].startswith("백테스트 · 업비트 KRW")
+    set_language("en")
+    assert "weekdays (Mon–Fri) at 06:30" in [view.table.shown.index(0, column).data() for column in range(len(view.queue.columns))]
+    set_language("ko")
     do("batch", "batch edit", at="", on="", again=True)
     view.table.clearSelection()
     view.table.selectRow(1)
@@ -354,6 +360,13 @@ def test_stored_runs_reports_and_comparison(do: Callable[..., KindPage], page: R
     view.compare()
     qtbot.waitUntil(lambda: view.compared.count > 10, timeout=20_000)
     assert len(view.curves.lines) == 2
+    heard: list[str] = []
+    page.told.connect(lambda code, fields: heard.append(code))
+    for language in ("en", "ko"):  # faster than the command that says the table anew
+        set_language(language)
+    qtbot.waitUntil(lambda: not made.quick.is_running(), timeout=20_000)
+    assert not heard
+    assert view.compared.columns[1].label.startswith("실행")
     view.table.selectRow(0)
     qtbot.waitUntil(lambda: view.one.trades.count > 0, timeout=30_000)
     do("runs", "report", html=str(tmp_path / "x.html"))
@@ -379,17 +392,54 @@ def test_realised_says_what_to_do_when_there_is_nothing(do: Callable[..., KindPa
     assert not view.chart.has_data
 
 
-def test_a_bad_value_and_a_missing_one_are_said_before_anything_starts(page: ResearchPage) -> None:
-    heard: list[tuple[str, Any]] = []
-    page.told.connect(lambda code, fields: heard.append((code, fields)))
+def test_a_bad_value_is_said_beside_its_field_before_anything_starts(page: ResearchPage, qtbot: Any) -> None:
+    page.show_kind("search")
     made = page.page_of("search")
+    rows = made.form._rows
     made.take({"--strategy": NAME, "--ranges": "self.vars[1] = [[1, 5"})
     made.run()
-    assert heard[-1][0] == "optimise.range_syntax"
+    assert rows["--ranges"].code == "optimise.range_syntax"
+    assert rows["--ranges"].wrong.isVisible()
+    made.take({"--ranges": "self.vars[1] = [[9, 1, 2], 3]", "--method": "grid", "--ranges-form": "grid"})
+    assert not rows["--ranges"].wrong.isVisible()  # what was typed anew is not blamed for what stood there
+    qtbot.waitUntil(lambda: rows["--ranges"].code == "optimise.range_step", timeout=10_000)  # reversed: said while it is written
     made.take({"--ranges": RANGES, "--latency": "x"})
+    assert rows["--latency"].code == "ui.form.bad_number"
     made.run()
-    assert heard[-1][0] == "ui.form.bad_number"
+    assert rows["--latency"].wrong.isVisible()  # unfolded
+    made.take({"--latency": "0", "--from": "2026-01-09", "--to": "2026-01-05"})
+    made.run()
+    assert rows["--to"].code == "ui.form.reversed"
+    made.take({"--from": "", "--to": ""})
     assert not made.session.is_running()
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"strategy": "없는_전략"}, "--strategy"),
+        ({"strategy": NAME, "from": "2020-01-01", "to": "2020-01-02"}, "--from"),
+        ({"strategy": NAME, "symbols": "KRW-NONE"}, "--symbols"),
+        ({"strategy": NAME, "slippage": "viel"}, "--slippage"),
+    ],
+)
+def test_what_a_command_refuses_is_said_beside_the_field_it_is_about(
+    do: Callable[..., KindPage], values: dict[str, str], place: str
+) -> None:
+    made = do("backtest", state="failed", **values)
+    row = made.form._rows[place]
+    assert row.wrong.text() == made.session.task.fields["reason"]  # type: ignore[union-attr]
+    assert row.wrong.isVisible()
+    assert made.words() is not None  # nothing that was typed is lost, and nothing stands in the way of another try
+    assert not row.code
+
+
+def test_a_strategy_that_never_trades_says_so_where_the_curve_would_be(do: Callable[..., KindPage]) -> None:
+    made = do("backtest", strategy=NAME, set="0=5 1=1000000 2=1", betting="100000")
+    view: Any = made.view
+    assert made.session.task.result["trades"] == 0  # type: ignore[union-attr]
+    assert view.equity.empty == "research.no_trades"
+    assert not view.equity.has_data
 
 
 def test_an_explosive_search_is_asked_about(page: ResearchPage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from PyQt5.QtGui import QColor, QPainter
 from domain.instruments import NS
 from ui.format import KST, step_decimals
 from ui.theme import fonts
-from ui.theme.style import colour, theme
+from ui.theme.style import colour, ink_on, theme
 
 AXIS_WIDTH = 84
 
@@ -95,7 +95,7 @@ class ValueAxis(pg.AxisItem):
             painter.setPen(Qt.NoPen)
             painter.setBrush(tint)
             painter.drawRect(box)
-            painter.setPen(QColor("#ffffff") if tint.lightness() < 170 else QColor("#10141b"))
+            painter.setPen(ink_on(tint))
             painter.drawText(box.adjusted(5, 0, -2, 0), Qt.AlignLeft | Qt.AlignVCenter, text)
 
 

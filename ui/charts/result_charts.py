@@ -9,12 +9,13 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QPainter
-from PyQt5.QtWidgets import QGridLayout, QWidget
+from PyQt5.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
-from ui.charts.axes import ValueAxis
+from ui.charts.axes import AXIS_WIDTH, ValueAxis
 from ui.text import on_language, tr
 from ui.theme import fonts
 from ui.theme.style import THEME, colour, theme
+from ui.widgets.panel import faint
 
 
 class NumberAxis(pg.AxisItem):
@@ -22,6 +23,8 @@ class NumberAxis(pg.AxisItem):
 
     def __init__(self) -> None:
         super().__init__("bottom")
+        self.ends = (float("-inf"), float("inf"))
+        """Places that are named; what lies beyond is nobody's number."""
         self.setHeight(20)
         self.restyle()
 
@@ -31,7 +34,8 @@ class NumberAxis(pg.AxisItem):
         self.setStyle(tickLength=3, tickFont=fonts.ui_font(theme().font_px - 2), tickTextOffset=2)
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
-        return [f"{value:,.0f}" if float(value).is_integer() else "" for value in values]
+        low, high = self.ends
+        return [f"{value:,.0f}" if float(value).is_integer() and low <= value <= high else "" for value in values]
 
 
 class ResultChart(QWidget):
@@ -44,9 +48,9 @@ class ResultChart(QWidget):
 
     picked = pyqtSignal(int)
 
-    def __init__(self, rows: int, stretch: Sequence[int], empty: str, text: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, rows: int, stretch: Sequence[int], empty: str, text: Any, parent: QWidget | None = None, bottom: str = "") -> None:
         super().__init__(parent)
-        self.empty = empty
+        self.empty, self.bottom_word = empty, bottom
         self.has_data = False
         self.canvas = pg.GraphicsLayoutWidget()
         self.canvas.ci.setContentsMargins(0, 0, 0, 0)
@@ -73,20 +77,55 @@ class ResultChart(QWidget):
         self.canvas.scene().sigMouseClicked.connect(self._clicked)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas)
+        layout.setSpacing(0)
+        layout.addWidget(self.canvas, 1, 0)
+        self.corner = faint()
+        self.corner.setParent(self)
+        self.corner.setAlignment(Qt.AlignLeft | Qt.AlignVCenter)
+        self.legend_label = QLabel()
+        self.legend_label.setTextFormat(Qt.RichText)
+        self.legend_label.setContentsMargins(10, 3, 10, 2)
+        # Wider than its place it is cut: it must not decide how wide the window is.
+        self.legend_label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+        layout.addWidget(self.legend_label, 0, 0)
+        for label in (self.corner, self.legend_label):
+            label.setAttribute(Qt.WA_TransparentForMouseEvents)
+            label.hide()
+        self._legend: list[tuple[str, str]] = []
         THEME.changed.connect(self.restyle)
         on_language(self, self._words_changed)
 
     def _words_changed(self) -> None:
         for axis in self.axes:
             axis.say_again()
+        self._say_around()
         self.update()
 
     def show_data(self, has_data: bool) -> None:
         """Show the plots, or the sentence that explains why there are none."""
         self.has_data = has_data
         self.canvas.setVisible(has_data)
+        self._say_around()
         self.update()
+
+    def show_legend(self, *parts: tuple[str, str]) -> None:
+        """Say what the colours mean, each (token of the theme, code of the word); ``accent:90`` is a token laid on thinly."""
+        self._legend = list(parts)
+        self._say_around()
+
+    def _say_around(self) -> None:
+        """Write legend and the word of the bottom axis, which stands in the corner below the values."""
+        self.corner.setText(tr(self.bottom_word) if self.bottom_word else "")
+        self.corner.setVisible(self.has_data and bool(self.bottom_word))
+        parts = [f'<span style="color:{_tint(tone)}">■</span> {tr(code)}' for tone, code in self._legend]
+        self.legend_label.setText("&nbsp;&nbsp;&nbsp;".join(parts))
+        self.legend_label.setStyleSheet(f"color: {theme().muted}; font-size: {theme().font_px - 2}px")
+        self.legend_label.setVisible(self.has_data and bool(parts))
+        self.corner.raise_()
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self.corner.setGeometry(self.width() - AXIS_WIDTH + 4, self.height() - 21, AXIS_WIDTH - 6, 20)
 
     def restyle(self) -> None:
         """Take the theme's colours."""
@@ -96,6 +135,7 @@ class ResultChart(QWidget):
             axis.restyle()
             plot.getViewBox().setBackgroundColor(QColor(theme().panel))
             plot.getViewBox().setBorder(pg.mkPen(theme().line))
+        self._say_around()
 
     def _clicked(self, event: Any) -> None:
         at = self.plots[0].getViewBox().mapSceneToView(event.scenePos())
@@ -110,11 +150,18 @@ class ResultChart(QWidget):
         painter.end()
 
 
+def _tint(tone: str) -> str:
+    name, _, alpha = tone.partition(":")
+    share, top, ground = int(alpha or 255) / 255, colour(name), colour("panel")
+    mixed = [round(a * share + b * (1 - share)) for a, b in zip(top.getRgb()[:3], ground.getRgb()[:3], strict=True)]
+    return QColor(*mixed).name()
+
+
 class EquityChart(ResultChart):
     """Cumulative profit by trade with each trade's own, and the drawdown below."""
 
     def __init__(self, text: Any, parent: QWidget | None = None) -> None:
-        super().__init__(2, (72, 28), "ui.empty.equity", text, parent)
+        super().__init__(2, (72, 28), "ui.empty.equity", text, parent, "ui.axis.trade")
         self.equity = pg.PlotCurveItem(skipFiniteCheck=True)
         self.wins = pg.BarGraphItem(x=[0], height=[0], width=0.8)
         self.losses = pg.BarGraphItem(x=[0], height=[0], width=0.8)
@@ -124,6 +171,7 @@ class EquityChart(ResultChart):
             self.plots[0].addItem(item)
         self.plots[1].addItem(self.drawdown)
         self.restyle()
+        self.show_legend(("warn", "ui.legend.equity"), ("up", "ui.legend.win"), ("down", "ui.legend.loss"), ("down", "ui.legend.drawdown"))
         self.show_data(False)
 
     def restyle(self) -> None:
@@ -158,7 +206,7 @@ class BestChart(ResultChart):
     """Every score that was told, and the best one so far as a stair."""
 
     def __init__(self, text: Any, parent: QWidget | None = None) -> None:
-        super().__init__(1, (1,), "ui.empty.best", text, parent)
+        super().__init__(1, (1,), "ui.empty.best", text, parent, "ui.axis.set")
         self.best = pg.PlotCurveItem(skipFiniteCheck=True)
         self.points = pg.ScatterPlotItem(size=6, pen=None)
         self.others = pg.ScatterPlotItem(size=4, pen=None)
@@ -167,6 +215,7 @@ class BestChart(ResultChart):
         self.plots[0].addItem(self.points)
         self.told: list[tuple[float, float]] = []
         self.restyle()
+        self.show_legend(("accent", "ui.legend.best"), ("muted", "ui.legend.trial"))
         self.show_data(False)
 
     def restyle(self) -> None:

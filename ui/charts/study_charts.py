@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PyQt5.QtCore import QRectF, Qt
-from PyQt5.QtGui import QColor, QPainter, QPen
+from PyQt5.QtGui import QBrush, QColor, QLinearGradient, QPainter, QPen
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from ui.charts.result_charts import ResultChart
 from ui.text import tr
 from ui.theme import fonts
-from ui.theme.style import THEME, colour, theme
+from ui.theme.style import THEME, colour, ink_on, theme
 
+SCALE_WIDTH = 96
+"""At the right of a map, for the scale of its colours."""
+FEW_BARS = 8
 CELL_TEXT = 46
 """Width of a map's cell from which its score is written into it."""
 
@@ -25,6 +28,7 @@ class ScatterChart(ResultChart):
 
     def __init__(self, text: Callable[[float], str], parent: QWidget | None = None) -> None:
         super().__init__(1, (1,), "ui.empty.front", text, parent)
+        self.show_legend(("accent", "ui.legend.front"), ("muted", "ui.legend.set"))
         self.others = pg.ScatterPlotItem(size=5, pen=None)
         self.front = pg.ScatterPlotItem(size=9, pen=None)
         self.stair = pg.PlotCurveItem(skipFiniteCheck=True)
@@ -54,8 +58,8 @@ class ScatterChart(ResultChart):
 class BarsChart(ResultChart):
     """Bars of one or two kinds beside each other, rises and falls in their colours or each kind in its own."""
 
-    def __init__(self, empty: str, text: Callable[[float], str], parent: QWidget | None = None) -> None:
-        super().__init__(1, (1,), empty, text, parent)
+    def __init__(self, empty: str, text: Callable[[float], str], parent: QWidget | None = None, bottom: str = "") -> None:
+        super().__init__(1, (1,), empty, text, parent, bottom)
         self.bars: list[tuple[pg.BarGraphItem, str]] = []
         self.zero = pg.InfiniteLine(angle=0, movable=False, pos=0)
         self.line = pg.PlotCurveItem(skipFiniteCheck=True)
@@ -91,14 +95,22 @@ class BarsChart(ResultChart):
         self.line.setData(x, line) if line is not None else self.line.setData([], [])
         self.restyle()
         self.show_data(True)
-        self.plots[0].getViewBox().autoRange(padding=0.05)
+        heights = np.concatenate([np.zeros(1), *(part for part, _ in kinds), *([line] if line is not None else [])])
+        known = heights[np.isfinite(heights)]
+        box = self.plots[0].getViewBox()
+        # Few bars stay bars: as wide as if there were eight of them.
+        beyond = max(FEW_BARS - len(x), 0) / 2 * step + 0.6 * step
+        box.setXRange(float(x.min()) - beyond, float(x.max()) + beyond, padding=0)
+        low, high = float(known.min()), float(known.max())
+        box.setYRange(low, high if high > low else low + 1.0, padding=0.08)
+        self.bottom.ends = (float(x.min()), float(x.max()))
 
 
 class LinesChart(ResultChart):
     """Several lines on one x, each in a colour of its own with its name at its end."""
 
-    def __init__(self, empty: str, text: Callable[[float], str], parent: QWidget | None = None) -> None:
-        super().__init__(1, (1,), empty, text, parent)
+    def __init__(self, empty: str, text: Callable[[float], str], parent: QWidget | None = None, bottom: str = "") -> None:
+        super().__init__(1, (1,), empty, text, parent, bottom)
         self.lines: list[pg.PlotDataItem] = []
         self.legend = self.plots[0].addLegend(offset=(10, 8), labelTextSize="9pt")
         self.restyle()
@@ -137,7 +149,7 @@ class FanChart(ResultChart):
     BANDS = (("p01", "p99", 40), ("p05", "p95", 60), ("p25", "p75", 90))
 
     def __init__(self, text: Callable[[float], str], parent: QWidget | None = None) -> None:
-        super().__init__(1, (1,), "ui.empty.fan", text, parent)
+        super().__init__(1, (1,), "ui.empty.fan", text, parent, "ui.axis.day")
         self.bands: list[pg.FillBetweenItem] = []
         self.middle = pg.PlotCurveItem(skipFiniteCheck=True)
         self.own = pg.PlotCurveItem(skipFiniteCheck=True)
@@ -145,6 +157,8 @@ class FanChart(ResultChart):
         for item in (self.zero, self.middle, self.own):
             self.plots[0].addItem(item)
         self.restyle()
+        bands = (("accent:150", "ui.legend.p25"), ("accent:95", "ui.legend.p05"), ("accent:45", "ui.legend.p01"))
+        self.show_legend(("warn", "ui.legend.own"), ("accent", "ui.legend.median"), *bands)
         self.show_data(False)
 
     def restyle(self) -> None:
@@ -188,6 +202,8 @@ class MapChart(QWidget):
         self.ys: list[float] = []
         self.scores: np.ndarray = np.zeros((0, 0))
         self.names = ("", "")
+        self.what = ""
+        self.what_fields: dict[str, Any] = {}
         self.centre: tuple[float, float] | None = None
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
@@ -203,7 +219,7 @@ class MapChart(QWidget):
         self.update()
 
     def _plan(self) -> tuple[QRectF, float, float]:
-        area = QRectF(self.rect()).adjusted(64, 12, -14, -40)
+        area = QRectF(self.rect()).adjusted(64, 12, -SCALE_WIDTH, -40)
         return area, area.width() / max(len(self.xs), 1), area.height() / max(len(self.ys), 1)
 
     def mouseMoveEvent(self, event: Any) -> None:
@@ -233,16 +249,41 @@ class MapChart(QWidget):
             for column in range(len(self.xs)):
                 box = QRectF(area.left() + column * width, area.bottom() - (row + 1) * height, width - 1, height - 1)
                 score = float(self.scores[row, column])
-                tint = colour("grid") if np.isnan(score) else _heat((score - low) / (high - low) if high > low else 1.0)
+                if np.isnan(score):
+                    painter.fillRect(box, QBrush(colour("faint", 90), Qt.BDiagPattern))
+                    continue
+                tint = _heat((score - low) / (high - low) if high > low else 1.0)
                 painter.fillRect(box, tint)
-                if width >= CELL_TEXT and height >= 16 and not np.isnan(score):
-                    painter.setPen(QColor("#ffffff") if tint.lightness() < 140 else QColor("#10141b"))
+                if width >= CELL_TEXT and height >= 16:
+                    painter.setPen(ink_on(tint))
                     painter.drawText(box, Qt.AlignCenter, self.text(score))
                 if self.centre == (self.xs[column], self.ys[row]):
                     painter.setPen(QPen(colour("text"), 2))
                     painter.drawRect(box.adjusted(1, 1, -1, -1))
         self._axes(painter, area, width, height)
+        self._scale(painter, area, low, high)
         painter.end()
+
+    def _scale(self, painter: QPainter, area: QRectF, low: float, high: float) -> None:
+        """Draw beside the map which colour is how much, and what a hatched cell is."""
+        bar = QRectF(area.right() + 14, area.top(), 10, max(area.height() - 22, 10))
+        slope = QLinearGradient(bar.topLeft(), bar.bottomLeft())
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            slope.setColorAt(1.0 - share, _heat(share))
+        painter.fillRect(bar, slope)
+        painter.setPen(colour("muted"))
+        room = SCALE_WIDTH - 32
+        for y, value in ((bar.top(), high), (bar.bottom() - 14, low)):
+            painter.drawText(QRectF(bar.right() + 5, y, room, 14), Qt.AlignLeft | Qt.AlignVCenter, self.text(value))
+        if np.isnan(self.scores).any():
+            box = QRectF(bar.left(), area.bottom() - 13, 10, 10)
+            painter.fillRect(box, QBrush(colour("faint", 90), Qt.BDiagPattern))
+            painter.drawText(QRectF(box.right() + 5, box.top() - 2, room, 14), Qt.AlignLeft | Qt.AlignVCenter, tr("ui.map.missing"))
+
+    def show_what(self, code: str, /, **fields: Any) -> None:
+        """Say what the figures of the cells are."""
+        self.what, self.what_fields = code, fields
+        self.update()
 
     def _axes(self, painter: QPainter, area: QRectF, width: float, height: float) -> None:
         painter.setPen(colour("muted"))
@@ -255,7 +296,8 @@ class MapChart(QWidget):
             box = QRectF(0, area.bottom() - (row + 1) * height, area.left() - 6, height)
             painter.drawText(box, Qt.AlignRight | Qt.AlignVCenter, f"{self.ys[row]:g}")
         below = QRectF(area.left(), area.bottom() + 18, area.width(), 18)
-        painter.drawText(below, Qt.AlignCenter, f"{self.names[0]}  →   ·   ↑  {self.names[1]}")
+        what = tr(self.what, **self.what_fields) if self.what else tr("ui.map.scale")
+        painter.drawText(below, Qt.AlignCenter, tr("ui.map.axes", x=self.names[0], y=self.names[1], what=what))
 
 
 def _heat(share: float) -> QColor:

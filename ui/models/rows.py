@@ -56,6 +56,20 @@ def number_column(key: str, label: str, decimals: int = 2, width: float = 10, si
     )
 
 
+def percent_column(key: str, label: str, width: float = 8, sign: bool = False, decimals: int = 2) -> Column:
+    """Return a column of percentages, their sign of percent with each."""
+
+    def said(value: Any, record: Any) -> str:
+        return fmt.DASH if fmt.missing(value) else f"{value:,.{decimals}f}%"
+
+    return Column(key, label, format=said, sign=(lambda r: getattr(r, key)) if sign else None, width=width)
+
+
+def price_column(key: str, label: str, width: float = 12) -> Column:
+    """Return a column of prices, each with the decimals it has."""
+    return Column(key, label, format=lambda v, r: fmt.price(v), width=width)
+
+
 def centred(key: str, label: str, width: float = 10, tone: Callable[[Any], str] | None = None) -> Column:
     """Return a column of short words."""
     return Column(key, label, CENTRE, lambda v, r: str(v), tone=tone, width=width)

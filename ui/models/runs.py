@@ -25,6 +25,8 @@ class TrialRecord:
     best: bool = False
     front: bool = False
     """Whether it is on the front of a search with several goals."""
+    every: str = ""
+    """All variables, those that no trial moved among them."""
 
     def __getattr__(self, name: str) -> Any:
         if name in METRICS:
@@ -60,6 +62,12 @@ def _time(value: int, record: TradeRow) -> str:
     return fmt.row_day_clock(value, record.offset_s)
 
 
+def _exit_time(value: int, record: TradeRow) -> str:
+    """Return the clock alone where a trade ends on the day it began."""
+    began, ended = _time(record.entry_time, record), _time(value, record)
+    return ended.partition(" ")[2] if began[:5] == ended[:5] and " " in ended else ended
+
+
 def _market_time(value: int, record: TradeRow) -> str:
     text = str(value)
     clock = ":".join(text[8:][i : i + 2] for i in range(0, len(text) - 8, 2))
@@ -87,9 +95,9 @@ def _percent(value: float, record: Any) -> str:
 
 TRIAL_COLUMNS = (
     Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=6),
-    Column("front", "ui.col.front", CENTRE, lambda v, r: "●" if v else "", tone=lambda r: "accent", width=4),
+    Column("front", "ui.col.front", CENTRE, lambda v, r: "●" if v else "", tone=lambda r: "accent", width=3),
     Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),
-    Column("variables", "ui.col.variables", LEFT, lambda v, r: v, tip=lambda r: r.variables, width=0),
+    Column("variables", "ui.col.variables", LEFT, lambda v, r: v, tip=lambda r: r.every or r.variables, width=0),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
     Column("wr", "ui.metric.wr", format=_percent, width=7),
     Column("tg", "ui.metric.tg", format=lambda v, r: fmt.number(v, 0), sign=lambda r: r.tg, width=12),
@@ -100,7 +108,7 @@ TRADE_ROW_COLUMNS = (
     Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=4),
     Column("code", "ui.col.name", LEFT, lambda v, r: v, width=9.5),
     Column("entry_time", "ui.col.entry_time_kst", CENTRE, _time, tip=lambda r: _market_time(r.entry_time, r), width=12),
-    Column("exit_time", "ui.col.exit_time_kst", CENTRE, _time, tip=lambda r: _market_time(r.exit_time, r), width=12),
+    Column("exit_time", "ui.col.exit_time_kst", CENTRE, _exit_time, tip=lambda r: _market_time(r.exit_time, r), width=12),
     Column("holding_time", "ui.col.holding", format=_holding, width=5),
     Column("entry_price", "ui.col.buy_price", format=_price, width=10.5),
     Column("exit_price", "ui.col.sell_price", format=_price, width=10.5),

@@ -55,12 +55,12 @@ def moment(ns: int) -> str:
 
 
 STUDY_COLUMNS = (
-    Column("study", "ui.col.study", LEFT, lambda v, r: v, width=12),
+    Column("study", "ui.col.study", LEFT, lambda v, r: v, width=9),
     Column("created", "ui.col.created", CENTRE, lambda v, r: v, tone=lambda r: "muted", width=15),
-    Column("method", "ui.col.method", LEFT, lambda v, r: word("method", v), width=13),
+    Column("method", "ui.col.method", LEFT, lambda v, r: word("method", v), width=18),
     Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
     Column("market", "ui.col.market", CENTRE, lambda v, r: word("ui.market", v), width=11),
-    Column("objective", "ui.col.objective", CENTRE, lambda v, r: v, width=7),
+    Column("objective", "ui.col.objective", CENTRE, lambda v, r: v, tip=lambda r: word("ui.objective", r.objective), width=7),
     Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=lambda r: TONES.get(r.state, "text"), width=7),
     Column("evaluations", "ui.col.evaluations", format=lambda v, r: fmt.integer(v), width=9),
     Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),

@@ -34,6 +34,13 @@ ASKED = (
     ("track_record", "daily.min_track_record_days", "", 0),
 )
 """Figure, where it stands in the body, its limit, and whether more (1) or less (−1) is better; 0 is told without a judgement."""
+WALKED = {
+    "trades": "out_of_sample.trades",
+    "days": "out_of_sample.days",
+    "best_day": "out_of_sample.daily.best_day_share",
+    "dsr": "out_of_sample.daily.psr",
+}
+"""Figures that the court reads off the unseen days where a walk-forward is judged."""
 CODES = {
     "trades": ("few_trades",),
     "days": ("few_days",),
@@ -53,12 +60,14 @@ CODES = {
 def figure_rows(body: Mapping[str, Any]) -> list[tuple[str, Any, str, str]]:
     """Return (figure, value, limit as text, pass/fail/unknown or "") of a verdict's body (docs/research.md)."""
     reasons = {one["code"]: one["against"] for one in body["verdict"]["reasons"]}
+    walked = "efficiency" in (body["out_of_sample"] or {})
     out = []
     for name, path, limit, sign in ASKED:
-        value = _deep(body, path)
+        is_unseen = walked and name in WALKED
+        value = _deep(body, WALKED[name] if is_unseen else path)
         bound = body["limits"].get(limit) if limit else 0 if sign else None
         text = "" if bound is None else f"{'≥' if sign > 0 and limit else '>' if sign > 0 else '≤'} {bound:g}"
         said = [reasons[code] for code in CODES.get(name, ()) if code in reasons]
         state = FAIL if True in said else UNKNOWN if said else PASS if sign and value is not None else PLAIN
-        out.append((name, value, text, state))
+        out.append((f"walk_{name}" if is_unseen else name, value, text, state))
     return out

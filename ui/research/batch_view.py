@@ -9,8 +9,9 @@ from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QAbstractItemView, QVBoxLayout, QWidget
 
 from ui import format as fmt
+from ui.models.queue_words import command_text, schedule_text
 from ui.models.records import Records
-from ui.models.rows import RowModel, number_column, text_column
+from ui.models.rows import RowModel, number_column, percent_column, text_column
 from ui.models.studies import TONES, moment
 from ui.models.table import CENTRE, LEFT, Column
 from ui.research.session import Task
@@ -34,18 +35,33 @@ class JobRecord:
     due: str
     progress: float
     turns: int
-    words: str
+    words: tuple[str, ...]
 
 
+def _why(reason: tuple[str, dict[str, Any]]) -> str:
+    """Return why a job failed in the language of the moment."""
+    code, fields = reason
+    return tr(code, **fields) if code else fmt.DASH
+
+
+def _said(record: Any) -> str:
+    return _why(record.reason)
+
+
+def _commanded(record: Any) -> str:
+    return command_text(record.words)
+
+
+WORDS = Column("words", "ui.col.command", LEFT, lambda v, r: command_text(v), tip=lambda r: " ".join(r.words), width=0, sort=_commanded)
 JOB_COLUMNS = (
     Column("job", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=5),
     Column("name", "ui.col.batch", LEFT, lambda v, r: v or fmt.DASH, width=11),
     Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.jobstate", v), tone=lambda r: TONES.get(r.state, "text"), width=7),
     Column("progress", "ui.col.progress", format=lambda v, r: fmt.DASH if v != v else f"{v * 100:.0f}%", width=6),
     Column("due", "ui.col.due", CENTRE, lambda v, r: v, width=15),
-    Column("schedule", "ui.col.schedule", LEFT, lambda v, r: v or tr("ui.batch.once"), width=24),
+    Column("schedule", "ui.col.schedule", LEFT, lambda v, r: schedule_text(v), tip=lambda r: r.schedule or tr("ui.batch.once"), width=20),
     Column("turns", "ui.col.turns", format=lambda v, r: str(v), width=5),
-    Column("words", "ui.col.command", LEFT, lambda v, r: v, tip=lambda r: r.words, width=0),
+    WORDS,
 )
 BOARD = ("tc", "wr", "ap", "tg", "tp", "mdd")
 BOARD_COLUMNS = (
@@ -53,18 +69,20 @@ BOARD_COLUMNS = (
     number_column("turn", "ui.col.turns", 0, 5),
     text_column("run", "ui.col.run", 6),
     number_column("tc", "ui.metric.tc", 0, 8),
-    number_column("wr", "ui.metric.wr", 2, 8),
-    number_column("ap", "ui.metric.ap", 2, 8, sign=True),
+    percent_column("wr", "ui.metric.wr"),
+    percent_column("ap", "ui.metric.ap", sign=True),
     number_column("tg", "ui.metric.tg", 0, 12, sign=True),
-    number_column("tp", "ui.metric.tp", 2, 8, sign=True),
-    number_column("mdd", "ui.metric.mdd", 2, 8),
-    text_column("words", "ui.col.command", 0, tip=True),
+    percent_column("tp", "ui.metric.tp", sign=True),
+    percent_column("mdd", "ui.metric.mdd"),
+    WORDS,
 )
 FAILED_COLUMNS = (
     number_column("job", "ui.col.number", 0, 5),
     number_column("turn", "ui.col.turns", 0, 5),
-    text_column("reason", "ui.col.reason", 0, tip=True, tone=lambda r: "danger"),
-    text_column("words", "ui.col.command", 0, tip=True),
+    Column(
+        "reason", "ui.col.reason", LEFT, lambda v, r: _why(v), tone=lambda r: "danger", tip=lambda r: _why(r.reason), width=0, sort=_said
+    ),
+    WORDS,
 )
 
 
@@ -75,10 +93,10 @@ class BatchView(View):
         super().__init__(desk, parent)
         self.queue = Records(JOB_COLUMNS, self)
         self.board, self.failed = RowModel(BOARD_COLUMNS, self), RowModel(FAILED_COLUMNS, self)
-        self.table = DataTable(self.queue, "batchTable", "ui.empty.batch")
+        self.table = DataTable(self.queue, "batchTable", "ui.empty.batch", tight=True)
         self.table.setSelectionMode(QAbstractItemView.ExtendedSelection)
-        self.board_table = DataTable(self.board, "boardTable", "ui.empty.board")
-        self.failed_table = DataTable(self.failed, "failedTable", "ui.empty.failed")
+        self.board_table = DataTable(self.board, "boardTable", "ui.empty.board", tight=True)
+        self.failed_table = DataTable(self.failed, "failedTable", "ui.empty.failed", tight=True)
         self.tabs = Tabs(
             "batchTabs", [(self.table, "ui.tab.queue"), (self.board_table, "ui.tab.board"), (self.failed_table, "ui.tab.failed")]
         )
@@ -145,12 +163,12 @@ class BatchView(View):
         columns: dict[str, list[Any]] = {key: [one[key] for one in rows] for key in ("job", "turn")}
         columns["run"] = [str(one["run"] or one["study"] or fmt.DASH) for one in rows]
         columns |= {key: [float(one["metrics"].get(key, float("nan"))) for one in rows] for key in BOARD}
-        columns["words"] = [" ".join(one["words"]) for one in rows]
+        columns["words"] = [tuple(one["words"]) for one in rows]
         if len(rows) != self.board.count or any(a != r.words for a, r in zip(columns["words"], self.board.records, strict=True)):
             self.board.show(columns)
         failed = board["failed"]
         if len(failed) != self.failed.count:
-            said = [tr(one["code"], **one["fields"]) if one["code"] else fmt.DASH for one in failed]
+            said = [(one["code"], one["fields"]) for one in failed]
             self.failed.show({**{key: [one[key] for one in failed] for key in ("job", "turn", "words")}, "reason": said})
         for table, count in ((self.table, len(jobs)), (self.board_table, len(rows)), (self.failed_table, len(failed))):
             self.tabs.show_count(table, count)
@@ -186,5 +204,8 @@ def read_queue(data_dir: Any, by: str) -> tuple[list[JobRecord], dict[str, Any]]
         told = turn.progress if turn is not None and job.state == RUNNING else {}
         share = float(told["done"]) / float(told["total"]) if told.get("total") else float("nan")
         due = moment(job.due_ns) if job.state == WAITING and job.due_ns > 0 else fmt.DASH
-        out.append(JobRecord(job.job, job.batch, job.state, job.schedule, due, share, job.turn, " ".join(job.words)))
-    return out, board(turns, by)
+        out.append(JobRecord(job.job, job.batch, job.state, job.schedule, due, share, job.turn, tuple(job.words)))
+    found = board(turns, by)
+    said = {(one.job, one.turn): tuple(one.words) for one in turns}
+    found["failed"] = [{**one, "words": said[one["job"], one["turn"]]} for one in found["failed"]]
+    return out, found

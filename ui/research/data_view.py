@@ -17,18 +17,19 @@ from ui.widgets.panel import Panel
 DATA_COLUMNS = (
     centred("market_word", "ui.col.market", 13),
     centred("source_word", "ui.col.source", 10),
-    text_column("symbol", "ui.col.name", 12),
+    text_column("symbol", "ui.col.name", 0),
     centred("interval", "ui.col.kind", 8),
-    centred("first", "ui.col.from", 17),
-    centred("last", "ui.col.to", 17),
+    centred("first", "ui.col.first_market", 17),
+    centred("last", "ui.col.last_market", 17),
     number_column("rows", "ui.col.rows", 0, 12),
-    text_column("rest", "ui.col.empty", 0),
 )
 PROBLEM_COLUMNS = (
     text_column("where", "ui.col.file", 0, tip=True),
     text_column("problem", "ui.col.problem", 0, tip=True, tone=lambda r: "danger"),
 )
 ANSWER_COLUMNS = (text_column("name", "ui.col.figure", 22), text_column("value", "ui.col.value", 0, tip=True))
+WORDED = {"market": "ui.market", "source": "ui.source", "interval": "ui.interval"}
+"""Answers whose values have words."""
 
 
 class DataView(View):
@@ -37,9 +38,9 @@ class DataView(View):
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
         self.data, self.problems, self.answer = (RowModel(columns, self) for columns in (DATA_COLUMNS, PROBLEM_COLUMNS, ANSWER_COLUMNS))
-        self.table = DataTable(self.data, "dataTable", "ui.empty.data")
-        self.problem_table = DataTable(self.problems, "problemTable", "ui.empty.problems")
-        self.answer_table = DataTable(self.answer, "answerTable", "ui.empty.answer")
+        self.table = DataTable(self.data, "dataTable", "ui.empty.data", tight=True)
+        self.problem_table = DataTable(self.problems, "problemTable", "ui.empty.problems", tight=True)
+        self.answer_table = DataTable(self.answer, "answerTable", "ui.empty.answer", tight=True)
         self.tabs = Tabs(
             "dataTabs", [(self.table, "ui.tab.stored"), (self.problem_table, "ui.tab.problems"), (self.answer_table, "ui.tab.answer")]
         )
@@ -49,11 +50,18 @@ class DataView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(panel)
         self._found: dict[str, Any] = {}
+        self._told: list[tuple[str, Any]] = []
         on_language(self, self._say)
 
     def _say(self) -> None:
+        self._answer()
         if self._found:
             self._show(self._found)
+
+    def _answer(self) -> None:
+        """Show what the last command answered, in words where there are some."""
+        values = [word(WORDED[key], str(value)) if key in WORDED else _plain(value) for key, value in self._told]
+        self.answer.show({"name": [word("ui.answer", key) for key, _ in self._told], "value": values} if self._told else {})
 
     def start(self) -> None:
         self.job(lambda: read_data(self.desk.data_dir), self._show)
@@ -70,7 +78,6 @@ class DataView(View):
                 "first": [row_moment(one["from"]) for one in rows],
                 "last": [row_moment(one["to"]) for one in rows],
                 "rows": [one["rows"] for one in rows],
-                "rest": ["" for _ in rows],
             }
         )
         self.tabs.show_count(self.table, len(rows))
@@ -94,8 +101,8 @@ class DataView(View):
             self._show_problems(rows)
             self.tabs.setCurrentWidget(self.problem_table)
         elif task.path != "data list":
-            told = [(key, _plain(value)) for key, value in result.items() if value not in (None, [], {})]
-            self.answer.show({"name": [word("ui.answer", key) for key, _ in told], "value": [value for _, value in told]})
+            self._told = [(key, value) for key, value in result.items() if value not in (None, [], {})]
+            self._answer()
             self.tabs.setCurrentWidget(self.answer_table if task.state != "done" or task.path != "data make" else self.table)
         else:
             self.tabs.setCurrentWidget(self.table)

@@ -36,7 +36,7 @@ class Size:
 
 
 def size_of(values: Mapping[str, Any], text: str, method: str, form: str, usual: Mapping[str, Any]) -> Size | None:
-    """Return how much a search means; None while the ranges or an option cannot be read.
+    """Return how much a search means; None while there are no ranges, or an option cannot be read.
 
     Parameters
     ----------
@@ -46,12 +46,17 @@ def size_of(values: Mapping[str, Any], text: str, method: str, form: str, usual:
         Range text and how it is read; "" is the method's own.
     usual : mapping
         Values of the method's options that the settings say, by name.
+
+    Raises
+    ------
+    InputError
+        The ranges are written and cannot be meant: reversed, empty, or no ranges at all (`parse_ranges`).
     """
+    kind = optimiser(method)
+    if kind.form == "lines" or not text.strip():
+        return None
+    ranges = parse_ranges(text, form or kind.form)
     try:
-        kind = optimiser(method)
-        if kind.form == "lines":
-            return None
-        ranges = parse_ranges(text, form or kind.form)
         given = dict(usual)
         for one in entries(kind.Options):
             value = values.get("--" + one.name.replace("_", "-"))
@@ -92,9 +97,12 @@ class Paces:
     def learn(self, task: Task) -> None:
         """Take what a finished command measured."""
         result = task.result
-        wall = float(result.get("wall_seconds") or task.seconds)
+        # What a person waits for: the start of the command is part of it.
+        wall = task.seconds or float(result.get("wall_seconds") or 0.0)
         each = 0.0
         computed = int(result.get("evaluations") or 0) - int(result.get("cached") or 0)
+        if task.path == "optimise" and computed <= 0:
+            return  # answered from the store: nothing was measured
         if computed > 0:
             each = float(result.get("search_seconds") or 0.0) / computed
             wall = max(wall - float(result.get("search_seconds") or 0.0), 0.0)

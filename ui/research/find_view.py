@@ -12,28 +12,28 @@ from PyQt5.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
 from domain.errors import DataError
 from ui import format as fmt
 from ui.charts.study_charts import BarsChart
-from ui.models.rows import RowModel, centred, number_column, row_moment, text_column
+from ui.models.rows import RowModel, number_column, percent_column, price_column, row_moment, text_column
 from ui.models.table import CENTRE, Column
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View
-from ui.text import on_language, tr
+from ui.text import on_language, tr, word
 from ui.widgets.data_table import DataTable
 from ui.widgets.panel import Panel
 
 HITS_MAX = 500_000
 QUANTILES = ("p5", "p25", "p50", "p75", "p95", "mean")
 KNOWN: dict[str, Column] = {
-    "code": text_column("code", "ui.col.name", 11),
+    "code": text_column("code", "ui.col.name", 0),
     "row_time": Column("row_time", "ui.col.row_time", CENTRE, lambda v, r: row_moment(v), tone=lambda r: "muted", width=17),
-    "side": centred("side", "ui.col.side", 7),
-    "last_price": number_column("last_price", "ui.col.price", 2, 12),
-    "best_pct": number_column("best_pct", "ui.col.best_pct", 3, 9, sign=True),
-    "worst_pct": number_column("worst_pct", "ui.col.worst_pct", 3, 9, sign=True),
-    "end_pct": number_column("end_pct", "ui.col.end_pct", 3, 9, sign=True),
+    "side": Column("side", "ui.col.side", CENTRE, lambda v, r: word("ui.position", str(v)), width=7),
+    "last_price": price_column("last_price", "ui.col.price"),
+    "best_pct": percent_column("best_pct", "ui.col.best_pct", 9, sign=True, decimals=3),
+    "worst_pct": percent_column("worst_pct", "ui.col.worst_pct", 9, sign=True, decimals=3),
+    "end_pct": percent_column("end_pct", "ui.col.end_pct", 9, sign=True, decimals=3),
     "rows_to_best": number_column("rows_to_best", "ui.col.rows_to_best", 0, 9),
 }
 
-MOVE_COLUMNS = tuple(number_column(key, f"ui.col.{key}", 3, 8, sign=True) for key in QUANTILES)
+MOVE_COLUMNS = tuple(percent_column(key, f"ui.col.{key}", 8, sign=True, decimals=3) for key in QUANTILES)
 SYMBOL_COLUMNS = (
     text_column("code", "ui.col.name", 0),
     number_column("hits", "ui.col.hits", 0, 9),
@@ -52,10 +52,11 @@ class FindView(View):
         self.said.setWordWrap(True)
         self.said.setContentsMargins(12, 8, 12, 8)
         self.moves = RowModel((text_column("move", "ui.col.move", 0), *MOVE_COLUMNS), self)
-        self.moves_table = DataTable(self.moves, "movesTable", "ui.empty.find")
-        self.by_hour = BarsChart("ui.empty.find", lambda value: fmt.number(value, 3))
+        self.moves_table = DataTable(self.moves, "movesTable", "ui.empty.find", tight=True)
+        self.by_hour = BarsChart("ui.empty.find", lambda value: f"{fmt.number(value, 3)}%", bottom="ui.axis.hour")
+        self.by_hour.show_legend(("up", "ui.legend.end"))
         self.symbols = RowModel(SYMBOL_COLUMNS, self)
-        self.symbol_table = DataTable(self.symbols, "symbolTable", "ui.empty.find")
+        self.symbol_table = DataTable(self.symbols, "symbolTable", "ui.empty.find", tight=True)
         pages = [(self.moves_table, "ui.tab.moves_after"), (self.by_hour, "ui.tab.by_hour"), (self.symbol_table, "ui.tab.by_symbol")]
         self.pictures = Tabs("findPictures", pages)
         self.holder = QWidget()
@@ -68,7 +69,7 @@ class FindView(View):
         down.setChildrenCollapsible(False)
         down.addWidget(Panel("", self.pictures))
         down.addWidget(Panel("ui.panel.hits", self.holder))
-        down.setSizes([260, 380])
+        down.setSizes([190, 450])
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(6)
@@ -97,7 +98,7 @@ class FindView(View):
         """Lay a table of the hits' own columns in the place of the last one."""
         names = list(columns) or list(KNOWN)
         model = RowModel([KNOWN.get(name) or number_column(name, name, 4, 12) for name in names], self)
-        table = DataTable(model, "hitTable", "ui.empty.find")
+        table = DataTable(model, "hitTable", "ui.empty.find", tight=True)
         if self.table is not None:
             self.column.removeWidget(self.table)
             self.table.deleteLater()
@@ -110,7 +111,7 @@ class FindView(View):
         if not result:
             self.said.setText(tr("ui.empty.find"))
             return
-        lines = [tr("find.done", **result)]
+        lines = [tr("find.done", **{**result, "source": word("ui.source", result["source"])})]
         if not result["hits"]:
             lines.append(tr("find.none" if result["held"] else "find.never", ahead=result["ahead"]))
         elif result["rise"] is not None:

@@ -21,16 +21,17 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from domain.errors import InputError
+from domain.errors import InputError, StomError
 from ui import format as fmt
 from ui.models.command_options import Forms, words
+from ui.models.refusals import place_of
 from ui.models.research_kinds import HEAVY, QUEUED, Kind
 from ui.models.research_text import LINES, split_lines
 from ui.research.estimate import Paces, Size, size_of
 from ui.research.session import Session, Task
 from ui.research.strip import Strip
 from ui.research.view import Desk, View
-from ui.text import bind, has, on_language, tr
+from ui.text import Said, bind, has, on_language, tr
 from ui.widgets.command_form import CommandForm
 from ui.widgets.option_field import ChoiceField, TextField
 from ui.widgets.panel import Panel, muted, repolish
@@ -76,12 +77,14 @@ class KindPage(QWidget):
         self.paces = Paces(desk.data_dir)
         self.size: Size | None = Size()
         self._unfinished = ""
+        self._next: tuple[str, list[str]] | None = None
         self.forms: dict[str, CommandForm] = {}
         usual = self._settled()
         for path in kind.paths(forms):
             options = tuple(replace(one, required=True) if one.name in kind.needed else one for one in forms[path])
             form = self.forms[path] = CommandForm(path, options, kind, usual)
             form.changed.connect(self._typed)
+            form.shown.connect(self._show_row)
         self.strip = Strip(f"ui.kind.{kind.id}.idle")
         self._lay_out()
         self._timer = QTimer(self)
@@ -178,6 +181,12 @@ class KindPage(QWidget):
 
     # --- the form -----------------------------------------------------------------------------------------
 
+    def _show_row(self, row: QWidget) -> None:
+        """Bring a row of the form on show into sight."""
+        scroll = self.stack.currentWidget()
+        assert isinstance(scroll, QScrollArea)
+        QTimer.singleShot(0, lambda: scroll.ensureWidgetVisible(row, 0, 24))  # once what is wrong has its place below it
+
     @property
     def path(self) -> str:
         """The command on show."""
@@ -209,9 +218,9 @@ class KindPage(QWidget):
                     form.put(name, value)
 
     def ask(self, path: str, said: list[str]) -> None:
-        """Run a short command that a view asks for."""
+        """Run a short command that a view asks for; while another runs, the newest one waits for its end."""
         if self.quick.is_running():
-            self.told.emit("ui.research.busy", {})
+            self._next = (path, said)
         else:
             self.quick.start(path, said)
 
@@ -251,7 +260,12 @@ class KindPage(QWidget):
             if self.path == path:
                 self._show_estimate(*found)
 
-        self.desk.jobs.run(do, done, lambda error: None)
+        def failed(error: StomError) -> None:
+            if self.path == path:
+                self._show_estimate(None, None)
+                form.complain("--ranges", error.code, error.fields, focus=False)
+
+        self.desk.jobs.run(do, done, failed)
 
     def _given(self) -> dict[str, Any]:
         """Return what the form says, defaults among it: what a pace is kept under."""
@@ -269,7 +283,7 @@ class KindPage(QWidget):
         if seconds is None:
             code += "_unknown" if code != "ui.estimate.unread" else ""
         else:
-            parts["time"] = fmt.duration(max(seconds[0], 1.0))
+            parts["time"] = Said(lambda: spoken(seconds[0]))
             code += "" if seconds[1] or code == "ui.estimate.unread" else "_other"
         role = "warn" if size is not None and size.evaluations > MANY else "muted"
         if self.estimate.property("role") != role:
@@ -281,18 +295,18 @@ class KindPage(QWidget):
     # --- starting -----------------------------------------------------------------------------------------
 
     def words(self) -> tuple[list[str], dict[str, Any]] | None:
-        """Return the command's words and the values of the form; None when something is wrong, which was told."""
+        """Return the command's words and the values of the form; None when something is wrong, which was said beside its field."""
+        self.form.forgive()
         found = self.form.complaint()
         if found is not None:
-            self.told.emit(*found)
-            return None
+            return None  # said beside the field
         values = self.form.values()
         passed = dict(values)
         try:
             if "--ranges" in self.form.fields and self.method():
                 passed = self._texts(passed)
         except InputError as error:
-            self.told.emit(error.code, dict(error.fields))
+            self.form.complain("--ranges", error.code, error.fields)
             return None
         except OSError as error:
             self.told.emit("ui.settings.not_saved", {"reason": str(error)})
@@ -329,11 +343,15 @@ class KindPage(QWidget):
         heavy = self.path in HEAVY
         session = self.session if heavy else self.quick
         if session.is_running() or (heavy and self.busy()):
-            self.told.emit("ui.research.busy", {})
+            self._say_busy()
             return
         found = self.words()
         if found is not None:
             session.start(self.path, *found)
+
+    def _say_busy(self) -> None:
+        kind = self.busy() or self.kind.id
+        self.told.emit("ui.research.busy", {"kind": Said(lambda: tr(f"ui.kind.{kind}"))})
 
     def queue(self) -> None:
         """Put the command of the form into the queue."""
@@ -357,7 +375,7 @@ class KindPage(QWidget):
         task = self.session.task
         study = study or (self._unfinished if task is None else "")
         if self.session.is_running() or self.busy():
-            self.told.emit("ui.research.busy", {})
+            self._say_busy()
         elif study or task is not None:
             self.session.resume(study or task)  # type: ignore[arg-type]
 
@@ -388,13 +406,19 @@ class KindPage(QWidget):
             self.desk.jobs.run(lambda: self.paces.learn(task), lambda _: self._count(), lambda error: None)
         self.view.end(task)
         self.ended.emit(task)
+        if self._next is not None and not self.quick.is_running():
+            (path, said), self._next = self._next, None
+            self.ask(path, said)
         if task.state != "failed":
             return
         if task.fields.get("code") == TOO_MANY:  # the command counted the evaluations and asks, as it does on a terminal
             if self.sure(str(task.fields["reason"])):
                 self.session.start(task.path, [*task.words, "--yes"], task.values)
             return
-        self.told.emit(task.code, task.fields)
+        form = self.forms.get(task.path)
+        name = "" if form is None else place_of(str(task.fields.get("code", "")), task.fields, form.fields)
+        if form is None or not form.complain(name, task.code, task.fields, focus=form is self.form):
+            self.told.emit(task.code, task.fields)
 
     def sure(self, reason: str) -> bool:
         """Ask whether so many evaluations are meant."""
@@ -408,7 +432,8 @@ class KindPage(QWidget):
         for place in range(self.chooser.count()):
             path = self.chooser.itemData(place)
             self.chooser.setItemText(place, command_word(path))
-        bind(self.run_button, "setText", f"ui.kind.{self.kind.id}.run" if len(self.forms) == 1 else "ui.action.run_this")
+        of_command = f"ui.do.{self.path.replace(' ', '_')}"
+        bind(self.run_button, "setText", f"ui.kind.{self.kind.id}.run" if len(self.forms) == 1 else of_command)
 
 
 def command_word(path: str) -> str:
@@ -417,6 +442,16 @@ def command_word(path: str) -> str:
         if has(code):
             return tr(code)
     return path
+
+
+def spoken(seconds: float) -> str:
+    """Return about how long something takes, in words: seconds, minutes or hours."""
+    whole = max(round(seconds), 1)
+    if whole < 60:
+        return tr("ui.time.seconds", seconds=whole)
+    if whole < 3600:
+        return tr("ui.time.minutes", minutes=whole // 60, seconds=whole % 60)
+    return tr("ui.time.hours", hours=f"{whole // 3600:,}", minutes=whole % 3600 // 60)
 
 
 def _count_text(count: int) -> str:

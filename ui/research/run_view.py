@@ -24,9 +24,9 @@ from ui.widgets.trade_chart import TradeChart
 
 
 class RunView(View):
-    """Shows one run: of the command that has just ended, or a stored one."""
+    """Shows one run: of the command that has just ended, or a stored one; `slim` where there is little height."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    def __init__(self, desk: Desk, parent: QWidget | None = None, slim: bool = False) -> None:
         super().__init__(desk, parent)
         self.passport: dict[str, Any] = {}
         self.run = 0
@@ -34,20 +34,23 @@ class RunView(View):
         self.metrics = MetricGrid(columns=4)
         self.equity = EquityChart(self._money)
         self.trade_chart = TradeChart()
-        self.table = DataTable(self.trades, "tradeRowTable", "ui.empty.trade_rows")
-        self.pictures = Tabs("researchPictures", [(self.equity, "ui.tab.equity"), (self.trade_chart, "ui.tab.trade_chart")])
-        self.tabs = Tabs("researchTabs", [(self.table, "ui.tab.trade_rows")])
+        self.table = DataTable(self.trades, "tradeRowTable", "ui.empty.trade_rows", tight=True)
+        pictures: list[tuple[QWidget, str]] = [(self.equity, "ui.tab.equity"), (self.trade_chart, "ui.tab.trade_chart")]
+        listed: list[tuple[QWidget, str]] = [(self.table, "ui.tab.trade_rows")]
+        # Where there is little height the trades stand behind a tab of the pictures.
+        self.pictures = Tabs("researchPictures", [*pictures, *listed] if slim else pictures)
+        self.tabs = self.pictures if slim else Tabs("researchTabs", listed)
         self.down = QSplitter(Qt.Vertical)
         self.down.setHandleWidth(6)
         self.down.setChildrenCollapsible(False)
         self.head = Panel("ui.panel.metrics", self.metrics)
         self.head.add_tool(small_button("judgeRun", "ui.action.judge", lambda: self._to("verdict", "subject")))
         self.head.add_tool(small_button("reportRun", "ui.action.report", lambda: self._to("runs", "number")))
-        for widget in (Panel("", self.pictures), self.head, Panel("", self.tabs)):
+        for widget in (Panel("", self.pictures), self.head, *([] if slim else [Panel("", self.tabs)])):
             self.down.addWidget(widget)
         self.down.setStretchFactor(0, 3)
         self.down.setStretchFactor(2, 2)
-        self.down.setSizes([340, 124, 260])
+        self.down.setSizes([340, 124] if slim else [340, 124, 260])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.down)
@@ -82,6 +85,7 @@ class RunView(View):
             for row in rows:
                 row.currency, row.offset_s = market.currency, market.day_offset_s()
             self.trades.replace([(row.number, row) for row in rows])
+            self.equity.empty = "ui.empty.equity" if rows else "research.no_trades"
             self.equity.show_trades(np.array([row.pnl for row in rows]))
             self.tabs.show_count(self.table, len(rows))
             self.pictures.setCurrentWidget(self.equity)

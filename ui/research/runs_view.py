@@ -14,7 +14,7 @@ from PyQt5.QtWidgets import QAbstractItemView, QHBoxLayout, QLabel, QPushButton,
 from ui import format as fmt
 from ui.charts.study_charts import LinesChart
 from ui.models.records import Records
-from ui.models.rows import RowModel, text_column
+from ui.models.rows import RowModel, percent_column, text_column
 from ui.models.studies import moment
 from ui.models.table import CENTRE, LEFT, Column
 from ui.research.run_view import RunView
@@ -58,9 +58,9 @@ STORED_COLUMNS = (
     Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
     Column("market", "ui.col.market", CENTRE, lambda v, r: word("ui.market", v), width=11),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
-    Column("wr", "ui.metric.wr", format=lambda v, r: fmt.number(v), width=7),
+    percent_column("wr", "ui.metric.wr", 7),
     Column("tg", "ui.metric.tg", format=lambda v, r: fmt.number(v, 0), sign=lambda r: r.tg, width=12),
-    Column("mdd", "ui.metric.mdd", format=lambda v, r: fmt.number(v), width=8),
+    percent_column("mdd", "ui.metric.mdd"),
     Column("tpi", "ui.metric.tpi", format=lambda v, r: fmt.number(v), width=7),
 )
 
@@ -71,19 +71,19 @@ class RunsView(View):
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
         self.runs = Records(STORED_COLUMNS, self)
-        self.table = DataTable(self.runs, "storedRunTable", "ui.empty.stored_runs")
+        self.table = DataTable(self.runs, "storedRunTable", "ui.empty.stored_runs", tight=True)
         self.table.setSelectionMode(QAbstractItemView.ExtendedSelection)
-        self.one = RunView(desk)
+        self.one = RunView(desk, slim=True)
         self.one.told.connect(self.told)
         self.one.go.connect(self.go)
-        self.curves = LinesChart("ui.empty.compare", self._money)
+        self.curves = LinesChart("ui.empty.compare", self._money, bottom="ui.axis.share")
         self.compared = RowModel((text_column("name", "ui.col.figure", 16),), self)
-        self.compare_table = DataTable(self.compared, "compareTable", "ui.empty.compare")
+        self.compare_table = DataTable(self.compared, "compareTable", "ui.empty.compare", tight=True)
         self.below = QSplitter(Qt.Vertical)
         self.below.setHandleWidth(6)
         self.below.addWidget(self.curves)
         self.below.addWidget(self.compare_table)
-        self.below.setSizes([260, 200])
+        self.below.setSizes([230, 230])
         self.answer = QLabel()
         self.answer.setObjectName("runsAnswer")
         self.answer.setWordWrap(True)
@@ -113,7 +113,7 @@ class RunsView(View):
         down.setChildrenCollapsible(False)
         down.addWidget(listed)
         down.addWidget(Panel("", self.tabs))
-        down.setSizes([200, 460])
+        down.setSizes([190, 470])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -123,6 +123,7 @@ class RunsView(View):
         self.table.opened.connect(self._open)
         self._currency = "KRW"
         self._compared: list[str] = []
+        self._is_again = False
         on_language(self, self._compare_again)
 
     def start(self) -> None:
@@ -150,11 +151,13 @@ class RunsView(View):
         if len(keys) < 2:
             self.told.emit("ui.runs.choose_two", {})
         else:
+            self._is_again = False
             self.asked.emit("compare", ["compare", *keys])
 
     def _compare_again(self) -> None:
         # The table comes in words from the command: in another language it is asked for again.
         if self._compared:
+            self._is_again = True
             self.asked.emit("compare", ["compare", *self._compared])
 
     def _to(self, kind: str, name: str) -> None:
@@ -167,6 +170,10 @@ class RunsView(View):
     def end(self, task: Task) -> None:
         result = task.result
         if task.state != "done" and not (task.path == "rerun" and "same" in result):
+            return
+        if task.path == "compare" and self._is_again:
+            self._is_again = False
+            self._show_compared(result, turn=False)  # the same in another language: what was told stays
             return
         written = result.get("written", [])
         self.written = list(written.values()) if isinstance(written, dict) else list(written)
@@ -181,12 +188,14 @@ class RunsView(View):
         self.answered.setVisible(task.path == "rerun" or bool(self.written))
         self.open_button.setVisible(bool(self.written))
 
-    def _show_compared(self, result: dict[str, Any]) -> None:
-        """Show curves and figures of several runs."""
-        self.tabs.setCurrentWidget(self.below)
+    def _show_compared(self, result: dict[str, Any], turn: bool = True) -> None:
+        """Show curves and figures of several runs; `turn` brings them to the front."""
+        if turn:
+            self.tabs.setCurrentWidget(self.below)
         runs = result["runs"]
         self._compared = [str(one["run"]) for one in runs]
-        self._currency = runs[0]["currency"]
+        currencies = {one["currency"] for one in runs}
+        self._currency = currencies.pop() if len(currencies) == 1 else ""
         lines = []
         for one in runs:
             value = np.concatenate([[0.0], np.asarray(one["equity"]["value"], float)])
@@ -195,14 +204,14 @@ class RunsView(View):
         self.curves.show_lines(lines)
         columns = (
             text_column("name", "ui.col.figure", 20),
-            *(text_column(f"run{one['run']}", "ui.col.run", 14) for one in runs),
+            *(text_column(f"run{one['run']}", tr("report.run_number", run=one["run"]), 0, tip=True) for one in runs),
         )
         model = RowModel(columns, self)
-        table = DataTable(model, "compareTable", "ui.empty.compare")
+        table = DataTable(model, "compareTable", "ui.empty.compare", tight=True)
         self.below.replaceWidget(1, table)
         self.compare_table.deleteLater()
         self.compare_table, self.compared = table, model
-        rows = [["", *(tr("report.run_number", run=one["run"]) for one in runs)], *result["table"]]
+        rows = result["table"]
         model.show({column.key: [row[place] for row in rows] for place, column in enumerate(columns)})
 
     def open_written(self) -> None:

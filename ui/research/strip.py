@@ -10,7 +10,7 @@ from PyQt5.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSiz
 
 from ui import format as fmt
 from ui.research.session import Task
-from ui.text import bind, has, tr
+from ui.text import Said, bind, has, tr, word
 
 
 class Strip(QWidget):
@@ -49,9 +49,8 @@ class Strip(QWidget):
         for button in (self.resume_button, self.pause_button, self.stop_button):
             row.addWidget(button)
         self.setMinimumHeight(38)
-        self.resume_button.hide()
-        self.pause_button.hide()
-        self.stop_button.setEnabled(False)
+        for widget in (self.bar, self.resume_button, self.pause_button, self.stop_button):
+            widget.hide()
         self.say(idle)
 
     def _button(self, name: str, code: str, kind: str, signal: Any) -> QPushButton:
@@ -76,7 +75,9 @@ class Strip(QWidget):
     def begin(self, task: Task) -> None:
         """A command has begun."""
         self.bar.setRange(0, 0)
+        self.bar.show()
         self.stop_button.setEnabled(True)
+        self.stop_button.show()
         self.resume_button.hide()
         self.pause_button.setVisible(task.path == "optimise")
         self.pause_button.setEnabled(True)
@@ -108,17 +109,44 @@ class Strip(QWidget):
 
     def end(self, task: Task) -> None:
         """A command has ended."""
-        self.stop_button.setEnabled(False)
-        self.pause_button.hide()
+        for widget in (self.bar, self.pause_button, self.stop_button):
+            widget.hide()
         self.resume_button.setVisible(task.can_resume)
-        self.bar.setRange(0, 1000)
-        self.bar.setValue(1000 if task.state == "done" else 0)
         if task.state == "failed":
             self.say(task.code, **task.fields)
         elif task.state in ("paused", "stopped"):
             self.say("ui.research.paused" if task.can_resume else "ui.research.stopped_plain", study=task.study)
         else:
-            self.say("ui.research.done", seconds=f"{task.seconds:.1f}")
+            code, fields = done_words(task)
+            self.say(code, **fields)
+
+
+DONE = {
+    "backtest": ("run", "rows", "trades", "source"),
+    "optimise": ("study", "evaluations"),
+    "find": ("run", "rows", "hits", "source"),
+    "data make": ("rows",),
+    "data import": ("rows_stored",),
+    "data export": ("rows",),
+    "data verify": ("problems", "gaps"),
+}
+"""Commands whose end is told with figures of their result."""
+
+
+def done_words(task: Task) -> tuple[str, dict[str, Any]]:
+    """Return code and fields of the sentence that says what a finished command has done."""
+    seconds = f"{task.seconds:.1f}"
+    wanted = DONE.get(task.path, ())
+    if not wanted or any(name not in task.result for name in wanted):
+        return "ui.research.done", {"seconds": seconds}
+    source = str(task.result.get("source", ""))
+    told = {name: _short(_count(task.result[name])) for name in wanted if name not in ("source", "run")}
+    told |= {"run": task.result.get("run", ""), "source": Said(lambda: word("ui.source", source)), "seconds": seconds}
+    return f"ui.done.{task.path.replace(' ', '_')}", told
+
+
+def _count(value: Any) -> Any:
+    return len(value) if isinstance(value, list) else value
 
 
 def _short(value: Any) -> Any:

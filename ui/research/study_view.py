@@ -17,10 +17,14 @@ from ui.models.studies import StudyModel, StudyRecord
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View, small_button
 from ui.research_data import FoundStudy, holding_unit, read_studies, read_study
-from ui.text import bind, language, on_language, word
+from ui.text import Said, bind, language, on_language, word
+from ui.widgets.badge import Badge
 from ui.widgets.data_table import DataTable
 from ui.widgets.metric_grid import MetricGrid
 from ui.widgets.panel import Panel, muted
+
+OUTCOMES = {"pass": "ok", "fail": "danger", "unproven": "warn"}
+"""Token of each outcome of the court."""
 
 
 class StudyView(View):
@@ -28,10 +32,13 @@ class StudyView(View):
 
     walks = False
     """Whether it lists walk-forwards, or the searches that are none."""
+    head_word = "ui.panel.best"
+    """Of the panel with the figures."""
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
         self.found: FoundStudy | None = None
+        self._is_running = False
         self.trials, self.studies = TrialModel(self), StudyModel(self)
         self.metrics = MetricGrid(columns=4)
         self.sentence = QLabel()
@@ -39,11 +46,11 @@ class StudyView(View):
         self.sentence.setWordWrap(True)
         self.sentence.setContentsMargins(10, 4, 10, 6)
         self.sentence.hide()
-        self.best = BestChart(lambda value: fmt.number(value))
-        self.front = ScatterChart(lambda value: fmt.number(value))
-        self.map = MapChart("ui.empty.map", lambda value: fmt.short_money(value, "", "en"))
-        self.trial_table = DataTable(self.trials, "trialTable", "ui.empty.trials")
-        self.study_table = DataTable(self.studies, "studyTable", "ui.empty.studies")
+        self.best = BestChart(_score)
+        self.front = ScatterChart(_score)
+        self.map = MapChart("ui.empty.map", _score)
+        self.trial_table = DataTable(self.trials, "trialTable", "ui.empty.trials", tight=True)
+        self.study_table = DataTable(self.studies, "studyTable", "ui.empty.studies", tight=True)
         self.x, self.y = self._chooser("mapX"), self._chooser("mapY")
         self.goal_x, self.goal_y = self._chooser("frontX"), self._chooser("frontY")
         self.pictures = Tabs("researchPictures", self.make_pictures())
@@ -71,7 +78,10 @@ class StudyView(View):
         inner.setSpacing(0)
         inner.addWidget(self.metrics)
         inner.addWidget(self.sentence)
-        head = Panel("ui.panel.best", body)
+        head = Panel(self.head_word, body)
+        self.badge = Badge("studyVerdict")
+        self.badge.hide()
+        head.add_tool(self.badge)
         head.add_tool(small_button("resumeStudy", "ui.action.resume_study", self.resume_chosen))
         head.add_tool(small_button("judgeStudy", "ui.action.judge", self.judge))
         self.down = QSplitter(Qt.Vertical)
@@ -102,8 +112,12 @@ class StudyView(View):
 
     def begin(self, task: Task) -> None:
         self.found = None
+        self._is_running = True
+        self.best.empty = "ui.empty.best"
+        self.badge.hide()
         self.trials.clear()
         self.best.begin()
+        self.metrics.show_metrics({}, "KRW", 1)
         self.sentence.hide()
         self.pictures.setCurrentIndex(0)
         self.tabs.setCurrentIndex(0)
@@ -119,6 +133,7 @@ class StudyView(View):
                 self.tabs.show_count(self.trial_table, self.trials.count)
 
     def end(self, task: Task) -> None:
+        self._is_running = False
         self.start()
         if task.study:
             self.show_study(task.study)
@@ -129,7 +144,7 @@ class StudyView(View):
         rows = [StudyRecord.of(one) for one in found if bool(one.passport["plan"].get("walk_forward")) == self.walks]
         self.studies.replace([(one.study, one) for one in rows])
         self.tabs.show_count(self.study_table, len(rows))
-        if not self.trials.count and self.found is None and rows:
+        if not self.trials.count and self.found is None and rows and not self._is_running:
             self.tabs.setCurrentWidget(self.study_table)
             if rows[0].state != "done":
                 self.left_over.emit(rows[0].study)
@@ -145,6 +160,7 @@ class StudyView(View):
         self.tabs.show_count(self.trial_table, len(found.trials))
         self.tabs.setCurrentIndex(0)
         self.best.begin()
+        self.best.empty = "optimise.no_trades" if len(found.scores) else "ui.empty.best"
         self.best.show_scores(np.where((found.scores == NO_TRADES) | (found.scores == OUT_OF_LIMITS), np.nan, found.scores))
         self.trial_table.sortByColumn(2, Qt.DescendingOrder)
         passport = found.study.passport
@@ -167,6 +183,10 @@ class StudyView(View):
             return
         body = found[1]
         self.sentence.setVisible(body is not None)
+        self.badge.setVisible(body is not None)
+        if body is not None:
+            result = body["verdict"]["result"]
+            self.badge.show_word(f"ui.verdict.{result}", OUTCOMES[result], solid=True)
         self._spoken = {} if body is None else dict(body["verdict"]["sentence"])
         self._say()
 
@@ -199,6 +219,8 @@ class StudyView(View):
             self.map.show_map([], [], [], ("", ""))
             return
         names = (f"self.vars[{a}]", f"self.vars[{b}]")
+        objective = str(found.study.passport["plan"].get("objective", ""))
+        self.map.show_what("ui.map.best", objective=Said(lambda: word("ui.objective", objective)))
         self.map.show_map(*best_by_pair(found.vectors[:, int(a)], found.vectors[:, int(b)], found.scores), names)
 
     # --- what can be done with it -------------------------------------------------------------------------
@@ -249,6 +271,10 @@ def _with(chart: QWidget, x: QComboBox, y: QComboBox) -> QWidget:
     column.addLayout(row)
     column.addWidget(chart, 1)
     return page
+
+
+def _score(value: float) -> str:
+    return fmt.short_number(value, language())
 
 
 def _verdict(data_dir: Any, study: str) -> tuple[str, dict[str, Any] | None]:

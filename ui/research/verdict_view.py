@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout,
 
 from ui import format as fmt
 from ui.charts.study_charts import BarsChart, FanChart, LinesChart, MapChart
-from ui.models.rows import RowModel, centred, number_column, text_column
+from ui.models.rows import RowModel, centred, number_column, percent_column, text_column
 from ui.models.verdict_figures import figure_rows
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View
 from ui.research_data import read_runs, read_studies
 from ui.text import language, on_language, tr, word
+from ui.theme.style import THEME, colour
 from ui.widgets.badge import Badge
 from ui.widgets.data_table import DataTable
 from ui.widgets.panel import Panel
@@ -22,18 +24,19 @@ from ui.widgets.panel import Panel
 TONES = {"pass": "ok", "fail": "danger", "unproven": "warn", "unknown": "warn", "": "muted"}
 FIGURE_COLUMNS = (
     text_column("name", "ui.col.figure", 0, tip=True),
-    centred("value", "ui.col.value", 9),
+    centred("value", "ui.col.value", 11),
     centred("limit", "ui.col.limit", 5, tone=lambda r: "muted"),
-    centred("state", "ui.col.judged", 9, tone=lambda r: TONES.get(r.tone, "muted")),
+    centred("state", "ui.col.judged", 8, tone=lambda r: TONES.get(r.tone, "muted")),
 )
 STRESS_COLUMNS = (
     text_column("kind", "ui.col.stress", 0),
     number_column("profit", "ui.metric.tg", 0, 13, sign=True),
     number_column("trades", "ui.metric.tc", 0, 8),
-    number_column("mdd", "ui.metric.mdd", 2, 8),
-    number_column("wr", "ui.metric.wr", 2, 8),
+    percent_column("mdd", "ui.metric.mdd"),
+    percent_column("wr", "ui.metric.wr"),
 )
-WHOLE = ("trades", "days", "trials", "track_record", "profit", "unseen")
+WHOLE = ("trades", "days", "walk_trades", "walk_days", "trials", "track_record")
+MONEY = ("profit", "unseen")
 
 
 class VerdictView(View):
@@ -54,13 +57,16 @@ class VerdictView(View):
         self.reasons.setObjectName("verdictReasons")
         self.reasons.setWordWrap(True)
         self.figures, self.stress = RowModel(FIGURE_COLUMNS, self), RowModel(STRESS_COLUMNS, self)
-        self.figure_table = DataTable(self.figures, "figureTable", "ui.empty.verdict")
-        self.stress_table = DataTable(self.stress, "stressTable", "ui.empty.verdict")
+        self.figure_table = DataTable(self.figures, "figureTable", "ui.empty.verdict", tight=True)
+        self.stress_table = DataTable(self.stress, "stressTable", "ui.empty.verdict", tight=True)
         self.fan = FanChart(self._money)
         self.map = MapChart("ui.empty.verdict_map", self._short)
-        self.sweeps = LinesChart("ui.empty.verdict_map", self._short)
-        self.paths = BarsChart("ui.empty.paths", self._money)
-        self.logits = BarsChart("ui.empty.logits", lambda value: fmt.number(value, 0))
+        self.map.show_what("ui.map.around")
+        self.sweeps = LinesChart("ui.empty.verdict_map", self._short, bottom="ui.axis.step")
+        self.paths = BarsChart("ui.empty.paths", self._money, bottom="ui.axis.path")
+        self.paths.show_legend(("up", "ui.legend.path"))
+        self.logits = BarsChart("ui.empty.logits", lambda value: fmt.number(value, 0), bottom="ui.axis.logit")
+        self.logits.show_legend(("accent", "ui.legend.logit"))
         self.pictures = Tabs(
             "verdictPictures",
             [
@@ -73,6 +79,7 @@ class VerdictView(View):
             ],
         )
         self._lay_out()
+        THEME.changed.connect(self._say)
         on_language(self, self._say)
         self._say()
 
@@ -92,7 +99,7 @@ class VerdictView(View):
         across.setChildrenCollapsible(False)
         across.addWidget(Panel("ui.panel.figures", self.figure_table))
         across.addWidget(Panel("", self.pictures))
-        across.setSizes([420, 560])
+        across.setSizes([470, 510])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -157,7 +164,13 @@ class VerdictView(View):
         about = {"subject": body["subject"].partition(":")[2], "strategy": body["strategy"], "market": word("ui.market", body["market"])}
         self.about.setText(tr("ui.verdict.about", **about))
         marks = {True: tr("verdict.against"), False: tr("verdict.missing")}
-        self.reasons.setText("\n".join(f"· {marks[one['against']]}: {one['sentence'][language()]}" for one in verdict["reasons"]))
+        tints = {True: colour("danger").name(), False: colour("warn").name()}
+        said = [(one["against"], html.escape(one["sentence"][language()])) for one in verdict["reasons"]]
+        lines = [
+            f'<tr><td style="color:{tints[against]}; padding-right:10px">{marks[against]}</td><td>{text}</td></tr>'
+            for against, text in said
+        ]
+        self.reasons.setText(f'<table cellspacing="1">{"".join(lines)}</table>')
         self.reasons.setVisible(bool(verdict["reasons"]))
         rows = figure_rows(body)
         self.figures.show(
@@ -183,6 +196,8 @@ class VerdictView(View):
     def _figure(self, name: str, value: Any) -> str:
         if not isinstance(value, int | float):
             return fmt.DASH
+        if name in MONEY:
+            return fmt.money(value, str(self.body.get("currency", "KRW")), language())
         return fmt.integer(value) if name in WHOLE else fmt.number(value, 3)
 
     def _money(self, value: float) -> str:

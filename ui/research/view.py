@@ -106,7 +106,7 @@ class Tabs(QTabWidget):
     def relabel(self) -> None:
         """Write the labels in the language of the moment."""
         for place, code in enumerate(self.codes):
-            self.setTabText(place, tr(code, count=self.counts.get(place, 0)))
+            self.setTabText(place, tr(code, count=f"{self.counts.get(place, 0):,}"))
 
 
 def small_button(name: str, code: str, do: Callable[[], Any]) -> QPushButton:

@@ -9,20 +9,20 @@ from PyQt5.QtWidgets import QWidget
 
 from ui import format as fmt
 from ui.charts.study_charts import BarsChart, LinesChart
-from ui.models.rows import RowModel, centred, number_column, text_column
+from ui.models.rows import RowModel, centred, number_column, percent_column, text_column
 from ui.research.study_view import StudyView
-from ui.research_data import FoundStudy, holding_unit
+from ui.research_data import FoundStudy, holding_unit, variables_text
 from ui.text import language, tr
 from ui.widgets.data_table import DataTable
 
 COLUMNS = (
     number_column("window", "ui.col.window", 0, 5),
-    centred("inside", "ui.col.in_days", 21),
+    centred("inside", "ui.col.in_days", 19),
     number_column("in_profit", "ui.col.in_profit", 0, 12, sign=True),
-    centred("outside", "ui.col.out_days", 21),
+    centred("outside", "ui.col.out_days", 19),
     number_column("out_profit", "ui.col.out_profit", 0, 12, sign=True),
     number_column("out_trades", "ui.col.out_trades", 0, 8),
-    number_column("out_mdd", "ui.metric.mdd", 2, 8),
+    percent_column("out_mdd", "ui.metric.mdd"),
     centred("kept", "ui.col.kept_set", 9),
     text_column("variables", "ui.col.variables", 0, tip=True),
 )
@@ -32,13 +32,16 @@ class WalkView(StudyView):
     """Windows and unseen days in front of a study's own pictures."""
 
     walks = True
+    head_word = "ui.panel.unseen"
 
     def make_pictures(self) -> list[tuple[QWidget, str]]:
         self.windows = RowModel(COLUMNS, self)
-        self.window_table = DataTable(self.windows, "windowTable", "ui.empty.windows")
-        self.unseen = BarsChart("ui.empty.windows", self._money)
-        self.sides = BarsChart("ui.empty.windows", self._money)
-        self.moves = LinesChart("ui.empty.moves", lambda value: fmt.number(value))
+        self.window_table = DataTable(self.windows, "windowTable", "ui.empty.windows", tight=True)
+        self.unseen = BarsChart("ui.empty.windows", self._money, bottom="ui.axis.day")
+        self.unseen.show_legend(("up", "ui.legend.day"), ("warn", "ui.legend.total"))
+        self.sides = BarsChart("ui.empty.windows", self._money, bottom="ui.axis.window")
+        self.sides.show_legend(("muted", "ui.legend.inside"), ("accent", "ui.legend.outside"))
+        self.moves = LinesChart("ui.empty.moves", lambda value: fmt.number(value), bottom="ui.axis.window")
         return [
             (self.unseen, "ui.tab.unseen"),
             (self.sides, "ui.tab.in_out"),
@@ -63,7 +66,7 @@ class WalkView(StudyView):
                 "out_trades": [one["out_metrics"]["tc"] for one in windows],
                 "out_mdd": [one["out_metrics"]["mdd"] for one in windows],
                 "kept": [tr("ui.walk.kept") if one["kept"] else fmt.DASH for one in windows],
-                "variables": ["  ".join(f"[{k}]={value:g}" for k, value in enumerate(one["vars"])) for one in windows],
+                "variables": [variables_text(one["vars"], found.moved) for one in windows],
             }
             if windows
             else {}

@@ -61,6 +61,13 @@ def colour(name: str, alpha: int = 255) -> QColor:
     return _colour(getattr(THEME.tokens, name), alpha)
 
 
+def ink_on(ground: QColor) -> QColor:
+    """Return black or white, whichever reads better on `ground` (relative luminance, WCAG 2)."""
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in ground.getRgbF()[:3]]
+    light = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return QColor("#ffffff") if light < 0.25 else QColor("#10141b")
+
+
 def signed_colour(value: float) -> QColor:
     """Return the rising, falling or flat colour for `value`."""
     return colour("up" if value > 0 else "down" if value < 0 else "flat")
@@ -159,7 +166,7 @@ QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QDateEdit, QTimeEdit, QPlainText
   selection-background-color: {t.selected}; selection-color: {t.text}; }}
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, QDateEdit:focus, QPlainTextEdit:focus {{ border-color: {t.accent}; }}
 QLineEdit:disabled, QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QDateEdit:disabled, QPlainTextEdit:disabled {{ color: {t.faint}; background: {t.panel}; }}
-QLineEdit[bad="true"], QSpinBox[bad="true"], QDoubleSpinBox[bad="true"] {{ border-color: {t.danger}; }}
+QLineEdit[bad="true"], QComboBox[bad="true"], QPlainTextEdit[bad="true"], QSpinBox[bad="true"], QDoubleSpinBox[bad="true"] {{ border-color: {t.danger}; }}
 QComboBox::drop-down {{ border: 0; width: 18px; }}
 QComboBox::down-arrow {{ image: url({_PLACE}/arrow_down.svg); width: 10px; height: 6px; margin-right: 8px; }}
 QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.line}; selection-background-color: {t.selected}; padding: 2px; }}
@@ -198,6 +205,11 @@ QTabBar {{ background: {t.raised}; qproperty-drawBase: 0; }}
 QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 5px 12px; border: 0; border-bottom: 2px solid transparent; }}
 QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
 QTabBar::tab:hover {{ color: {t.text}; background: {t.hover}; }}
+QTabBar::scroller {{ width: 34px; }}
+QTabBar QToolButton {{ background: {t.raised}; border: 1px solid {t.line}; border-radius: 0; padding: 0; width: 16px; }}
+QTabBar QToolButton::left-arrow {{ image: url({_PLACE}/arrow_left.svg); width: 6px; height: 10px; }}
+QTabBar QToolButton::right-arrow {{ image: url({_PLACE}/arrow_right.svg); width: 6px; height: 10px; }}
+QTabBar QToolButton::left-arrow:disabled, QTabBar QToolButton::right-arrow:disabled {{ image: none; }}
 
 QSplitter::handle {{ background: transparent; }}
 QSplitter::handle:horizontal {{ width: {t.gap}px; }}

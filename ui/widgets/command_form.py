@@ -7,17 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtWidgets import QFormLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from ui.models.command_options import Option
 from ui.models.research_kinds import Kind
 from ui.text import bind, has, on_language, tr
-from ui.widgets.option_field import ChoiceField, Field, TextField, make_field
+from ui.widgets.form_row import FormRow
+from ui.widgets.option_field import ChoiceField, Field, make_field
 from ui.widgets.panel import muted, repolish
 
-LABEL_WIDTH = 104
-OFFERED = ("--strategy", "--source", "subject", "number", "jobs")
-"""Options that take any text, of which the window knows the usual ones."""
+OFFERED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("--strategy", "--source", "subject", "number", "jobs"), ()),
+    "--on": ("daily", "weekdays", "sat,sun", "mon,wed,fri"),
+    "--zone": ("Asia/Seoul", "UTC", "America/New_York"),
+}
+"""Options that take any text, of which the window knows the usual ones; what is stored is offered later."""
 
 
 class CommandForm(QWidget):
@@ -36,24 +40,30 @@ class CommandForm(QWidget):
     Signals
     -------
     changed : something was typed.
+    shown(FormRow) : a row is to be in sight.
     """
 
     changed = pyqtSignal()
+    shown = pyqtSignal(object)
 
     def __init__(self, path: str, options: tuple[Option, ...], kind: Kind, usual: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName(f"form_{path.replace(' ', '_')}")
         self.path, self.kind, self._settled = path, kind, dict(usual)
-        first = kind.first.get(path, ())
         shown = [_offered(one) for one in options if not kind.why_out(one.name)]
+        first = kind.first.get(path, ()) or tuple(one.name for one in shown if not one.to)
         self.options = {one.name: one for one in shown}
         order = [self.options[name] for name in first if name in self.options]
         rest = [one for one in shown if one.name not in first]
         self.fields: dict[str, Field] = {}
-        self._rows: dict[str, tuple[QLabel | None, Field]] = {}
+        self._rows: dict[str, FormRow] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(6)
+        self.about = muted()
+        self.about.setObjectName("formAbout")
+        self.about.setWordWrap(True)
+        column.addWidget(self.about)
         column.addLayout(self._table(order))
         self.own = [one for one in rest if one.to]
         if self.own:
@@ -83,36 +93,33 @@ class CommandForm(QWidget):
         on_language(self, self._say)
         self._say()
 
-    def _table(self, options: Sequence[Option]) -> QFormLayout:
-        table = QFormLayout()
-        table.setHorizontalSpacing(8)
-        table.setVerticalSpacing(5)
-        table.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
+    def _table(self, options: Sequence[Option]) -> QVBoxLayout:
+        table = QVBoxLayout()
+        table.setContentsMargins(0, 0, 0, 0)
+        table.setSpacing(5)
         for one in options:
             field = self.fields[one.name] = make_field(one)
-            field.changed.connect(self.changed.emit)
-            label = muted()
-            label.setWordWrap(True)
-            if isinstance(field, TextField):
-                table.addRow(label)
-                table.addRow(field)
-            else:
-                label.setFixedWidth(LABEL_WIDTH)
-                table.addRow(label, field)
-            self._rows[one.name] = (label, field)
+            field.path = self.path
+            row = self._rows[one.name] = FormRow(field)
+            field.changed.connect(lambda row=row, name=one.name: self._typed(row, name))
+            table.addWidget(row)
         return table
+
+    def _typed(self, row: FormRow, name: str) -> None:
+        """Say at once what is wrong with what stands in a field; an older complaint is no longer true."""
+        code = row.field.wrong()
+        row.complain(code, **(self._about(name) if code else {}))
+        self.changed.emit()
 
     # --- what depends on another option -----------------------------------------------------------------
 
     def _suit(self) -> None:
         """Show the options that mean something for what is chosen, with its defaults."""
         for name, one in self.options.items():
-            label, field = self._rows[name]
+            row, field = self._rows[name], self.fields[name]
             chosen = self.chosen(one.to)
             fits = one.fits(chosen)
-            for widget in (label, field):
-                if widget is not None:
-                    widget.setVisible(fits)
+            row.setVisible(fits)
             if fits:
                 usual = one.default_for(chosen)
                 kept = self._settled.get(one.dest)
@@ -160,7 +167,7 @@ class CommandForm(QWidget):
             field.offer(values)
 
     def complaint(self) -> tuple[str, dict[str, Any]] | None:
-        """Return code and fields of the first thing that is wrong, and put the cursor there; None when all is well."""
+        """Return code and fields of the first thing that is wrong, said beside its field, the cursor there; None when all is well."""
         for name, field in self.fields.items():
             one = self.options[name]
             if not one.fits(self.chosen(one.to)):
@@ -169,25 +176,50 @@ class CommandForm(QWidget):
             if not code and one.required and not field.get() and not (isinstance(field, ChoiceField) and field.value()):
                 code = "ui.form.missing"
             if code:
-                if not field.isVisible() and self._count:
-                    self.fold.setChecked(True)
-                field.setFocus()
-                low, high = ("–" if one.low is None else f"{one.low:,.12g}"), ("–" if one.high is None else f"{one.high:,.12g}")
-                return code, {"option": label_of(self.path, one), "low": low, "high": high}
+                fields = self._about(name)
+                self.complain(name, code, fields)
+                return code, fields
+        first, last = (self.fields[name].get() if name in self.fields else None for name in ("--from", "--to"))
+        if first and last and str(last)[:10] < str(first)[:10]:
+            names = {key: label_of(self.path, self.options[f"--{key}"]) for key in ("from", "to")}
+            self.complain("--to", "ui.form.reversed", {"since": names["from"], "until": names["to"]})
+            return "ui.form.reversed", names
         return None
+
+    def _about(self, name: str) -> dict[str, Any]:
+        one = self.options[name]
+        low, high = ("–" if one.low is None else f"{one.low:,.12g}"), ("–" if one.high is None else f"{one.high:,.12g}")
+        return {"option": label_of(self.path, one), "low": low, "high": high}
+
+    def complain(self, name: str, code: str, fields: Mapping[str, Any], focus: bool = True) -> bool:
+        """Say beside a field what is wrong with it; False when the form has no such field."""
+        row = self._rows.get(name)
+        if row is None:
+            return False
+        if focus:
+            if not row.isVisibleTo(self):
+                self.fold.setChecked(True)
+            row.field.setFocus()
+            self.shown.emit(row)
+        row.complain(code, **fields)
+        return True
+
+    def forgive(self) -> None:
+        """Take back what was said beside the fields, but for what is still wrong with their values."""
+        for name, row in self._rows.items():
+            code = row.field.wrong()
+            row.complain(code, **(self._about(name) if code else {}))
 
     # --- words ------------------------------------------------------------------------------------------
 
     def _say(self) -> None:
-        for name, (label, field) in self._rows.items():
+        for name, row in self._rows.items():
             one = self.options[name]
-            text, tip = label_of(self.path, one), tip_of(self.path, one)
-            if label is not None:
-                label.setText(text)
-                label.setToolTip(tip)
-            field.inner.setAccessibleName(text)
-            field.inner.setToolTip(tip)
-            field.say()
+            row.say(label_of(self.path, one), tip_of(self.path, one))
+        codes = (f"ui.about.{self.kind.id}", f"ui.about.{self.path}", f"help.{self.path.replace(' ', '.')}")
+        about = next((tr(code) for code in codes if has(code)), "")
+        self.about.setText(about)
+        self.about.setVisible(bool(about))
         self._say_fold()
 
     def _say_fold(self) -> None:
@@ -198,7 +230,7 @@ class CommandForm(QWidget):
 def _offered(one: Option) -> Option:
     """Return an option that takes any text as an open list, where the window knows what it may be."""
     if one.name in OFFERED and one.kind == "text" and not (one.many and one.name != "jobs"):
-        return replace(one, kind="text" if one.many else "choice", is_open=not one.many)
+        return replace(one, kind="text" if one.many else "choice", is_open=not one.many, choices=OFFERED[one.name])
     return one
 
 

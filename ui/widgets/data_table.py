@@ -12,16 +12,21 @@ from ui.models.records import Records
 from ui.models.table import KEY, RECORD, TableModel
 from ui.text import on_language, tr
 from ui.theme.style import THEME, colour, theme
-from ui.widgets.cells import PAINTERS, Cell, cell_of
+from ui.widgets.cells import PAD, PAINTERS, Cell, cell_of
 
 MIN_STRETCH = 84
+WORTH = 190
+"""Of a stretched column's width that other columns make room for."""
+LOOKED_AT = 40
+"""Rows whose texts say how wide a column must be."""
 
 
 class DataTable(QTableView):
     """A read-only table.
 
     It paints its own cells: asking a model six things a cell through Qt's delegates costs ten times as much,
-    and a tick repaints only the cells that read differently.
+    and a tick repaints only the cells that read differently. A `tight` one, whose rows do not change while it is
+    looked at, gives its columns only what their rows need where the view is narrow.
 
     Signals
     -------
@@ -32,9 +37,10 @@ class DataTable(QTableView):
     chosen = pyqtSignal(object)
     opened = pyqtSignal(object)
 
-    def __init__(self, source: Records, name: str, empty: str = "", parent: QWidget | None = None) -> None:
+    def __init__(self, source: Records, name: str, empty: str = "", parent: QWidget | None = None, tight: bool = False) -> None:
         super().__init__(parent)
         self.setObjectName(name)
+        self.is_tight, self._is_tightened = tight, False
         self.setAccessibleName(name)
         self.source = source
         self.empty = empty
@@ -79,6 +85,9 @@ class DataTable(QTableView):
             signal.connect(self._repaint)
         THEME.changed.connect(self.restyle)
         on_language(self, self.fit_columns)
+        if tight:
+            for signal in (self.shown.modelReset, self.shown.rowsInserted):
+                signal.connect(self._spare)
         self.restyle()
 
     def restyle(self) -> None:
@@ -89,16 +98,13 @@ class DataTable(QTableView):
 
     def fit_columns(self) -> None:
         """Give every column its declared width in characters, never less than its heading."""
-        metrics = self.fontMetrics()
-        digit = metrics.horizontalAdvance("0")
         head = self.horizontalHeader()
         for place, column in enumerate(self.source.columns):
             if column.width == 0:
                 head.setSectionResizeMode(place, QHeaderView.Stretch)
                 continue
-            wanted = max(round(column.width * digit) + 22, metrics.horizontalAdvance(tr(column.label)) + 18)
             head.setSectionResizeMode(place, QHeaderView.Interactive)
-            head.resizeSection(place, wanted)
+            head.resizeSection(place, self._asked(place))
         self._spare()
 
     def resizeEvent(self, event: Any) -> None:
@@ -108,6 +114,8 @@ class DataTable(QTableView):
     def _spare(self) -> None:
         # A stretched column must not vanish in a narrow view: below its minimum the view scrolls instead.
         head = self.horizontalHeader()
+        if self.is_tight:
+            self._tighten()
         fixed = sum(head.sectionSize(i) for i, c in enumerate(self.source.columns) if c.width and not head.isSectionHidden(i))
         stretched = [i for i, c in enumerate(self.source.columns) if c.width == 0]
         room = self.viewport().width() - fixed
@@ -116,6 +124,37 @@ class DataTable(QTableView):
             head.setSectionResizeMode(place, QHeaderView.Interactive if narrow else QHeaderView.Stretch)
             if narrow:
                 head.resizeSection(place, MIN_STRETCH)
+
+    def _asked(self, place: int) -> int:
+        """Return the width a column asks for: its characters, never less than its heading."""
+        metrics, column = self.fontMetrics(), self.source.columns[place]
+        return max(round(column.width * metrics.horizontalAdvance("0")) + 22, metrics.horizontalAdvance(tr(column.label)) + 18)
+
+    def _needed(self, place: int) -> int:
+        """Return the width that the heading and the first rows of a column need."""
+        metrics, column = self.fontMetrics(), self.source.columns[place]
+        records = [self.source.record(self.shown.key(row)) for row in range(min(self.shown.rowCount(), LOOKED_AT))]
+        texts = [cell_of(column, record).text for record in records]
+        head = self.horizontalHeader().fontMetrics().horizontalAdvance(tr(column.label))
+        return max([head + 16, *(metrics.horizontalAdvance(text) + 2 * PAD + 4 for text in texts)])
+
+    def _tighten(self) -> None:
+        """Take from the columns what their rows do not need where a view is too narrow for all of them."""
+        head, room = self.horizontalHeader(), self.viewport().width()
+        places = [place for place, column in enumerate(self.source.columns) if not head.isSectionHidden(place)]
+        fixed = [place for place in places if self.source.columns[place].width]
+        room -= sum(min(max(self._needed(place), MIN_STRETCH), WORTH) for place in places if place not in fixed)
+        asked = {place: self._asked(place) for place in fixed}
+        over = sum(asked.values()) - room
+        if over <= 0 and not self._is_tightened:
+            return  # widths that a person has drawn stay
+        self._is_tightened = over > 0
+        if over > 0:
+            spare = {place: max(asked[place] - self._needed(place), 0) for place in fixed}
+            share = min(over / max(sum(spare.values()), 1), 1.0)
+            asked = {place: width - int(-(-spare[place] * share // 1)) for place, width in asked.items()}
+        for place, width in asked.items():
+            head.resizeSection(place, width)
 
     def current_record(self) -> Any:
         """Return the record of the current row, None when there is none."""

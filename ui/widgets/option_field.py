@@ -42,6 +42,8 @@ WORDS = {
     "--method": "method",
     "--objective": "ui.objective",
     "--by": "ui.metric",
+    "--on": "ui.days",
+    "--zone": "ui.zone",
 }
 """Options whose choices are words of another place of the catalogue."""
 
@@ -65,6 +67,8 @@ class Field(QWidget):
         super().__init__(parent)
         self.option, self.inner = option, inner
         self.usual: Any = option.default
+        self.path = ""
+        """Of the command, where its form says it: the same option may mean another thing elsewhere."""
         inner.setObjectName(f"option_{option.name.lstrip('-').replace('-', '_')}")
         self.row = QHBoxLayout(self)
         self.row.setContentsMargins(0, 0, 0, 0)
@@ -150,8 +154,9 @@ class ChoiceField(Field):
         self.put(keep or self.usual)
 
     def _empty(self) -> str:
-        code = f"ui.option.{self.option.name.lstrip('-')}.empty"
-        return tr(code if has(code) else "ui.form.usual")
+        name = self.option.name.lstrip("-")
+        codes = (f"ui.option.{self.path.replace(' ', '.')}.{name}.empty", f"ui.option.{name}.empty")
+        return tr(next((code for code in codes if has(code)), "ui.form.usual"))
 
     def value(self) -> str:
         """Return the chosen value, or what was typed."""
@@ -195,8 +200,6 @@ class LineField(Field):
     def __init__(self, option: Option) -> None:
         self.line = QLineEdit()
         self.line.setClearButtonEnabled(option.kind not in ("int", "float"))
-        if option.kind in ("int", "float"):
-            self.line.setAlignment(Qt.AlignRight)
         super().__init__(option, self.line)
         self.line.textChanged.connect(lambda _: self._mark())
         self.put(option.default)
@@ -220,8 +223,10 @@ class LineField(Field):
     def say(self) -> None:
         kind = self.option.metavar if self.option.kind in ("clock", "day") else ""
         hint = {"day": "YYYY-MM-DD", "clock": kind}.get(self.option.kind, "")
-        code = f"ui.option.{self.option.name.lstrip('-')}.hint"
-        self.line.setPlaceholderText(tr(code) if has(code) else hint or ("" if self.option.required else tr("ui.form.usual")))
+        name = self.option.name.lstrip("-")
+        codes = (f"ui.option.{self.path.replace(' ', '.')}.{name}.hint", f"ui.option.{name}.hint")
+        said = next((tr(code) for code in codes if has(code)), "")
+        self.line.setPlaceholderText(said or hint or ("" if self.option.required else tr("ui.form.usual")))
 
     def _is_number(self) -> bool:
         return self.option.kind in ("int", "float") and not self.option.many

@@ -1,0 +1,66 @@
+"""One row of a form: the label, the field, and below them what is wrong with its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt5.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from ui.text import bind
+from ui.widgets.option_field import Field, FlagField, TextField
+from ui.widgets.panel import muted
+
+LABEL_WIDTH = 104
+
+
+class FormRow(QWidget):
+    """A field with its words. A check mark carries its label itself, a text has it above.
+
+    A row is a widget of its own, so that a hidden one leaves no gap behind.
+    """
+
+    def __init__(self, field: Field, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.field = field
+        self.label = muted()
+        self.label.setWordWrap(True)
+        self.wrong = QLabel()
+        self.wrong.setObjectName("fieldWrong")
+        self.wrong.setProperty("role", "error")
+        self.wrong.setWordWrap(True)
+        self.wrong.hide()
+        self.code = ""
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        if isinstance(field, FlagField):
+            self.label.hide()
+            column.addWidget(field)
+        elif isinstance(field, TextField):
+            column.addWidget(self.label)
+            column.addWidget(field)
+        else:
+            self.label.setFixedWidth(LABEL_WIDTH)
+            row = QHBoxLayout()
+            row.setSpacing(8)
+            row.addWidget(self.label)
+            row.addWidget(field, 1)
+            column.addLayout(row)
+        column.addWidget(self.wrong)
+
+    def say(self, text: str, tip: str) -> None:
+        """Write label and tip in the language of the moment."""
+        self.label.setText(text)
+        self.label.setToolTip(tip)
+        self.field.inner.setAccessibleName(text)
+        self.field.inner.setToolTip(tip)
+        if isinstance(self.field, FlagField):
+            self.field.box.setText(text)
+        self.field.say()
+
+    def complain(self, code: str, /, **fields: Any) -> None:
+        """Say what is wrong; an empty code takes it back."""
+        self.code = code
+        self.wrong.setVisible(bool(code))
+        if code:
+            bind(self.wrong, "setText", code, **fields)
