@@ -77,7 +77,7 @@ class KindPage(QWidget):
         self.paces = Paces(desk.data_dir)
         self.size: Size | None = Size()
         self._unfinished = ""
-        self._next: tuple[str, list[str]] | None = None
+        self._next: tuple[str, list[str], dict[str, Any]] | None = None
         self.forms: dict[str, CommandForm] = {}
         usual = self._settled()
         for path in kind.paths(forms):
@@ -217,12 +217,12 @@ class KindPage(QWidget):
                 if name != "offer":
                     form.put(name, value)
 
-    def ask(self, path: str, said: list[str]) -> None:
+    def ask(self, path: str, said: list[str], values: dict[str, Any] | None = None) -> None:
         """Run a short command that a view asks for; while another runs, the newest one waits for its end."""
         if self.quick.is_running():
-            self._next = (path, said)
+            self._next = (path, said, values or {})
         else:
-            self.quick.start(path, said)
+            self.quick.start(path, said, values)
 
     def method(self) -> str:
         """Return the chosen method of a search, empty where there is none."""
@@ -340,14 +340,16 @@ class KindPage(QWidget):
 
     def run(self) -> None:
         """Start the command of the form."""
-        heavy = self.path in HEAVY
-        session = self.session if heavy else self.quick
-        if session.is_running() or (heavy and self.busy()):
+        if self.path in HEAVY and (self.session.is_running() or self.busy()):
             self._say_busy()
             return
         found = self.words()
-        if found is not None:
-            session.start(self.path, *found)
+        if found is None:
+            return
+        if self.path in HEAVY:
+            self.session.start(self.path, *found)
+        else:
+            self.ask(self.path, *found)
 
     def _say_busy(self) -> None:
         kind = self.busy() or self.kind.id
@@ -407,8 +409,8 @@ class KindPage(QWidget):
         self.view.end(task)
         self.ended.emit(task)
         if self._next is not None and not self.quick.is_running():
-            (path, said), self._next = self._next, None
-            self.ask(path, said)
+            wanted, self._next = self._next, None
+            self.ask(*wanted)
         if task.state != "failed":
             return
         if task.fields.get("code") == TOO_MANY:  # the command counted the evaluations and asks, as it does on a terminal

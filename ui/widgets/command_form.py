@@ -216,8 +216,9 @@ class CommandForm(QWidget):
         for name, row in self._rows.items():
             one = self.options[name]
             row.say(label_of(self.path, one), tip_of(self.path, one))
-        codes = (f"ui.about.{self.kind.id}", f"ui.about.{self.path}", f"help.{self.path.replace(' ', '.')}")
-        about = next((tr(code) for code in codes if has(code)), "")
+        of_kind = f"ui.about.{self.kind.id}" if len(self.kind.commands) == 1 else ""
+        codes = (of_kind, f"ui.about.{self.path}", f"help.{self.path.replace(' ', '.')}")
+        about = next((tr(code) for code in codes if code and has(code)), "")
         self.about.setText(about)
         self.about.setVisible(bool(about))
         self._say_fold()
