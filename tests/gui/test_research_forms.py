@@ -403,11 +403,11 @@ def test_a_bad_value_is_said_beside_its_field_before_anything_starts(page: Resea
     made.take({"--ranges": "self.vars[1] = [[9, 1, 2], 3]", "--method": "grid", "--ranges-form": "grid"})
     assert not rows["--ranges"].wrong.isVisible()  # what was typed anew is not blamed for what stood there
     qtbot.waitUntil(lambda: rows["--ranges"].code == "optimise.range_step", timeout=10_000)  # reversed: said while it is written
-    made.take({"--ranges": RANGES, "--latency": "x"})
-    assert rows["--latency"].code == "ui.form.bad_number"
+    made.take({"--ranges": RANGES, "--betting": "x"})
+    assert rows["--betting"].code == "ui.form.bad_number"
     made.run()
-    assert rows["--latency"].wrong.isVisible()  # unfolded
-    made.take({"--latency": "0", "--from": "2026-01-09", "--to": "2026-01-05"})
+    assert rows["--betting"].wrong.isVisible()  # unfolded
+    made.take({"--betting": "", "--from": "2026-01-09", "--to": "2026-01-05"})
     made.run()
     assert rows["--to"].code == "ui.form.reversed"
     made.take({"--from": "", "--to": ""})
