@@ -421,7 +421,10 @@ def parse_fees(text: str) -> tuple[float, float] | FeeTable:
     except ValueError:
         if not Path(text).is_file():
             raise InputError("backtest.fees", value=text) from None
-    return parse_fee_table(read_text(text))
+    try:
+        return parse_fee_table(read_text(text))
+    except InputError as error:
+        raise InputError(error.code, **{"in_file": text, **error.fields}) from error
 
 
 def fees_kept(fees: tuple[float, float] | FeeTable | None) -> Any:

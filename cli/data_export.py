@@ -12,11 +12,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from domain.errors import InputError
-from domain.intervals import recorded_interval
 from domain.records import row_schema
 from storage.bars import open_bars
 from storage.columns import RowSet
-from storage.ticks import ROW_KINDS, TickStore
+from storage.ticks import TickStore
 from trading.importers import MARKETS
 
 _ENDINGS = (".parquet", ".csv")
@@ -43,7 +42,7 @@ def export_rows(
     rows = open_bars(store, MARKETS[market], interval_s, source, symbols, from_day, to_day)
     blocks = rows.blocks
     if not len(blocks):
-        raise store.no_data(market, rows.source, ROW_KINDS[recorded_interval(interval_s)])
+        raise InputError("backtest.no_rows", market=market, source=rows.source)
     if out.suffix in _ENDINGS:
         out.parent.mkdir(parents=True, exist_ok=True)
         _write(rows, blocks, out, names)

@@ -277,7 +277,7 @@ def _seal(args: argparse.Namespace, data: DataDir, result: dict[str, Any]) -> No
     try:
         store.recover({code: find_market(code) for code in result["markets"]})
     except (OSError, DataError) as error:
-        told = error if isinstance(error, DataError) else of_system(error)
+        told = error if isinstance(error, DataError) else of_system(error, data.root)
         sys.stderr.write(sentence(told.code, language(args), **{key: str(value) for key, value in told.fields.items()}) + "\n")
     finally:
         store.unlock()

@@ -94,7 +94,7 @@ def run_command(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return report_error(args, of_system(error))
+        return report_error(args, of_system(error, DataDir(getattr(args, "data_dir", None)).root))
     except KeyboardInterrupt:
         if args.command in RESEARCH:
             _say_stopped(args)

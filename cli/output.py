@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +16,9 @@ import msgspec
 from cli.words import chosen
 from domain.errors import DataError, InputError, StomError, StrategyError
 from utility.text import has, sentence
+
+_FOREIGN = re.compile(r"'(?P<path>[^']+)'.*\[errno (?P<number>\d+)\]")
+"""What pyarrow says of a file: the name and the number stand in its text alone."""
 
 
 @contextlib.contextmanager
@@ -61,7 +67,7 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
     fields = dict(error.fields)
     if isinstance(error, StrategyError):
         fields |= {"line": error.line, "column": error.column}
-    place = fields.pop("in_file", "")
+    place = fields.pop("in_file", "") or _place_of(args, fields)
     text = (f"{place}: " if place else "") + sentence(error.code, language(args), **fields)
     fields |= {"path": place} if place else {}
     if getattr(args, "json", False):
@@ -72,6 +78,14 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
     return error.exit_status
 
 
+def _place_of(args: argparse.Namespace, fields: dict[str, Any]) -> str:
+    """Return where a text with an error is from: its file, of a stored strategy the side; of a rows-since file its line's name, too."""
+    side = fields.get("side")
+    if side in ("buy", "sell"):
+        return str(getattr(args, side, None) or sentence(f"strategy.side_{side}", language(args)))
+    return f"{args.rows_since}, {side}" if side and getattr(args, "rows_since", None) else ""
+
+
 def console() -> Any:
     """Return rich's console on standard output; where nobody looks, tables are not cut to a terminal's width."""
     from rich.console import Console
@@ -79,7 +93,9 @@ def console() -> Any:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240)
 
 
-def of_system(error: OSError) -> StomError:
-    """Return what the system refused as an error of ours: which path, and why."""
-    path = error.filename if isinstance(error.filename, str) else "–"
+def of_system(error: OSError, place: Path) -> StomError:
+    """Return what the system refused as an error of ours: which path (the data directory where it says none), and why."""
+    if error.filename is None and (found := _FOREIGN.search(str(error))):
+        return DataError("cli.system", path=found["path"], reason=os.strerror(int(found["number"])))
+    path = error.filename if isinstance(error.filename, str) else str(place)
     return DataError("cli.system", path=path, reason=error.strerror or str(error))

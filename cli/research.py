@@ -70,6 +70,8 @@ def add_parsers(subparsers: Any) -> None:
 def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     """Run one backtest and return what command-line.md asks for."""
     started = time.perf_counter()
+    if args.report is not None and Path(args.report).exists() and not Path(args.report).is_dir():
+        raise InputError("report.no_folder", path=args.report)
     data, reporter = DataDir(args.data_dir), Reporter(args)
     settings = load_settings(data.settings)
     executor = executor_of(args, settings)

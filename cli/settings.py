@@ -93,7 +93,7 @@ def run_export(args: argparse.Namespace) -> dict[str, Any]:
 def run_import(args: argparse.Namespace) -> dict[str, Any]:
     """Read settings from a file; all of them are checked before one is changed."""
     source = Path(args.file)
-    if not source.is_file():
+    if not source.exists():  # without a file there are defaults, and they are not what somebody wants to import
         raise InputError("settings.no_file", file=args.file)
     settings = settings_file.load(source)
     settings_file.save(settings, _path(args))

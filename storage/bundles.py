@@ -75,7 +75,7 @@ def read_bundle(text: str, source: str) -> Bundle:
     Raises
     ------
     InputError
-        ``strategy.import_bundle`` with the field that is wrong, or ``strategy.kept_name``.
+        ``strategy.import_no_bundle``: nothing of one; ``strategy.import_bundle`` with the field that is wrong, or ``strategy.kept_name``.
     """
     values: dict[str, str] = {}
     parts: dict[str, list[str]] = {}
@@ -92,6 +92,8 @@ def read_bundle(text: str, source: str) -> Bundle:
             values[heading[1]] = heading[2].strip()
         elif current is not None:
             current.append(line)
+    if "strategy" not in values and not parts:
+        raise InputError("strategy.import_no_bundle", path=source)
     if "strategy" not in values or not parts:
         raise InputError("strategy.import_bundle", path=source, field="strategy" if "strategy" not in values else "--- buy")
     interval = values.get("interval", "1s")

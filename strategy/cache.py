@@ -122,13 +122,19 @@ def load(name: str, source_text: str, cache_dir: Path, mac_key: bytes, depends: 
         shutil.rmtree(home)
     cached = home.is_dir()
     folder = home if cached else cache_dir / f".{name}-{digest[:40]}.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        if not cached:
+            folder.mkdir(parents=True)
+            (folder / "module.py").write_text(source_text, "utf-8")
+        module = _import(f"_stom_{name}_{digest[:40]}", folder, source_text, digest)
+        module.__dict__["from_cache"] = cached
+        if not cached:
+            _seal(folder, mac_key)
+    except BaseException:  # a full disk, an interrupt: what is half made would stay for ever
+        if not cached:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     if not cached:
-        folder.mkdir(parents=True)
-        (folder / "module.py").write_text(source_text, "utf-8")
-    module = _import(f"_stom_{name}_{digest[:40]}", folder, source_text, digest)
-    module.__dict__["from_cache"] = cached
-    if not cached:
-        _seal(folder, mac_key)
         try:
             folder.rename(home)
         except OSError:

@@ -56,12 +56,19 @@ SHAPES = (
     (re.compile(r"Expected `[^`]*` >= (?P<limit>\S+)" + _AT), "reason.at_least"),
     (re.compile(r"Expected `[^`]*` > (?P<limit>\S+)" + _AT), "reason.above"),
     (re.compile(r"Number out of range" + _AT), "reason.out_of_range"),
+    (re.compile(r"(?P<mark>'.') was never closed"), "reason.never_closed"),
+    (re.compile(r"unmatched (?P<mark>'.')"), "reason.unmatched"),
+    (re.compile(r"closing parenthesis (?P<mark>'.') does not match opening parenthesis (?P<other>'.').*"), "reason.other_bracket"),
+    (re.compile(r"unterminated (?:triple-quoted |f-)?string literal \(detected at line (?P<line>\d+)\)"), "reason.open_string"),
+    (re.compile(r"expected an indented block after .* on line (?P<line>\d+)"), "reason.no_block"),
+    (re.compile(r"invalid (?:non-printable )?character (?P<mark>.*)"), "reason.character"),
+    (re.compile(r".*Maybe you meant '==' .*"), "reason.two_equals"),
     (re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`" + _AT), "reason.wrong_type"),
 )
-"""What the JSON reader complains of, with the parts that a sentence needs; ``$`` is the whole of a file."""
+"""What the JSON reader and Python's parser complain of, with the parts that a sentence needs; ``$`` is the whole of a file."""
 
 
-NAMED = ("source", "kind")
+NAMED = ("source", "kind", "part")
 """Fields whose values are words of ours with a name in the catalogue (``source.made``): where the store's data is from, what it is."""
 
 

@@ -53,11 +53,14 @@ class _Job:
 
 
 def files_under(sources: Sequence[Path]) -> list[Path]:
-    """Return the files named, folders opened; InputError ``import.no_file`` for a path that is not there."""
+    """Return the files named, folders opened; InputError ``import.no_file`` for a path that is not there or an empty folder."""
     found: list[Path] = []
     for source in sources:
         if source.is_dir():
+            before = len(found)
             found += sorted(path for path in source.rglob("*") if path.is_file() and not path.name.startswith("."))
+            if len(found) == before:
+                raise InputError("import.no_file", path=str(source))
         elif source.is_file():
             found.append(source)
         else:

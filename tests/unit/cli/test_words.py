@@ -153,3 +153,18 @@ def test_what_the_json_reader_says_is_told_in_korean(text: str, said: str) -> No
     told = sentence(caught.value.code, "ko", **caught.value.fields)
     assert said in told
     assert "rules.json" in told
+
+
+def test_a_wrong_text_is_named_by_its_file_and_in_the_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "buy.txt").write_text("매수 = (현재가 > 1\n", "utf-8")
+    (tmp_path / "sell.txt").write_text("매도 = True\n", "utf-8")
+    (tmp_path / "fees.txt").write_text("# nothing\n", "utf-8")
+    base = ["backtest", "--market", "upbit", "--data-dir", str(tmp_path), "--sell", str(tmp_path / "sell.txt"), "--lang", "ko"]
+    assert run_command([*base, "--buy", str(tmp_path / "buy.txt")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(str(tmp_path / "buy.txt") + ": 1행")
+    assert "'(' 괄호가 닫히지 않았습니다" in said
+    assert run_command([*base, "--buy", str(tmp_path / "sell.txt"), "--fees", str(tmp_path / "fees.txt")]) == 2
+    assert str(tmp_path / "fees.txt") in capsys.readouterr().err
+    assert run_command([*base, "--buy", str(tmp_path / "sell.txt"), "--report", str(tmp_path / "fees.txt")]) == 2
+    assert "--report" in capsys.readouterr().err

@@ -130,3 +130,15 @@ def test_what_is_compiled_in_at_second_hand_names_the_text_too(monkeypatch: pyte
     read, judge = Path.read_bytes, Path(trading.judge.__file__)
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"# changed" if path == judge else b""))
     assert cache.digest_of(text, ("trading.shared_account",)) != before
+
+
+def test_what_is_half_made_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path, key: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_seal", full)
+        with pytest.raises(OSError, match="No space left"):
+            load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert load(tmp_path).outer(1.234) == 4.46  # type: ignore[attr-defined]
