@@ -189,6 +189,7 @@ def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) ->
     from storage.strategies import Strategies
 
     settings, store = load_settings(data.settings), Strategies(data.user_library)
+    own = settings.market(rules.code).strategy
     others = tuple(Member(*store.texts(name, args.market)) for name in names)
     try:
         shares = tuple(float(word) for word in args.share.split(",")) if args.share is not None else (0.0,) * (len(others) + 1)
@@ -196,12 +197,12 @@ def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) ->
         raise InputError("portfolio.shares", shares=args.share, strategies=len(others) + 1) from None
     return Portfolio(
         cash=rules.paper_cash if args.cash is None else args.cash,
-        max_positions=settings.market(rules.code).strategy.max_positions if args.max_positions is None else args.max_positions,
+        max_positions=own.max_positions if args.max_positions is None else args.max_positions,
         shares=shares,
         others=others,
         risk=settings.risk,
-        stop_loss_pct=args.stop_loss_pct or 0.0,
-        stop_gain_pct=args.stop_gain_pct or 0.0,
+        stop_loss_pct=own.stop_loss_pct if args.stop_loss_pct is None else args.stop_loss_pct,
+        stop_gain_pct=own.stop_gain_pct if args.stop_gain_pct is None else args.stop_gain_pct,
     )
 
 

@@ -59,8 +59,8 @@ def add_parsers(subparsers: Any) -> None:
     backtest.add_argument("--share", default=None, metavar="SHARE[,SHARE]")
     backtest.add_argument("--cash", type=amount, default=None)
     backtest.add_argument("--max-positions", type=whole(1, 100_000), default=None)
-    backtest.add_argument("--stop-loss-pct", type=number(0.01, 100.0), default=None)
-    backtest.add_argument("--stop-gain-pct", type=number(0.01, 1000.0), default=None)
+    backtest.add_argument("--stop-loss-pct", type=number(0.0, 100.0), default=None)
+    backtest.add_argument("--stop-gain-pct", type=number(0.0, 1000.0), default=None)
     backtest.set_defaults(run=run_backtest, show=show_backtest)
 
 
@@ -172,12 +172,14 @@ def _refusals(
     if rows.has_book and len(done.trades):
         columns = job_rows(replace(job, source=rows.source), data, DEPTHS).columns
         depths = (columns[DEPTHS[0]], columns[DEPTHS[1]])
-    count = settings.market(job.market.code).strategy.max_positions
-    if not might_refuse(loaded.prepared, done.raw, rows.instruments, depths, settings.risk, count, job.market.paper_cash):
+    own = settings.market(job.market.code).strategy
+    stops = (own.stop_loss_pct, own.stop_gain_pct)
+    risk, cash = settings.risk, job.market.paper_cash
+    if not any(stops) and not might_refuse(loaded.prepared, done.raw, rows.instruments, depths, risk, own.max_positions, cash):
         return {}
     if job.interval_s not in ROW_KINDS or loaded.prepared.window_rows:
         return None  # bars that are built have no order of arrival; an account needs all rows at once, and there is no memory for them
-    terms = Portfolio(cash=job.market.paper_cash, max_positions=count, risk=settings.risk)
+    terms = Portfolio(cash, own.max_positions, risk=risk, stop_loss_pct=stops[0], stop_gain_pct=stops[1])
     shared = run_one(load(replace(job, source=rows.source, portfolio=terms), data, executor), values).shared
     return None if shared is None else refused_by(shared)
 

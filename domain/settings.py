@@ -48,6 +48,8 @@ class Strategy(Group, frozen=True):
         float, field("종목당투자금 (0 = 시장 기본값)", "Amount per symbol (0 = market default)", unit="통화", ge=0, le=AMOUNT_MAX)
     ] = 0.0
     max_positions: Annotated[int, field("최대매수종목수", "Largest number of positions", ge=1, le=1000)] = 10
+    stop_loss_pct: Annotated[float, field("손실중지 (0 = 없음)", "Loss stop (0 = none)", unit="%", ge=0, le=100)] = 0.0
+    stop_gain_pct: Annotated[float, field("수익중지 (0 = 없음)", "Gain stop (0 = none)", unit="%", ge=0, le=1000)] = 0.0
     entry_levels: Annotated[int, field("매수시장가잔량범위", "Book levels an entry may use", ge=1, le=5)] = 3
     exit_levels: Annotated[int, field("매도시장가잔량범위", "Book levels an exit may use", ge=1, le=5)] = 5
     start_time: Annotated[str, field("전략시작시간", "Start of trading", pattern=CLOCK)] = ""

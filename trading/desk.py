@@ -41,8 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     interval_s : int
         1 or 60: row times of positions.
-    max_positions : int
-        최대매수종목수.
+    max_positions, stops : int, tuple of two float
+        최대매수종목수; 손실중지 and 수익중지 in %, 0 = none.
     lockstep : bool
         A replay: limits count in market time, staleness and periodic reads are off.
     armed : bool
@@ -62,6 +62,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     interval_s: int = 1
     max_positions: int = 10
+    stops: tuple[float, float] = (0.0, 0.0)
     lockstep: bool = False
     armed: bool = True
     was_armed: bool = False
@@ -114,8 +115,7 @@ class Desk:
         self.failure: LedgerFailure | None = None  # the journal's, from its first one on
         self._effects: list[Effect] = []
         self._places: list[Place] = []
-        self._state_due = 0
-        self._state_wanted = False
+        self._state_due, self._state_wanted = 0, False
         self._load()
 
     def _load(self) -> None:

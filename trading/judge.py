@@ -44,6 +44,7 @@ from trading.risk import (
     check_symbol,
     check_tick,
     new_facts,
+    stop_is_crossed,
 )
 
 _purpose, _qty, _ref, _step = FACT["purpose"], FACT["qty"], FACT["reference_price"], FACT["qty_step"]
@@ -227,3 +228,4 @@ def warm() -> None:
     for check in CHECKS:
         check.function(facts + 1.0, bounds)
     judge(1, facts, bounds)
+    stop_is_crossed(1.0, 1.0, 1.0, 1.0)

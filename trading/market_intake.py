@@ -57,6 +57,12 @@ class MarketIntake:
             quote.bid_total = -1.0 if no_book else bids * QTY_UNIT
             desk.market_ns = max(desk.market_ns, exchange_ns)
 
+    def row_times(self, message: Rows) -> dict[str, int]:
+        """Return the instruments of a message and the time of the newest row of each."""
+        rows = np.frombuffer(message.data, dtype=self._dtype)
+        pairs = zip(rows["instrument"].tolist(), rows["row_time"].tolist(), strict=True)
+        return {self.table[index]: time for index, time in pairs if 0 <= index < len(self.table)}
+
     def gap(self, mark: GapMark) -> None:
         """Close the symbol from the hole's detection until it is filled or marked (P17)."""
         desk = self.desk

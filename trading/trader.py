@@ -39,6 +39,7 @@ from storage.ledger import Ledger, LedgerFailure
 from trading import judge as risk_checks
 from trading import ladder, positions
 from trading.account import market_day
+from trading.account_stop import AccountStop
 from trading.arming import disarm, is_armed
 from trading.desk import Desk, Options
 from trading.doubt import Doubts, takes_exposure
@@ -71,10 +72,8 @@ class Trader:
 
     Parameters
     ----------
-    account : str
-        Account id.
-    market : Market
-        Rule book.
+    account, market : str, Market
+        Account id and rule book.
     capabilities : Capabilities
         Of the venue.
     ledger : Ledger
@@ -99,11 +98,10 @@ class Trader:
         self.gateway = Gateway(self.desk)
         self.doubts = Doubts(self.desk)
         self.reconciler = Reconciler(self.desk, self.doubts)
-        self.kill = KillActions(self.desk, self.gateway)
         self.standing = Standing(self.desk, self.gateway, self.doubts)
+        self.kill, self.stop = KillActions(self.desk, self.gateway), AccountStop(self.desk, self.gateway)
         self._waiting: list[Intent] = []
-        self._timer_ns = 0
-        self._timer_utc = 0
+        self._timer_ns = self._timer_utc = 0
         self._maintain_ns = 0
         self._watched_ns = 0
         self._risk_due: tuple[int, Risk] | None = None
@@ -246,6 +244,7 @@ class Trader:
             self._intake.table = tuple(instrument.instrument_id for instrument in message.instruments)
         elif isinstance(message, Rows):
             self._intake.rows(message)
+            self.stop.on_rows(message, self._intake, self._enter_day)
         elif isinstance(message, FeedState):
             connected = message.state == "connected" or desk.options.lockstep
             desk.open_symbol("", "feed") if connected else desk.close_symbol("", "feed")
@@ -318,6 +317,7 @@ class Trader:
         self.reconciler.tick()
         self._enter_day()
         self._watch_loss()
+        self.stop.tick()
         if self._risk_due is not None and now.mono_ns >= self._risk_due[0]:
             self._apply_risk(self._risk_due[1])
         renewed = self.doubts.renewed

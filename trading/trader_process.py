@@ -129,9 +129,11 @@ class TraderProcess(ChildProcess, TraderSteps):
         ledger = Ledger(DataDir(config.data_dir).account(config.account), config.account, build(), now.utc_ns, now.mono_ns)
         self.stamp("ledger")
         token = None if config.is_paper else arming.judge(config, ledger, now)
+        own = config.settings.market(config.market).strategy
         options = Options(
             interval_s=config.interval_s,
             max_positions=config.max_positions,
+            stops=(own.stop_loss_pct, own.stop_gain_pct),
             lockstep=config.lockstep,
             armed=True,
             was_armed=True,

@@ -45,3 +45,15 @@ def test_a_portfolio_run_is_live_where_limits_bite(tmp_path: Path, lend: Callabl
     assert found["refusals"] == found["refusals_backtest"]
     assert found["refusals"]["max_positions"] > 5
     assert found["unexplained"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7_200 if IS_LONG else 900)
+def test_an_account_stop_of_live_is_that_of_a_portfolio_run(tmp_path: Path) -> None:
+    """손실중지 of the settings: the same positions leave on the same rows, and as many entries are refused afterwards."""
+    found = compare("made-upbit", "max", "churn", tmp_path, minutes=MINUTES if IS_LONG else 1.5, symbols=SYMBOLS + 1, limits="stops")
+    assert found["equal"], found
+    assert found["sent_out"] > 0
+    assert found["refusals"] == found["refusals_backtest"] == found["refusals_plain"]
+    assert found["refusals"]["state"] > 0
+    assert found["unexplained"] == 0

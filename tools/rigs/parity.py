@@ -1,7 +1,7 @@
 """Live replay against back-test: the same recording, two roads, one hash (architecture 3.4).
 
 python -m tools.rigs.parity [--case binance|upbit|made-upbit|made-binance]... [--speed max]... [--runs 5] [--rules churn|formula|r1|r1-wide]
-[--orders | --limit-orders rows|events] [--limits open|positions|shipped]
+[--orders | --limit-orders rows|events] [--limits open|positions|stops|shipped]
 
 Each run imports the raw recording, plays it through the paper exchange into live trading over real
 sockets, then back-tests the rows which that run recorded. Prints one JSON line a run; the exit status
@@ -20,6 +20,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
+
+from trading.order_rules import ACCOUNT_RULE
+from trading.trades import EXIT_LABELS
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT.parent / "shared" / "data"
@@ -100,9 +105,11 @@ UNLIMITED = {
 LIMITS: dict[str, dict[str, str]] = {
     "open": UNLIMITED,
     "positions": UNLIMITED | {"{market}.strategy.max_positions": "2"},
+    "stops": UNLIMITED | {"{market}.strategy.stop_loss_pct": "0.01"},
     "shipped": {"{market}.strategy.max_positions": "3"},
 }
-"""`open`: none bites; `positions`: the number of positions does; `shipped`: all of them as they are delivered, and three positions."""
+"""`open`: none bites; `positions`: the number of positions does; `stops`: 손실중지 does;
+`shipped`: all of them as they are delivered, and three positions."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,7 @@ def compare(
         "refusals": live["refusals"],
         "refusals_backtest": test["refusals"],
         "refusals_plain": plain["refusals"],
+        "sent_out": pq.read_table(test["trades_path"])["exit_label"].to_pylist().count(EXIT_LABELS[ACCOUNT_RULE]),
         "unexplained": live["unexplained"],
         "filled_at_last_price": live["markets"][case.market]["filled_at_last_price"],
         "unfit": live["markets"][case.market]["unfit"],
