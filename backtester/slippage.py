@@ -8,6 +8,8 @@ Other models: slippage_models.py, by the same road.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -77,14 +79,23 @@ def worse_book(
     table = ladder_table(market)
     if not len(table) and not (steps > 0.0).all():
         raise InputError("backtest.no_price_step", market=market.code)
+
+    def move(prices: NDArray[np.float64], sign: int, out: NDArray[np.float64]) -> None:
+        for (lo, hi), day, own in zip(blocks[:, :2].tolist(), days.tolist(), steps.tolist(), strict=True):
+            moved(prices, lo, hi, table, day, own, sign * ticks, out)
+
+    return with_moved_prices(book, move, levels)
+
+
+def with_moved_prices(book: Book, move: Callable[[NDArray[np.float64], int, NDArray[np.float64]], None], levels: int) -> Book:
+    """Return a book whose prices `move` made: it is given a level's prices, 1 for asks or −1 for bids, and zeros to fill."""
     out = list(book)
-    for first, direction in ((0, ticks), (2 * LEVELS, -ticks)):
-        for level in range(levels):
-            column = np.zeros(len(out[first + level]))
-            for (lo, hi), day, own in zip(blocks[:, :2].tolist(), days.tolist(), steps.tolist(), strict=True):
-                moved(out[first + level], lo, hi, table, day, own, direction, column)
+    for first, sign in ((0, 1), (2 * LEVELS, -1)):
+        for level in range(first, first + levels):
+            column = np.zeros(len(out[level]))
+            move(out[level], sign, column)
             column.flags.writeable = False
-            out[first + level] = column
+            out[level] = column
     return tuple(out)
 
 

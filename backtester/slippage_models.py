@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from backtester.slippage import LEVELS, TICKS_MAX, Book
+from backtester.slippage import LEVELS, TICKS_MAX, Book, with_moved_prices
 from domain.errors import InputError
 from domain.intervals import is_daily
 from trading.fills.slippage import fixed, impact, spread, tier
@@ -191,14 +191,7 @@ def model_book(
     for (lo, hi), symbol, day in zip(blocks[:, :2].tolist(), symbols.tolist(), days.tolist(), strict=True):
         sigma, value = known.get((symbol, day), (0.0, 0.0))
         fill_fractions(model.kind, number, table, lo, hi, book[0], book[2 * LEVELS], so_far, sigma, value, betting, value_unit, fractions)
-    out = list(book)
-    for first, sign in ((0, 1.0), (2 * LEVELS, -1.0)):
-        for level in range(levels):
-            column = np.zeros(count)
-            dearer(out[first + level], fractions, sign, column)
-            column.flags.writeable = False
-            out[first + level] = column
-    return tuple(out)
+    return with_moved_prices(book, lambda prices, sign, out: dearer(prices, fractions, float(sign), out), levels)
 
 
 def warm() -> None:

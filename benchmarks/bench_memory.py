@@ -13,7 +13,6 @@ its data fits, and a long one must not end for want of memory.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import subprocess
@@ -29,14 +28,14 @@ from tools import environment  # noqa: E402
 
 environment.prepare()
 
-import psutil  # noqa: E402
 
 from backtester.engine import Engine, Options, module_text, needed_columns, prepare, steps_of  # noqa: E402
 from backtester.executors import LocalExecutor  # noqa: E402
 from backtester.metrics import Limits, Metrics  # noqa: E402
 from backtester.optimisers import Space, make  # noqa: E402
-from backtester.study import Progress, Search  # noqa: E402
+from backtester.study import Search  # noqa: E402
 from benchmarks.bench_step import BUY, R1, SELL  # noqa: E402
+from benchmarks.growth import memory_at  # noqa: E402
 from benchmarks.research_rows import make_rows  # noqa: E402
 from benchmarks.research_store import make_store, words  # noqa: E402
 from coin.markets import UPBIT  # noqa: E402
@@ -99,15 +98,7 @@ def growth(folder: Path) -> dict[str, float]:
         store.new_study("random", {}, 1),
         b"growth",
     )
-    seen: dict[int, float] = {}
-    process = psutil.Process()
-
-    def watch(progress: Progress) -> None:
-        for mark in (EARLY, LATE):
-            if progress.done >= mark and mark not in seen:
-                gc.collect()
-                seen[mark] = process.memory_info().rss / 2**20
-
+    seen, watch = memory_at(EARLY, LATE)
     started = time.perf_counter()
     outcome = search.run(lambda: False, watch)
     executor.close()

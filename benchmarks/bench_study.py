@@ -12,7 +12,6 @@ the way, and a long one must not end for want of memory.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -29,14 +28,14 @@ from tools import environment  # noqa: E402
 environment.prepare()
 
 import numpy as np  # noqa: E402
-import psutil  # noqa: E402
 
 from backtester.engine import Engine, Options, module_text, prepare, steps_of  # noqa: E402
 from backtester.executors import LocalExecutor  # noqa: E402
 from backtester.metrics import METRIC_KEYS, Limits, Metrics  # noqa: E402
 from backtester.optimisers import Space, make  # noqa: E402
-from backtester.study import Progress, Search  # noqa: E402
+from backtester.study import Search  # noqa: E402
 from benchmarks.bench_step import BUY, R1, SELL  # noqa: E402
+from benchmarks.growth import memory_at  # noqa: E402
 from benchmarks.research_rows import make_rows  # noqa: E402
 from coin.markets import UPBIT  # noqa: E402
 from storage.studies import Studies  # noqa: E402
@@ -124,7 +123,7 @@ class Nothing:
 def memory(method: str, folder: Path) -> dict[str, float]:
     """Return the resident memory at EARLY and at LATE sets of a study."""
     line = tuple(float(x) for x in range(20))
-    space, cheap, process = Space((line,) * 12, (0,) * 12), Nothing(), psutil.Process()
+    space, cheap = Space((line,) * 12, (0,) * 12), Nothing()
     options: dict[str, Any] = {"trials": LATE}
     if method in ("ga", "nsga2"):
         options |= {"population": 500, "generations": 1_000}
@@ -141,14 +140,7 @@ def memory(method: str, folder: Path) -> dict[str, float]:
         b"m",
         LATE,  # type: ignore[arg-type]
     )
-    seen: dict[int, float] = {}
-
-    def watch(progress: Progress) -> None:
-        for mark in (EARLY, LATE):
-            if progress.done >= mark and mark not in seen:
-                gc.collect()
-                seen[mark] = process.memory_info().rss / 2**20
-
+    seen, watch = memory_at(EARLY, LATE)
     started = time.perf_counter()
     outcome = search.run(lambda: False, watch)
     early, late = seen.get(EARLY, float("nan")), seen.get(LATE, float("nan"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from backtester.board import BOARD_KEYS, board, csv_text
 from backtester.record import ticketed
 from backtester.schedule import ZONE, Schedule, parse
 from cli.batch_words import checked, expand, with_option, words_at
-from cli.interrupt import SIGNALS
+from cli.interrupt import answered
 from cli.output import console, language
 from cli.parser import add_common
 from cli.progress import Reporter, add_progress
@@ -285,12 +284,8 @@ def _signals(wish: threading.Event) -> Iterator[threading.Event]:
         if busy.is_set() or again:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, ask) for number in SIGNALS}
-    try:
+    with answered(ask):
         yield busy
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _execute(outer: argparse.Namespace, job: BatchJob, turn: Turn, watch: Any, busy: threading.Event) -> dict[str, Any]:

@@ -32,9 +32,16 @@ def stopping() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         wish.set()
 
+    with answered(ask):
+        yield wish
+
+
+@contextmanager
+def answered(ask: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let `ask` answer SIGNALS while this runs; only in the main thread."""
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:
-        yield wish
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from domain.instruments import Market
 from domain.intervals import RECORDED, is_daily
 from domain.records import row_schema
-from storage.columns import BLOCK_DTYPE, RowSet, open_rows
+from storage.columns import BLOCK_DTYPE, RowSet, open_rows, span
 from storage.ticks import TickStore
 
 RULE = "1"
@@ -75,8 +75,7 @@ def build_bars(
     from storage.bar_kernel import RULES, join
 
     begins, ends, times, symbols = _bars(minutes, market, interval_s, end)
-    low = 0 if from_time is None else from_time * 10_000 if from_time < 100_000_000 else from_time
-    high = 10**12 if to_time is None else to_time * 10_000 + 9_999 if to_time < 100_000_000 else to_time
+    low, high = span(60, from_time, to_time)
     inside = (times >= low) & (times <= high)
     begins, ends, times, symbols = begins[inside], ends[inside], times[inside], symbols[inside]
     schema = row_schema(market.kind, 60)

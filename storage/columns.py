@@ -196,7 +196,7 @@ def open_rows(
             known = ", ".join(near) + (" …" if len(near) < len(index.codes) else "")
             raise InputError("store.unknown_symbol", symbol=code, market=market, source=source, known=known)
     row_time = np.load(folder / "row_time.npy", mmap_mode="r")
-    blocks = _select(np.load(folder / "blocks.npy"), row_time, index.codes, chosen, *_span(interval_s, from_time, to_time))
+    blocks = _select(np.load(folder / "blocks.npy"), row_time, index.codes, chosen, *span(interval_s, from_time, to_time))
     no_book = np.load(folder / "no_book.npy", mmap_mode="r")
     has_book = not any(int(no_book[hi] - no_book[lo]) for lo, hi in zip(blocks["lo"].tolist(), blocks["hi"].tolist(), strict=True))
     instruments = {one.code: one for one in index.instruments}
@@ -238,7 +238,8 @@ def days_digest(store: TickStore, market: str, source: str, interval_s: int, fir
     return dataset_digest(manifests)
 
 
-def _span(interval_s: int, from_time: int | None, to_time: int | None) -> tuple[int, int]:
+def span(interval_s: int, from_time: int | None, to_time: int | None) -> tuple[int, int]:
+    """Return (first, last) row time of a selection; a date (YYYYMMDD) means its whole day, None no bound."""
     digits = 1_000_000 if interval_s == 1 else 10_000
     low = 0 if from_time is None else from_time * digits if from_time < 100_000_000 else from_time
     high = 10**15 if to_time is None else to_time * digits + digits - 1 if to_time < 100_000_000 else to_time

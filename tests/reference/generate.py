@@ -160,23 +160,8 @@ class Maker:
             return rng.choice(list(self.local))
         if kind < 0.85:
             left, right = (self.price(), self.price()) if rng.random() < 0.5 else (self.value(0), self.value(0))
-            form = rng.choice(
-                ("{0} - {1}", "{0} / {1}", "({0} - {1}) / {1} * 100", "{0} + {1}", "{0} * 2 - {1}", "{0} // {1}", "{0} % {1}")
-            )
-            return "(" + form.format(left, right) + ")"
-        form = rng.choice(
-            (
-                "abs({0} - {1})",
-                "min({0}, {1})",
-                "max({0}, {1}, 0)",
-                "round({0}, 1)",
-                "int({0} / 3)",
-                "({0} - {1}) ** 0.5",
-                "-{0}",
-                "round({0} - {1})",
-            )
-        )
-        return form.format(self.value(0), self.value(0))
+            return "(" + rng.choice(TWO).format(left, right) + ")"
+        return rng.choice(CALLS).format(self.value(0), self.value(0))
 
     def special(self, sell: bool) -> str:
         """Return a condition that is no comparison of a value with a threshold."""

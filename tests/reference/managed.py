@@ -232,12 +232,9 @@ class ManagedDay(SymbolDay):
     def leave_at_market(self, i: int, units: int, rule: int, forced: bool) -> None:
         held = self.position
         assert held is not None
-        filled, amount = self.take(held.short, self.orders.exit.levels, units, i)
-        if filled < units:
-            if not forced:
-                return
-            amount = amount * units / filled if filled else self.day.columns["last_price"][i] * (units / UNIT)
-        self.book(Order(i, i, True, held.short, units, rule), amount, i)
+        amount = self.proceeds(held.short, self.orders.exit.levels, units, i, forced)
+        if amount is not None:
+            self.book(Order(i, i, True, held.short, units, rule), amount, i)
 
     def book(self, order: Order, amount: float, i: int) -> None:
         """Enter a fill into position and trade."""

@@ -249,16 +249,23 @@ class SymbolDay:
         book = [(columns[f"{side}{k}"][i], columns[f"{side}_size{k}"][i]) for k in range(1, levels + 1)]
         return sweep(book, units)
 
+    def proceeds(self, asks: bool, levels: int, units: int, i: int, forced: bool) -> float | None:
+        """Return what leaving `units` brings; None when the book has too little and nothing forces the sale."""
+        filled, amount = self.take(asks, levels, units, i)
+        if filled < units:
+            if not forced:
+                return None
+            # Both quantities in units of 1e-8: the specification leaves open whether they are, and a last bit hangs on it.
+            return amount * units / filled if filled else self.day.columns["last_price"][i] * (units / UNIT)
+        return amount
+
     def close(self, i: int, rule: int, forced: bool) -> None:
         held = self.position
         assert held is not None
-        filled, amount = self.take(held.short, self.settings.exit_levels, held.units, i)
+        amount = self.proceeds(held.short, self.settings.exit_levels, held.units, i, forced)
+        if amount is None:
+            return
         qty = held.units / UNIT
-        if filled < held.units:
-            if not forced:
-                return
-            # Both quantities in units of 1e-8: the specification leaves open whether they are, and a last bit hangs on it.
-            amount = amount * held.units / filled if filled else self.day.columns["last_price"][i] * qty
         closed = self.money.amount(amount)
         pnl, pct = self.money.profit(held.amount, closed, held.short, self.day.date)
         seconds = self.day.seconds(held.fill_row, i)
