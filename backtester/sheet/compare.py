@@ -15,6 +15,7 @@ from backtester.sheet.draw import CORNERS_MAX, Painter
 from backtester.sheet.load import Sheet
 from backtester.sheet.page import Pairs, facts, metrics, write_figures
 from backtester.sheet.style import SIZE, THEMES, Theme
+from backtester.sheet.units import named
 from utility.text import sentence
 
 RUNS_MAX = 12
@@ -93,7 +94,12 @@ def draw(sheets: Sequence[Sheet], language: str, look: Theme) -> Any:
             "linewidth": 1.6,
             "linestyle": "-" if place < len(colours) else "--",
         }
-        name = first.say("compared", run=sheet.run.run, strategy=sheet.run.passport.get("strategy") or "–", market=sheet.market.code)
+        name = first.say(
+            "compared",
+            run=sheet.run.run,
+            strategy=sheet.run.passport.get("strategy") or "–",
+            market=named("ui.market", sheet.market.code, language),
+        )
         times, equity = painter.curve()
         told = fig.telling(equity, CORNERS_MAX)
         upper.step(times[told], equity[told], where="post", label=name, **style)

@@ -164,6 +164,7 @@ class Painter:
         lower.set_xlabel(self.say("trade_number"))
         lower.set_ylabel(self._money("profit"))
         lower.set_xlim(0.0, max(len(self.equity) + 1.0, 5.0))
+        self.money_axis(lower, "x")
         lower.xaxis.get_major_locator().set_params(integer=True)
         lower.legend(loc=self._corner(), ncols=4)
         return page
@@ -451,6 +452,7 @@ class Painter:
         axis.axhline(0.0, color=self.theme.muted, linewidth=0.7)
         axis.set_xlabel(self.say("trade_number"))
         axis.set_xlim(0.0, max(len(gross) + 1.0, 5.0))
+        self.money_axis(axis, "x")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(loc=self._corner())
         self.money_axis(axis)

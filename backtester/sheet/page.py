@@ -20,7 +20,8 @@ from backtester.metrics import KOREAN, METRIC_KEYS
 from backtester.sheet.draw import Painter
 from backtester.sheet.figures import costs, exposure
 from backtester.sheet.load import ROWS_MAX, Sheet
-from backtester.sheet.style import BOLD, FILES, FONTS, SIZE, THEMES, Theme, drawing, number
+from backtester.sheet.style import BOLD, FILES, FONTS, SIZE, THEMES, Theme, drawing
+from backtester.sheet.units import figure_text, money, named
 from backtester.verdict.lines import lines_of
 from domain.intervals import interval_name
 from utility.text import has, sentence
@@ -42,7 +43,13 @@ def metric_name(key: str, language: str) -> str:
 def title(sheet: Sheet, language: str) -> str:
     """Return the heading of a sheet."""
     facts = sheet.run.passport
-    return sentence("report.title", language, run=sheet.run.run, strategy=facts.get("strategy") or "–", market=facts["market"])
+    return sentence(
+        "report.title",
+        language,
+        run=sheet.run.run,
+        strategy=facts.get("strategy") or "–",
+        market=named("ui.market", facts["market"], language),
+    )
 
 
 def facts(sheet: Sheet, language: str) -> Pairs:
@@ -51,15 +58,15 @@ def facts(sheet: Sheet, language: str) -> Pairs:
     unit = interval_name(sheet.interval_s)
     symbols = list(known.get("codes") or known.get("symbols") or ())
     shown = ", ".join(symbols[:8]) + (f" +{len(symbols) - 8:,}" if len(symbols) > 8 else "")
-    period = " … ".join(str(one).replace("T", " ") for one in sheet.period) if "first_row" in known or len(sheet.trades) else "–"
+    period = span(*sheet.period) if "first_row" in known or len(sheet.trades) else "–"
     fees = known.get("fees")
     values = {
         "strategy": known.get("strategy") or "–",
-        "market": f"{known['market']} {unit}",
+        "market": f"{named('ui.market', known['market'], language)} · {named('ui.interval', unit, language)}",
         "period": f"{period} ({sheet.market.zone})",
         "symbols": shown or "–",
-        "source": known["source"],
-        "betting": f"{known['betting']:,.2f} {sheet.market.currency}",
+        "source": named("ui.source", str(known["source"]), language),
+        "betting": money(float(known["betting"]), sheet.market.currency, language),
         "fill": _fill(known, language),
         "fees": sentence("report.fees_dated", language) if fees is None else ":".join(f"{one:g}" for one in fees),
         "variables": "  ".join(f"[{index}] {value:g}" for index, value in known["vars"].items()) or "–",
@@ -78,7 +85,7 @@ def facts(sheet: Sheet, language: str) -> Pairs:
 
 def _fill(known: Mapping[str, Any], language: str) -> str:
     """Return the way of filling and its delay, of a passport; old ones know rows alone."""
-    said = sentence("report.fill", language, fill=known["fill"], latency=known["latency"])
+    said = sentence("report.fill", language, fill=named("ui.fill", str(known["fill"]), language), latency=known["latency"])
     more = [sentence("report.fill_delay", language, ms=known["delay_ms"])] if known.get("delay_ms") else []
     more += [sentence("report.fill_share", language, share=known["level_share"])] if known.get("level_share") else []
     return ", ".join([said, *more])
@@ -88,24 +95,29 @@ def metrics(sheet: Sheet, language: str) -> Pairs:
     """Return every stored figure of the run, those of workstation 9.1 first, then exposure and costs."""
     stored = sheet.run.metrics
     keys = [key for key in METRIC_KEYS if key in stored] + [key for key in stored if key not in METRIC_KEYS and key not in KOREAN.values()]
-    out = [(metric_name(key, language), _figure(stored[key])) for key in keys if isinstance(stored[key], int | float)]
+    of = (sheet.market.currency, sheet.interval_s, language)
+    out = [(metric_name(key, language), figure_text(key, stored[key], *of)) for key in keys if isinstance(stored[key], int | float)]
     if not len(sheet.trades):
         return out
     out_of, paid = exposure(sheet.trades, sheet.days, sheet.session_s), costs(sheet.trades)
     more = {
-        "in_market_pct": f"{out_of.in_market * 100:,.2f} %",
-        "mean_held": f"{out_of.mean_amount:,.0f}" if out_of.mean_amount >= 1 else number(out_of.mean_amount),
-        "turnover": number(out_of.turnover),
-        "long_pct": f"{out_of.long_share * 100:,.2f} %",
-        "costs_paid": number(paid.costs),
-        "costs_of_turnover": f"{paid.of_turnover_pct:,.4f} %",
-        "costs_of_gross": "–" if paid.share_pct != paid.share_pct else f"{paid.share_pct:,.2f} %",
+        "in_market_pct": f"{out_of.in_market * 100:,.2f}%",
+        "mean_held": money(out_of.mean_amount, sheet.market.currency, language),
+        "turnover": money(out_of.turnover, sheet.market.currency, language),
+        "long_pct": f"{out_of.long_share * 100:,.2f}%",
+        "costs_paid": money(paid.costs, sheet.market.currency, language),
+        "costs_of_turnover": f"{paid.of_turnover_pct:,.4f}%",
+        "costs_of_gross": "–" if paid.share_pct != paid.share_pct else f"{paid.share_pct:,.2f}%",
     }
     return out + [(sentence(f"report.metric_{key}", language), value) for key, value in more.items()]
 
 
-def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+def span(first: Any, last: Any) -> str:
+    """Return a period; what its ends have in common is said once."""
+    begins, ends = (str(one).replace("T", " ") for one in (first, last))
+    if begins[:10] == ends[:10]:
+        return f"{begins} … {ends[11:]}"
+    return f"{begins} … {ends[5:]}" if begins[:5] == ends[:5] else f"{begins} … {ends}"
 
 
 def verdict(sheet: Sheet, language: str) -> tuple[str, list[str], Pairs] | None:
@@ -252,7 +264,7 @@ STYLE = """
 body{font-family:'STOM',sans-serif;background:$paper;color:$ink;margin:28px auto;padding:0 24px;max-width:1200px}
 h1{font-size:24px;margin:0 0 8px}h2{font-size:16px;margin:20px 0 6px}
 table{border-collapse:collapse;font-size:13px}th,td{border-bottom:1px solid $grid;padding:4px 8px;text-align:left}
-th{color:$muted;font-weight:400}.pairs td{font-variant-numeric:tabular-nums}
+th{color:$muted;font-weight:400}.pairs td{font-variant-numeric:tabular-nums}.two .pairs{min-width:440px}
 .two{display:flex;flex-wrap:wrap;gap:0 48px}
 .verdict{border-left:4px solid $equity;background:$zone;padding:4px 16px 12px;margin:12px 0}
 .trades{width:100%}.n{text-align:right;font-variant-numeric:tabular-nums}

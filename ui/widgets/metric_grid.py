@@ -5,14 +5,12 @@ from __future__ import annotations
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QGridLayout, QLabel, QWidget
 
+from backtester.sheet.units import COUNTS, MONEY, PERCENT
 from ui import format as fmt
 from ui.models.runs import METRICS
 from ui.text import bind, language, on_language
 from ui.widgets.panel import muted, repolish
 
-COUNTS = ("tc", "pc", "mc", "mh")
-PERCENT = ("wr", "ap", "tp", "cagr", "mdd")
-MONEY = ("tg", "seed", "mdd_amount")
 SIGNED = ("ap", "tg", "tp", "cagr")
 
 

@@ -12,8 +12,9 @@ import pytest
 from backtester.sheet import figures as fig
 from backtester.sheet.draw import Painter
 from backtester.sheet.load import load_sheet
-from backtester.sheet.page import facts, metrics, verdict, write
+from backtester.sheet.page import facts, metrics, span, verdict, write
 from backtester.sheet.style import THEMES, drawing, number
+from backtester.sheet.units import figure_text
 from tests.research_cli import SETS, call, make_data, words
 from utility.paths import DataDir
 
@@ -151,7 +152,7 @@ def test_page_and_pdf_need_nothing_else(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, theme: str
 ) -> None:
     _, run = call(capsys, *words(data, "backtest", *SETS))
-    monkeypatch.setattr(socket, "socket", None)  # whoever asks the network fails
+    monkeypatch.setattr(socket.socket, "connect", None)  # whoever asks the network fails
     html, pdf = tmp_path / "a" / "sheet.html", tmp_path / "sheet.pdf"
     for language in ("ko", "en"):
         more = ("--html", str(html), "--pdf", str(pdf), "--theme", theme, "--data-dir", str(data), "--lang", language, "--json")
@@ -241,3 +242,23 @@ def test_trades_that_are_gone_are_said(data: Path, capsys: pytest.CaptureFixture
     Path(run["trades_path"]).write_bytes(b"PAR1 cut")
     status, found = call(capsys, "report", str(run["run"]), "--data-dir", str(data), "--json")
     assert (status, found["error"]["code"]) == (4, "report.no_trades_file")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("tg", -21_055_341.88, ("-21,055,342원", "-₩21,055,342")),
+        ("wr", 35.297, ("35.30%", "35.30%")),
+        ("ah", 176.83, ("176.8초", "176.8 s")),
+        ("tc", 3224.0, ("3,224", "3,224")),
+        ("tpi", 0.719, ("0.72", "0.72")),
+    ],
+)
+def test_a_figure_of_a_sheet_has_its_unit(key: str, value: float, wanted: tuple[str, str]) -> None:
+    assert tuple(figure_text(key, value, "KRW", 1, language) for language in ("ko", "en")) == wanted
+
+
+def test_what_the_ends_of_a_period_share_is_said_once() -> None:
+    assert span("2026-01-05T00:00:00", "2026-01-08T23:59:59") == "2026-01-05 00:00:00 … 01-08 23:59:59"
+    assert span("2026-01-05T09:00:00", "2026-01-05T15:30:00") == "2026-01-05 09:00:00 … 15:30:00"
+    assert span("2025-12-31T00:00:00", "2026-01-01T00:00:00") == "2025-12-31 00:00:00 … 2026-01-01 00:00:00"
