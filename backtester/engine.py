@@ -27,7 +27,7 @@ from backtester.executors.base import Stop, never
 from backtester.far import run_far
 from backtester.halting import with_halts
 from backtester.kept import keep, window_lengths
-from backtester.managed_rows import Managed, arrange, manage, managed_columns, plain_column
+from backtester.managed_rows import Managed, arrange, manage, managed_columns, plain_column, plain_stamps
 from backtester.options import Options
 from backtester.pointer import addresses
 from backtester.sharing import share
@@ -168,7 +168,7 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         book=book,
         last=last,
         universe=plain(rows.columns["in_universe"]),
-        row_time=np.ascontiguousarray(rows.row_time, dtype=np.int64),
+        row_time=plain_stamps(rows.row_time),
         blocks=blocks,
         symbols=symbols,
         price_steps=steps,

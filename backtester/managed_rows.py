@@ -119,6 +119,13 @@ def plain_column(column: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.
     return view
 
 
+def plain_stamps(row_time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the times of rows as `plain_column` returns a column: bars made in memory are written to no more, as mapped ones."""
+    view = np.ascontiguousarray(row_time, dtype=np.int64)[:]
+    view.flags.writeable = False
+    return view
+
+
 def traded_columns(interval_s: int) -> tuple[str, str]:
     """Return the columns of what was bought and sold on a row."""
     tag = "1s" if interval_s == 1 else "1m"

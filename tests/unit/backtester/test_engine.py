@@ -209,3 +209,11 @@ def _module(hand: Engine) -> object:
 
 def _trades(prepared: Prepared, raw: np.ndarray, k: int) -> np.ndarray:
     return round_trips(prepared, raw[raw[:, 0] == k])
+
+
+def test_rows_made_in_memory_need_no_other_machine_code(hand: Engine) -> None:
+    """What was compiled and sealed serves mapped rows and bars built in memory; else each run of such bars would compile for seconds."""
+    rows = made_rows("upbit", 3)
+    assert rows.row_time.flags.writeable
+    hand.run(prepare(rows, hand_steps().columns, UPBIT, Options(betting=1e6)), np.zeros((1, 8)))
+    assert len(hand.module.run_blocks.signatures) == 1
