@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tools.rigs.parity import CHURN_BUY, CHURN_SELL, UNLIMITED
+from tools.rigs.parity import CHURN_BUY, CHURN_SELL, LIMIT_ORDERS, UNLIMITED
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ["--set", "0=3", "--set", "1=8", "--set", "2=-3", "--betting", "1000000"]
@@ -47,9 +47,9 @@ def finished(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:
     return dict(json.loads(lines[-1])) if lines and lines[-1].startswith("{") else {}
 
 
-def replay(data: Path) -> subprocess.Popen[str]:
+def replay(data: Path, *more: str) -> subprocess.Popen[str]:
     texts = ["--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt")]
-    return stom(data, "live", "--market", "upbit", "--replay", "made", "--speed", "max", *texts, *RULES, "--json")
+    return stom(data, "live", "--market", "upbit", "--replay", "made", "--speed", "max", *texts, *RULES, *more, "--json")
 
 
 def kill(owner: subprocess.Popen[str], role: str) -> bool:
@@ -96,6 +96,25 @@ def test_trader_and_host_killed_in_mid_replay_change_no_trade(data: Path) -> Non
     assert killed >= 3, "the replay was over before it was hurt"
     assert sum(one["restarts"] for one in live["processes"]) == killed
     assert live["trades"] > 20
+    assert (live["trades"], live["trades_sha256"]) == (test["trades"], test["trades_sha256"])
+    assert live["unexplained"] == 0
+
+
+def test_resting_orders_survive_their_trader_and_their_host(data: Path) -> None:
+    """Killed with orders in the book, both go on with them: the trades are those of the back-test that nobody killed."""
+    orders = {side: LIMIT_ORDERS[side] | {"splits": 1, "ban_interval": False} for side in ("entry", "exit")}
+    (data / "orders.json").write_text(json.dumps(orders), "utf-8")
+    known, settings = set(data.glob("accounts/*/ledger.db")), ("--order-settings", str(data / "orders.json"))
+    process, draw, killed = replay(data, *settings, "--resting", "rows"), random.Random(11), 0
+    wait_for_rows(data, process, known)
+    for role in ("trader", "strategy", "trader", "strategy"):
+        killed += kill(process, role)
+        time.sleep(draw.uniform(0.3, 1.5))
+    live = finished(process)
+    texts = ["--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt"), "--fill", "queue"]
+    test = finished(stom(data, "backtest", "--market", "upbit", *texts, *settings, *RULES, "--source", live["source"], "--json"))
+    assert killed >= 3, "the replay was over before it was hurt"
+    assert live["trades"] > 10
     assert (live["trades"], live["trades_sha256"]) == (test["trades"], test["trades_sha256"])
     assert live["unexplained"] == 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.rigs.parity import CASES, LIMIT_ORDERS, ORDERS, compare, is_there
+from tools.rigs.parity import CASES, ORDERS, compare, is_there
 
 
 @pytest.mark.slow
@@ -60,18 +60,3 @@ def test_a_users_formula_and_an_account_that_refuses_give_identical_trades(tmp_p
     assert found["trades"][0] == found["trades"][1] > 2
     assert found["refusals"] == found["refusals_backtest"] == found["refusals_plain"]
     assert found["refusals"]["max_positions"] > 0
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_limit_orders_that_rows_fill_give_identical_trades(tmp_path: Path) -> None:
-    """Orders that rest, are filled in parts, cancelled, moved and taken back by a stop: the same orders, the same fills.
-
-    The long form, both markets: ``python -m tools.rigs.parity --limit-orders rows --case made-upbit --case made-binance --rules churn``.
-    """
-    found = compare("made-binance", "max", "churn", tmp_path, minutes=1.5, symbols=3, orders=LIMIT_ORDERS, resting="rows")
-    assert found["equal"], json.dumps(found, indent=1)
-    assert found["trades"][0] == found["trades"][1] > 3
-    assert found["orders_filled"] > 2 * found["trades"][0]
-    assert found["unexplained"] == 0
-    assert found["refusals"] == {}
