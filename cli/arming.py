@@ -20,6 +20,7 @@ from cli.output import language
 from domain.arming import KeyFacts
 from domain.errors import InputError, RefusedError, StomError
 from domain.instruments import NS
+from domain.order_settings import titles
 from domain.ports import Credentials, Venue
 from domain.process_config import LiveOptions
 from domain.settings import Settings
@@ -29,6 +30,7 @@ from trading.ruling import OVERRULE_LEAST, Ruling, ruling_of
 from trading.venues import market as find_market
 from trading.venues import venue as find_venue
 from utility.clock import SystemClock
+from utility.order_settings_file import changed
 from utility.paths import DataDir
 from utility.secrets import Vault
 from utility.text import sentence
@@ -160,6 +162,10 @@ def _show(venue: Venue, facts: KeyFacts, grant: arming.Grant, options: LiveOptio
         "until": _when(grant.expires_ns, options.market),
     }
     _say(sentence("arm.summary", tongue, **fields))
+    if strategy.orders is not None:
+        names, changes = titles(tongue), changed(strategy.orders, market)
+        told = ", ".join(f"{names[path]} {value}" for path, value in changes.items()) or sentence("arm.orders_plain", tongue)
+        _say(sentence("arm.orders", tongue, changes=told))
 
 
 def _when(utc_ns: int, market: str) -> str:

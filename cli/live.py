@@ -141,7 +141,6 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     from cli.advice import warn
     from cli.job_args import orders_of_args
     from strategy.learned import refuse_learned
-    from trading.managed_codes import refuse_unfit
     from trading.texts import read_texts
 
     market, own = find_market(code), settings.market(code).strategy
@@ -157,8 +156,6 @@ def strategy_of(args: argparse.Namespace, code: str, data: DataDir, settings: Se
     warn(args, program, parse_sets(args.sets), values={**variables, **parse_sets(args.sets)})
     chosen = vector(program, {**variables, **parse_sets(args.sets)})
     orders = orders_of_args(args, market)
-    if orders is not None:
-        refuse_unfit(orders, args.armed)
     return StrategyText(
         name=name,
         version=version or program.digest[:16],

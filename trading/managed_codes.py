@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from domain.errors import RefusedError
 from domain.instruments import Market
 from domain.order_settings import MEASURED, OrderSettings
 from domain.orders import Action
@@ -54,18 +53,6 @@ if TYPE_CHECKING:
     from trading.symbol import Symbol
 
 _ANGLES = ("change_angle", "value_angle")
-
-
-def refuse_unfit(settings: OrderSettings, is_armed: bool) -> None:
-    """Refuse what live trading does not carry out.
-
-    Raises
-    ------
-    RefusedError
-        ``orders.armed``: real money.
-    """
-    if is_armed:
-        raise RefusedError("orders.armed")
 
 
 class ManagedCodes:

@@ -1,7 +1,7 @@
 """What the court of research says of exactly the rule that is to be armed (docs/research.md).
 
-A rule goes live past that court, or overruled in writing. A verdict is of one text with one set of variables: a changed
-number is another rule, which nobody has judged.
+A rule goes live past that court, or overruled in writing. A verdict is of one text with one set of variables and one set of
+order settings: a changed number is another rule, which nobody has judged.
 """
 
 from __future__ import annotations
@@ -72,6 +72,6 @@ def ruling_of(data: DataDir, options: LiveOptions, market: Market) -> Ruling:
     strategy = options.strategy
     assert strategy is not None  # the preflight has refused a run without one
     program = program_of(strategy, market, options.interval_s)
-    rule = rule_digest(program, strategy.variables)
+    rule = rule_digest(program, strategy.variables, strategy.orders)
     kept = Studies(data.user_library).verdict_of(rule=rule)
     return Ruling(rule) if kept is None else Ruling(rule, kept.verdict, kept.result, dict(kept.body["verdict"]["sentence"]))

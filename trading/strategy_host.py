@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -26,13 +26,15 @@ from domain.messages import (
     IntentAck,
     OrderUpdate,
     PositionState,
+    RoundTripState,
     Rows,
     SnapshotDone,
 )
-from domain.orders import TERMINAL, Action, Intent, Order, OrderKind, OrderStatus, make_intent_id
+from domain.orders import TERMINAL, Action, Fill, Intent, Order, OrderKind, OrderStatus, make_intent_id
 from domain.process_config import StrategyText
-from domain.records import ROW_NO_BOOK, row_schema
+from domain.records import ROUND_TRIP_DTYPE, ROW_NO_BOOK, row_schema
 from strategy.program import Program
+from trading.account import row_time_of
 from trading.managed_codes import ManagedCodes
 from trading.matching import sweep
 from trading.numbers import UNIT_F, clock_seconds
@@ -363,6 +365,25 @@ class StrategyHost:
         if symbol is not None:
             self._restored.add(state.instrument_id)
             symbol.restore(state)
+
+    def remember(self, trips: Iterable[RoundTripState], fills: Iterable[Fill]) -> None:
+        """Take what was traded today before this host began: what bans and intervals of order settings count.
+
+        Parameters
+        ----------
+        trips : iterable of RoundTripState
+            Closed trades, oldest first.
+        fills : iterable of Fill
+        """
+        places = {symbol.instrument.code: symbol for symbol in self.symbols}
+        for trip in trips:
+            symbol = places.get(trip.code)
+            if symbol is not None:
+                symbol.remember_close(np.frombuffer(trip.data, dtype=ROUND_TRIP_DTYPE)[0])
+        for fill in fills:
+            symbol = self.by_id.get(fill.instrument_id)
+            if symbol is not None:
+                symbol.remember_fill(row_time_of(self.market, fill.exchange_ns, self.program.interval_s))
 
     def on_snapshot_done(self, _done: SnapshotDone, live_orders: set[str], unacked: set[str]) -> None:
         """End of a snapshot: what it did not name is flat, and what is not alive has ended.

@@ -21,6 +21,7 @@ from domain.messages import (
     CancelOrder,
     Command,
     CommandResult,
+    DayRecord,
     FillUpdate,
     InstrumentTable,
     IntentAck,
@@ -31,12 +32,13 @@ from domain.messages import (
     PositionState,
     ReplayPage,
     ReplayRequest,
+    RoundTripState,
     Rows,
     Snapshot,
     SnapshotDone,
     SubmitIntent,
 )
-from domain.orders import TERMINAL, Intent, OrderStatus
+from domain.orders import TERMINAL, Fill, Intent, OrderStatus
 from domain.process_config import ProcessConfig
 from strategy.interpreter import Interpreter
 from trading import managed_codes, matching, numbers, position_vars, positions, sizing
@@ -90,6 +92,8 @@ class StrategyProcess(ChildProcess):
         self._epoch = 0
         self._unacked: dict[str, tuple[Intent, float]] = {}
         self._cancels: dict[str, tuple[CancelOrder, float]] = {}
+        self._trips: dict[int, RoundTripState] = {}  # closed today before this host began
+        self._fills: list[Fill] = []
         self._repeated: set[str] = set()
         self._barrier: tuple[Barrier, float] | None = None
         self._is_caught_up = False
@@ -143,7 +147,7 @@ class StrategyProcess(ChildProcess):
         assert self.orders is not None
         self._live_orders.clear()
         self._snapshot_due_s = time.monotonic() + PAGE_RETRY_S
-        self.orders.send(Snapshot())
+        self.orders.send(Snapshot(what="all" if self.is_ready or self.text.orders is None else "day"))
 
     # --- today's rows ---------------------------------------------------------------------------------------
 
@@ -214,6 +218,8 @@ class StrategyProcess(ChildProcess):
                 continue  # acknowledging would say that the one who trades has handled it
             if not self._is_next(message):
                 continue
+            if not self.is_ready:
+                self._note_past(message)
             if isinstance(message, IntentAck):
                 self._on_ack(message)
             elif isinstance(message, OrderUpdate):
@@ -233,6 +239,16 @@ class StrategyProcess(ChildProcess):
             self.orders.send(OutboxAck(seq=self._outbox_seq))
         self._yield()
         self._take_over()
+
+    def _note_past(self, message: Any) -> None:
+        """Keep what was traded today until the rows of today have been read."""
+        if isinstance(message, DayRecord):
+            self._trips |= {trip.seq: trip for trip in message.trips}
+            self._fills += message.fills
+        elif isinstance(message, RoundTripState):
+            self._trips[message.seq] = message
+        elif isinstance(message, FillUpdate):
+            self._fills.append(message.fill)
 
     def _on_ack(self, ack: IntentAck) -> None:
         self._unacked.pop(ack.intent_id, None)
@@ -319,6 +335,10 @@ class StrategyProcess(ChildProcess):
         for message in self._today:
             self.host.on_rows(message)
         self._today.clear()
+        if self.text.orders is not None:
+            self.host.remember((self._trips[seq] for seq in sorted(self._trips)), self._fills)
+        self._trips.clear()
+        self._fills.clear()
         rehearse(self.host)
         self._handled_seq = self._cut_seq
         self.rows_in.sequencer(ROWS).begin(self._epoch, self._cut_seq + 1, now_s)

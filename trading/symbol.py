@@ -15,7 +15,7 @@ from strategy.program import Program
 from strategy.table import SymbolTable
 from trading.holding import Holding
 from trading.numbers import UNIT_F, clock_seconds, round_to, row_seconds
-from trading.order_rules import MEMORY, forget, note_close, note_fill
+from trading.order_rules import LAST_S, MEMORY, forget, note_close, note_fill
 from trading.position_vars import (
     ENTRY_COST,
     ENTRY_PRICE,
@@ -215,6 +215,17 @@ class Symbol:
             cost = round_to(self.holding.open_raw, int(self._params()[AMOUNT_DECIMALS]))
             shrink_position(self.position, state.qty, cost)
             self.position[SCALE_OUT_COUNT] = self.holding.exits
+
+    def remember_close(self, trip: Any) -> None:
+        """Count a trade that was closed before this host began, where it is of the day of its rows."""
+        exit_time = int(trip["exit_time"])
+        if row_date(exit_time, self.interval_s) == self.day:
+            note_close(self.memory, clock_seconds(exit_time, self.interval_s), float(trip["pnl"]))
+
+    def remember_fill(self, row_time: int) -> None:
+        """Count a fill from before this host began."""
+        if row_date(row_time, self.interval_s) == self.day:
+            note_fill(self.memory, max(clock_seconds(row_time, self.interval_s), self.memory[LAST_S]))
 
     def _note_close(self) -> None:
         """Remember whether the position that is closed now was a losing one."""

@@ -135,7 +135,7 @@ def review(
 
     beyond = _beyond(loaded, executor, subject, result.raw, daily, days, own_days)
     figures: dict[str, Any] = {
-        "rule": subject.rule or rule_digest(loaded.program, subject.vector.tolist()),
+        "rule": subject.rule or rule_digest(loaded.program, subject.vector.tolist(), loaded.job.options.orders),
         "subject": f"{subject.kind}:{subject.name}",
         "market": market.code,
         "currency": market.currency,

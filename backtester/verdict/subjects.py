@@ -93,7 +93,7 @@ def _plain_rule(loaded: Loaded, lines: Lines, vector: NDArray[np.float64]) -> st
     """Return the digest of the chosen lines as a text of their own: what would be traded has no switches."""
     buy, sell = lines.plain(vector)
     job = loaded.job
-    return rule_digest(program_of(replace(job, buy_text=buy, sell_text=sell)), vector[:1].tolist())
+    return rule_digest(program_of(replace(job, buy_text=buy, sell_text=sell)), vector[:1].tolist(), job.options.orders)
 
 
 def trials_of(store: Studies, study: Study) -> Trials:

@@ -15,6 +15,7 @@ from domain.arming import LIFE_NS, ArmingToken, KeyFacts
 from domain.errors import RefusedError
 from domain.instruments import NS
 from domain.messages import Command, CommandResult
+from domain.order_settings import Entry, OrderSettings, plain
 from domain.orders import Action
 from domain.ports import Endpoint
 from domain.process_config import LiveOptions, ProcessConfig, ReplayOptions, StrategyText
@@ -130,6 +131,22 @@ def test_a_verdict_is_of_one_text_with_its_variables_on_its_market(tmp_path: Pat
     Studies(data.user_library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:2", "fail", body))
     assert not ruling_of(data, options, UPBIT).stands  # the newest counts
     assert is_reason("소액으로 한 주만 시험합니다")
+
+
+def test_a_verdict_is_of_one_set_of_order_settings(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    orders = OrderSettings(entry=Entry(order="limit", cancel_late=True, cancel_s=5))
+    options = msgspec.structs.replace(OPTIONS, strategy=msgspec.structs.replace(TEXT, orders=orders))
+    own = ruling_of(data, options, UPBIT)
+    body = {"verdict": {"sentence": {"ko": "통과", "en": "passed"}}}
+    Studies(data.user_library).add_verdict(Judgement(0, NOW_UTC, own.rule, "run:1", "pass", body))
+    assert ruling_of(data, options, UPBIT).passes
+    slower = OrderSettings(entry=Entry(order="limit", cancel_late=True, cancel_s=6))
+    for other in (slower, None):
+        assert not ruling_of(data, msgspec.structs.replace(OPTIONS, strategy=msgspec.structs.replace(TEXT, orders=other)), UPBIT).stands
+    nothing = msgspec.structs.replace(TEXT, orders=plain(UPBIT, 2, 4))
+    with_nothing = ruling_of(data, msgspec.structs.replace(OPTIONS, strategy=nothing), UPBIT)
+    assert with_nothing.rule == ruling_of(data, OPTIONS, UPBIT).rule  # they change nothing
 
 
 def test_a_stock_sessions_end_is_the_tokens() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
-from domain.messages import Barrier, CancelOrder, FillUpdate, IntentAck, OrderUpdate, PositionState, SnapshotDone
+from domain.instruments import NS
+from domain.messages import Barrier, CancelOrder, FillUpdate, IntentAck, OrderUpdate, PositionState, RoundTripState, SnapshotDone
 from domain.order_settings import Entry, Exit, OrderSettings
 from domain.orders import Action, Fill, Intent, Order, OrderKind, OrderStatus, TimeInForce
+from domain.records import ROUND_TRIP_DTYPE
 from tests.unit.trading.test_strategy_host import DAY, Table
+from trading.order_rules import LAST_S, LAST_STOP_S, STOPS, TRADES
 from trading.rehearsal import rehearse
 from trading.resting import REPLACED_STEP
 
@@ -292,3 +297,34 @@ def test_an_order_that_is_gone_from_the_picture_is_waited_for_no_more() -> None:
 
 def test_the_rehearsal_takes_the_roads_of_limit_orders() -> None:
     assert rehearse(Desk(Entry(order="limit", replaces=1)).host) >= 2
+
+
+def test_a_host_that_begins_anew_knows_the_days_trades_and_its_newest_fill() -> None:
+    entry = Entry(ban_trades=True, ban_trades_count=1, ban_interval=True, ban_interval_s=5)
+    trip = np.zeros(1, ROUND_TRIP_DTYPE)
+    trip["exit_time"], trip["pnl"] = DAY + 2, -1.0
+    closed = RoundTripState(seq=1, code="KRW-A", label="", data=trip.tobytes())
+    for trips, seconds in (((closed,), (3, 30)), ((), (8,))):
+        desk = Desk(entry)
+        desk.host.is_live = False
+        desk.row(1)
+        desk.host.remember(trips, ())
+        desk.host.is_live = True
+        for second in seconds:
+            desk.row(second)
+        assert len(desk.intents()) == (0 if trips else 1)
+    memory = desk.symbol.memory
+    desk.host.remember((closed,), ())
+    assert (memory[TRADES], memory[STOPS], memory[LAST_STOP_S]) == (1.0, 1.0, 2.0)
+    assert memory[LAST_S] == -np.inf
+    utc = int(dt.datetime(2026, 1, 5, 0, 0, 7, tzinfo=dt.UTC).timestamp()) * NS
+    fill = Fill(
+        fill_key="f", client_order_id="x-1", venue_order_id="1", instrument_id="upbit:KRW-A", side=1, qty=1, price=Decimal(1),
+        fee=Decimal(0), fee_asset="KRW", exchange_ns=utc,
+    )  # fmt: skip
+    desk.host.remember((), (fill,))
+    assert memory[LAST_S] == 7.0
+    yesterday = np.array(trip)
+    yesterday["exit_time"] = DAY - 1_000_000 + 2
+    desk.host.remember((RoundTripState(seq=2, code="KRW-A", label="", data=yesterday.tobytes()),), ())
+    assert memory[TRADES] == 1.0

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import pytest
 
 from coin.markets import UPBIT
-from domain.errors import RefusedError
 from domain.order_settings import Entry, Exit, OrderSettings, Weights
 from stock.markets import KRX
 from trading.holding import Holding
 from trading.ladder import ladder_table
-from trading.managed_codes import refuse_unfit
 from trading.order_rules import (
     ENTRY,
     EXIT,
@@ -151,14 +148,6 @@ def test_resting_orders_are_cancelled_and_moved() -> None:
     assert [replace_is_due(entry, False, 0, 100.0, last, *step) for last in (99.0, 98.0)] == [False, True]
     assert not replace_is_due(entry, True, 1, 100.0, 110.0, *step)
     assert (replace_price(entry, True, 110.0, *step), replace_price(entry, False, 110.0, *step)) == (109.0, 111.0)
-
-
-def test_live_refuses_what_it_does_not_carry_out() -> None:
-    for settings in (OrderSettings(entry=Entry(splits=3)), msgspec.structs.replace(OrderSettings(), exit=Exit(order="limit"))):
-        refuse_unfit(settings, is_armed=False)
-        with pytest.raises(RefusedError) as caught:
-            refuse_unfit(settings, is_armed=True)
-        assert caught.value.code == "orders.armed"
 
 
 def test_a_holding_counts_orders_and_not_fills() -> None:
