@@ -159,6 +159,7 @@ class MainWindow(QMainWindow):
         self.save_guard.told.connect(self._tell)
         self.strategy_page.told.connect(self._tell)
         self.research_page.told.connect(self._tell)
+        self.research_page.began.connect(lambda: self.teller.forget("ui.research."))
         self.settings_page.changed.connect(self._settings_changed)
         for name in PAGES:
             on(f"page_{name}", lambda name=name: self.show_page(name))

@@ -15,7 +15,14 @@ from ui.text import Said, tr, word
 from ui.widgets.notice import Notice
 
 DRAIN_MS = 250
-WARNINGS = ("ui.order.refused", "ui.strategy.has_errors", "ui.strategy.look_ahead_bad")
+WARNINGS = (
+    "ui.order.refused",
+    "ui.strategy.has_errors",
+    "ui.strategy.look_ahead_bad",
+    "ui.research.busy",
+    "ui.research.refused",
+    "ui.research.ended",
+)
 
 
 class Teller(QObject):
@@ -53,6 +60,11 @@ class Teller(QObject):
         level = "warn" if code in WARNINGS or code.startswith("ui.ranges") else "info"
         self.notice.tell(code, fields, level)
         self.line(logging.WARNING if level == "warn" else logging.INFO, code, fields)
+
+    def forget(self, start: str) -> None:
+        """Take a sentence away whose code begins so: what it spoke of is over."""
+        if self.notice.code.startswith(start):
+            self.notice.dismiss()
 
     def error(self, error: StomError) -> None:
         """Say what went wrong."""

@@ -56,9 +56,11 @@ class ResearchPage(QWidget):
     Signals
     -------
     told(str, dict) : a code and fields for the notice line.
+    began : a command was started.
     """
 
     told = pyqtSignal(str, object)
+    began = pyqtSignal()
 
     def __init__(
         self,
@@ -161,6 +163,7 @@ class ResearchPage(QWidget):
             view = VIEWS[kind](self.desk)
             page = self.pages[kind] = KindPage(BY_ID[kind], self.source.forms, self.desk, view, self.busy)
             page.told.connect(self.told)
+            page.began.connect(lambda _: self.began.emit())
             page.queue_asked.connect(self.queue)
             page.ended.connect(lambda _: self._refresh())
             view.go.connect(self.go)
