@@ -14,6 +14,7 @@ from cli import terminal
 from cli.main import run_command
 from domain.arming import KeyFacts
 from domain.errors import Unreachable
+from domain.order_settings import titles
 from storage.studies import Judgement, Studies
 from trading import preflight
 from trading.arming import Grant
@@ -99,6 +100,17 @@ def test_the_right_answers_start_exactly_what_was_shown(desk: Desk, capsys: pyte
         assert part in shown
     assert KEYS.key() not in shown
     assert PASSWORD not in shown
+
+
+def test_order_settings_that_differ_are_shown_before_anything_is_typed(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk.folder / "orders.json").write_text('{"entry": {"order": "limit", "cancel_late": true, "cancel_s": 7}}', "utf-8")
+    with pytest.raises(Started):
+        desk.live("--order-settings", str(desk.folder / "orders.json"))
+    shown = capsys.readouterr().err
+    names = titles("en")
+    for path, value in (("entry.order", "limit"), ("entry.cancel_s", "7")):
+        assert f"{names[path]} {value}" in shown
+    assert names["exit.order"] not in shown
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "          ", "xxxxxxxxxxxxxxx"])
