@@ -11,6 +11,8 @@ import os
 import sys
 import tempfile
 
+from tools.kernel_files import doubt_kernel_files
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Folders whose files may hold compiled functions.
@@ -63,6 +65,7 @@ def prepare(environ=None, root=ROOT):
     for name, value in QT_BINDING.items():
         environ.setdefault(name, value)
     environ.setdefault("NUMBA_CACHE_DIR", kernel_cache(root))
+    doubt_kernel_files()
     _keep_bytecode(environ, root)
     # Files and standard streams hold Hangul; the code page of Windows does not decide how they are read.
     environ.setdefault("PYTHONUTF8", "1")
