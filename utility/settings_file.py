@@ -7,6 +7,7 @@ The structs of domain/settings.py are the only description of a setting. A dotte
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import os
 import re
@@ -82,7 +83,13 @@ def _annotation(hint: Any) -> tuple[type, msgspec.Meta | None]:
 
 def fields() -> Iterator[Field]:
     """Yield every setting, in declared order."""
-    yield from _fields(Settings, "")
+    yield from _all_fields()
+
+
+@functools.cache
+def _all_fields() -> tuple[Field, ...]:
+    """Every setting; the structs do not change while a program runs, and reading their annotations takes milliseconds."""
+    return tuple(_fields(Settings, ""))
 
 
 def _fields(group: type[Group], prefix: str) -> Iterator[Field]:
