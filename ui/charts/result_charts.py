@@ -109,7 +109,10 @@ class ResultChart(QWidget):
         self.update()
 
     def show_legend(self, *parts: tuple[str, str]) -> None:
-        """Say what the colours mean, each (token of the theme, code of the word); ``accent:90`` is a token laid on thinly."""
+        """Say what the colours mean, each (token of the theme, code of the word); ``accent:90`` is a token laid on thinly.
+
+        A colour (``#3ab3a8``) and a name that is no code stand as they are.
+        """
         self._legend = list(parts)
         self._say_around()
 
@@ -151,6 +154,8 @@ class ResultChart(QWidget):
 
 
 def _tint(tone: str) -> str:
+    if tone.startswith("#"):
+        return tone
     name, _, alpha = tone.partition(":")
     share, top, ground = int(alpha or 255) / 255, colour(name), colour("panel")
     mixed = [round(a * share + b * (1 - share)) for a, b in zip(top.getRgb()[:3], ground.getRgb()[:3], strict=True)]

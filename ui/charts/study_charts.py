@@ -112,7 +112,6 @@ class LinesChart(ResultChart):
     def __init__(self, empty: str, text: Callable[[float], str], parent: QWidget | None = None, bottom: str = "") -> None:
         super().__init__(1, (1,), empty, text, parent, bottom)
         self.lines: list[pg.PlotDataItem] = []
-        self.legend = self.plots[0].addLegend(offset=(10, 8), labelTextSize="9pt")
         self.restyle()
         self.show_data(False)
 
@@ -120,14 +119,11 @@ class LinesChart(ResultChart):
         super().restyle()
         for place, line in enumerate(getattr(self, "lines", [])):
             line.setPen(_pen(place))
-        if hasattr(self, "legend"):
-            self.legend.setLabelTextColor(colour("text"))
 
     def show_lines(self, lines: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
         """Show lines, each (name, x, y)."""
         for line in self.lines:
             self.plots[0].removeItem(line)
-        self.legend.clear()
         self.lines = []
         for place, (name, x, y) in enumerate(lines):
             line = pg.PlotDataItem(x, y, pen=_pen(place), name=name, skipFiniteCheck=True)
@@ -135,7 +131,8 @@ class LinesChart(ResultChart):
             self.lines.append(line)
         known = [(x, y) for _, x, y in lines if len(x)]
         self.show_data(bool(known))
-        self.legend.setLabelTextColor(colour("text"))
+        series = theme().series
+        self.show_legend(*((series[place % len(series)], name) for place, (name, *_) in enumerate(lines)))
         if known:  # said, not found out: a curve that was never painted has no bounds yet
             xs, ys = (np.concatenate(part) for part in zip(*known, strict=True))
             box = self.plots[0].getViewBox()

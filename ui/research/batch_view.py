@@ -59,7 +59,7 @@ JOB_COLUMNS = (
     Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.jobstate", v), tone=lambda r: TONES.get(r.state, "text"), width=7),
     Column("progress", "ui.col.progress", format=lambda v, r: fmt.DASH if v != v else f"{v * 100:.0f}%", width=6),
     Column("due", "ui.col.due", CENTRE, lambda v, r: v, width=15),
-    Column("schedule", "ui.col.schedule", LEFT, lambda v, r: schedule_text(v), tip=lambda r: r.schedule or tr("ui.batch.once"), width=20),
+    Column("schedule", "ui.col.schedule", LEFT, lambda v, r: schedule_text(v), tip=lambda r: r.schedule or tr("ui.batch.once"), width=26),
     Column("turns", "ui.col.turns", format=lambda v, r: str(v), width=5),
     WORDS,
 )
