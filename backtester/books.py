@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.slippage import ENDLESS, LEVELS, endless_book, worse_book
+from backtester.pointer import endless
+from backtester.slippage import LEVELS, endless_book, worse_book
 from backtester.slippage_models import SPREAD, model_book, model_of
 from domain.errors import InputError
 from domain.instruments import Market
@@ -57,7 +58,7 @@ def best_book(book: Book) -> Book:
     """
     out = list(book)
     for first in (0, 2 * LEVELS):
-        out[first + LEVELS] = np.where(book[first] > 0.0, ENDLESS, 0.0)
+        out[first + LEVELS] = endless(len(book[first]))
     return tuple(out)
 
 

@@ -398,7 +398,8 @@ class Engine:
         """Return (first block or group, past, first set, past): shards of symbol-days, and of sets where days are few."""
         count, workers = len(sizes), self.executor.workers
         rows = np.cumsum(sizes)
-        wanted = min(count, max(workers, 2) * 4)  # more than threads, so that an interrupt is noticed between two
+        # More than threads, so that an interrupt is noticed between two; but starting one must not cost more than it does.
+        wanted = min(count, max(workers, 2) * 4, max(workers, int(rows[-1]) * sets // LEAST_ROWS))
         cuts = [0, *np.searchsorted(rows, rows[-1] * np.arange(1, wanted) / wanted).tolist(), count]
         shards = [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
         pieces = 1 if len(shards) >= workers * 2 else min(sets, workers * 2)
@@ -406,6 +407,8 @@ class Engine:
         return [(a, b, s0, s1) for a, b in shards for s0, s1 in zip(edges[:-1], edges[1:], strict=True) if s1 > s0]
 
 
+LEAST_ROWS = 1_000_000
+"""Rows times sets that are worth a task of their own: some milliseconds."""
 ROWS_MAX = 2.0**40  # more than any day has
 
 

@@ -90,7 +90,7 @@ def hold_bounds(variables: Any, bounds: Any) -> None:
 
 # === LOOP ===
 from backtester.delay import due_row  # noqa: E402
-from backtester.pointer import number_at  # noqa: E402
+from backtester.pointer import fetch, number_at  # noqa: E402
 from backtester.pricing import BOOK_ASK, BOOK_BID, price_order  # noqa: E402
 from backtester.skip import SPAN, WORDS, merge, next_exit, next_flagged_exit, next_set, price_band, time_bound  # noqa: E402
 from strategy.borrow import borrow  # noqa: E402
@@ -268,6 +268,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                 break
                     if i >= n:
                         break
+                    first_level = BOOK_BID if holding == (sign > 0) else BOOK_ASK
+                    fetch(book[first_level], lo + i)  # the code will mostly want to trade here
                 elif not HAS_MARKS and waiting > i:
                     i = min(waiting, n - 1)
                 if i >= ready:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from backtester.pointer import number_at
+from backtester.pointer import ENDLESS, number_at
 from trading.fills.partial import take
 from trading.matching import forced_amount, sweep
 from trading.numbers import UNIT_F, to_units
 
 BOOK_ASK, BOOK_BID = 0, 10
 LEVELS = 5
+ENDLESS_UNITS = int(ENDLESS * UNIT_F)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -22,7 +23,7 @@ def price_order(book, last_price, row, buying, levels, units, fill_last, prices,
     Parameters
     ----------
     book : ndarray of int64, shape (20,)
-        Addresses of the book columns: asks, ask sizes, bids, bid sizes, best first.
+        Addresses of the book columns: asks, ask sizes, bids, bid sizes, best first; 0 for sizes without end.
     last_price : float
         현재가 of the row, at which everything fills with `fill_last`.
     row : int
@@ -42,7 +43,8 @@ def price_order(book, last_price, row, buying, levels, units, fill_last, prices,
     first = BOOK_ASK if buying else BOOK_BID
     seen, left = 0, units
     while seen < levels and seen < LEVELS and left > 0:  # what a sweep cannot reach is not read
-        price, size = number_at(book[first + seen], row), to_units(number_at(book[first + LEVELS + seen], row))
+        price, sizes_at = number_at(book[first + seen], row), book[first + LEVELS + seen]
+        size = ENDLESS_UNITS if sizes_at == 0 else to_units(number_at(sizes_at, row))
         prices[seen], sizes[seen] = price, size
         if price > 0.0 and size > 0:
             left -= size

@@ -14,13 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from backtester.pointer import endless
 from domain.errors import InputError
 from domain.instruments import Market
 from trading.ladder import ladder_table, moved_price
 
 TICKS_MAX = 1000
-ENDLESS = 1e10
-"""Size of the one level that stands for 현재가 when there is no book to be swept; fits in units of 1e-8."""
 LEVELS = 5
 
 Book = tuple[NDArray[np.float64], ...]
@@ -41,7 +40,7 @@ def endless_book(book: Book, last: NDArray[np.float64]) -> Book:
     out, nothing = list(book), np.zeros(len(last))
     for first in (0, 2 * LEVELS):
         out[first : first + LEVELS] = [last] + [nothing] * (LEVELS - 1)
-        out[first + LEVELS] = np.full(len(last), ENDLESS)
+        out[first + LEVELS] = endless(len(last))
     return tuple(out)
 
 

@@ -15,6 +15,7 @@ from numba import njit
 from numpy import uint64 as u
 
 from strategy.kernels import EXACT, window_angle, window_mean, window_sum, window_whole_mean
+from strategy.quotient import quotient
 
 _BULK: Any = {"nogil": True, "error_model": "numpy", "cache": True}
 
@@ -27,67 +28,70 @@ def _is_plain(sums, f):  # type: ignore[no-untyped-def]
 
 
 @njit(**_BULK)
-def bulk_mean(sums, f, out, e, i0, i1, n, unit, scale):  # type: ignore[no-untyped-def]
-    """Write `window_mean` of rows i0 … i1−1 of a day that begins at 0 into row `e` of `out`."""
+def bulk_mean(sums, f, out, e, lag, i0, i1, n, unit, scale):  # type: ignore[no-untyped-def]
+    """Write `window_mean` of the rows `lag` before rows i0 … i1−1, of a day that begins at 0, into row `e` of `out`."""
     if n < 1 or not _is_plain(sums, f):
         for i in range(i0, i1):
-            out[e, i] = window_mean(sums, f, i, 0, n, unit, scale)
+            out[e, i] = window_mean(sums, f, i - lag, 0, n, unit, scale)
         return
-    full = min(max(i0, n - 1), i1)
+    full = min(max(i0, n - 1 + lag), i1)
     for i in range(i0, full):
         out[e, i] = 0.0
-    ends, begins, target = sums[f, full + 1 : i1 + 1], sums[f, full + 1 - n : i1 + 1 - n], out[e, full:i1]
+    ends, begins, target = sums[f, full + 1 - lag : i1 + 1 - lag], sums[f, full + 1 - lag - n : i1 + 1 - lag - n], out[e, full:i1]
     divisor = float(n * unit)
+    part, fraction = 1.0 / divisor, 1.0 / scale
     for i in range(len(target)):
-        target[i] = np.rint(float(ends[i] - begins[i]) / divisor * scale) / scale
+        target[i] = quotient(np.rint(quotient(float(ends[i] - begins[i]), divisor, part) * scale), scale, fraction)
 
 
 @njit(**_BULK)
-def bulk_whole_mean(sums, f, out, e, i0, i1, n, unit):  # type: ignore[no-untyped-def]
+def bulk_whole_mean(sums, f, out, e, lag, i0, i1, n, unit):  # type: ignore[no-untyped-def]
     """Write `window_whole_mean` of the rows.
 
     Of integers below 2^53 a quotient that rounds to a whole number is one, so truncating it is exact.
     """
     if n < 1 or not _is_plain(sums, f):
         for i in range(i0, i1):
-            out[e, i] = window_whole_mean(sums, f, i, 0, n, unit)
+            out[e, i] = window_whole_mean(sums, f, i - lag, 0, n, unit)
         return
-    full = min(max(i0, n - 1), i1)
+    full = min(max(i0, n - 1 + lag), i1)
     for i in range(i0, full):
         out[e, i] = 0.0
-    ends, begins, target = sums[f, full + 1 : i1 + 1], sums[f, full + 1 - n : i1 + 1 - n], out[e, full:i1]
+    ends, begins, target = sums[f, full + 1 - lag : i1 + 1 - lag], sums[f, full + 1 - lag - n : i1 + 1 - lag - n], out[e, full:i1]
     divisor = float(n * unit)
+    part = 1.0 / divisor
     for i in range(len(target)):
-        target[i] = np.trunc(float(ends[i] - begins[i]) / divisor)
+        target[i] = np.trunc(quotient(float(ends[i] - begins[i]), divisor, part))
 
 
 @njit(**_BULK)
-def bulk_sum(sums, f, out, e, i0, i1, n, unit):  # type: ignore[no-untyped-def]
+def bulk_sum(sums, f, out, e, lag, i0, i1, n, unit):  # type: ignore[no-untyped-def]
     """Write `window_sum` of the rows."""
     if n < 1 or not _is_plain(sums, f):
         for i in range(i0, i1):
-            out[e, i] = window_sum(sums, f, i, 0, n, unit)
+            out[e, i] = window_sum(sums, f, i - lag, 0, n, unit)
         return
-    full = min(max(i0, n - 1), i1)
+    full = min(max(i0, n - 1 + lag), i1)
     for i in range(i0, full):
         out[e, i] = 0.0
-    ends, begins, target = sums[f, full + 1 : i1 + 1], sums[f, full + 1 - n : i1 + 1 - n], out[e, full:i1]
+    ends, begins, target = sums[f, full + 1 - lag : i1 + 1 - lag], sums[f, full + 1 - lag - n : i1 + 1 - lag - n], out[e, full:i1]
     divisor = float(unit)
+    part = 1.0 / divisor
     for i in range(len(target)):
-        target[i] = float(ends[i] - begins[i]) / divisor
+        target[i] = quotient(float(ends[i] - begins[i]), divisor, part)
 
 
 @njit(**_BULK)
-def bulk_angle(column, out, e, i0, i1, n, coefficient):  # type: ignore[no-untyped-def]
+def bulk_angle(column, out, e, lag, i0, i1, n, coefficient):  # type: ignore[no-untyped-def]
     """Write `window_angle` of the rows."""
     for i in range(i0, i1):
-        out[e, i] = window_angle(column, i, 0, n, coefficient)
+        out[e, i] = window_angle(column, i - lag, 0, n, coefficient)
 
 
 def warm() -> None:
     """Compile everything here with the types production uses."""
     sums, out = np.zeros((3, 3), dtype=np.int64), np.zeros((1, 2))
-    bulk_mean(sums, 0, out, 0, 0, 2, 1, 1, 1.0)
-    bulk_whole_mean(sums, 0, out, 0, 0, 2, 1, 1)
-    bulk_sum(sums, 0, out, 0, 0, 2, 1, 1)
-    bulk_angle(out[0].copy(), out, 0, 0, 2, 1, 1.0)
+    bulk_mean(sums, 0, out, 0, 0, 0, 2, 1, 1, 1.0)
+    bulk_whole_mean(sums, 0, out, 0, 0, 0, 2, 1, 1)
+    bulk_sum(sums, 0, out, 0, 0, 0, 2, 1, 1)
+    bulk_angle(out[0].copy(), out, 0, 0, 0, 2, 1, 1.0)

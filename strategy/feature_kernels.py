@@ -8,9 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy import uint64 as u
 
 from strategy.kernels import REACH, WORD
+
+
+@njit(nogil=True, error_model="numpy", cache=True, fastmath={"reassoc"})
+def fill_units(column, units, scale):  # type: ignore[no-untyped-def]
+    """Write the whole numbers of `column` into `units`; return the sum of their sizes.
+
+    By itself, and free to add up in any order, so that the processor takes several rows at a time. A number past an
+    int64 makes nonsense of its unit and a reach that says so.
+    """
+    reach = 0.0
+    for i in range(len(units)):
+        whole = np.rint(column[i] * scale)
+        reach += abs(whole)
+        units[i] = np.int64(whole)
+    return reach
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -27,31 +41,13 @@ def fill_sum(column, sums, f, scale, i0, i1):  # type: ignore[no-untyped-def]
     if i0 == 0:
         sums[f, 0] = sums[flag, 0] = sums[flag, 1] = 0
     if sums[flag, 0] == 0:
-        total, reach = sums[f, i0], float(sums[flag, 1])
-        i = u(i0)
-        second, third, fourth = 0.0, 0.0, 0.0  # one sum would wait for itself on every row; of whole numbers any order is exact
-        while i + u(4) <= u(i1):
-            w, x = np.rint(column[i] * scale), np.rint(column[i + u(1)] * scale)
-            y, z = np.rint(column[i + u(2)] * scale), np.rint(column[i + u(3)] * scale)
-            reach += abs(w)
-            second += abs(x)
-            third += abs(y)
-            fourth += abs(z)
-            sums[f, i + u(1)] = total + np.int64(w)
-            pair = np.int64(w) + np.int64(x)
-            sums[f, i + u(2)] = total + pair
-            sums[f, i + u(3)] = total + (pair + np.int64(y))
-            total += pair + (np.int64(y) + np.int64(z))
-            sums[f, i + u(4)] = total
-            i += u(4)
-        reach += second + (third + fourth)
-        while i < u(i1):
-            units = np.rint(column[i] * scale)
-            reach += abs(units)
-            total += np.int64(units)
-            sums[f, i + u(1)] = total
-            i += u(1)
+        units = sums[f, i0 + 1 : i1 + 1]
+        reach = float(sums[flag, 1]) + fill_units(column[i0:i1], units, scale)
         if reach <= REACH:
+            total = sums[f, i0]
+            for i in range(len(units)):
+                total += units[i]
+                units[i] = total
             sums[flag, 1] = np.int64(reach)
             return
         sums[flag, 0] = 1

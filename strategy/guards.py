@@ -15,6 +15,8 @@ from strategy.nodes import Expr, Number, Series, Variable, Window, walk
 from strategy.plan import Plan, either, plan, used_variables
 from strategy.program import Program
 
+LAG_MAX = 1e6
+"""Rows back up to which a look-back of an earlier row is built; texts ask for a handful."""
 OPTIONS = '_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True'
 
 
@@ -71,9 +73,10 @@ class _RowsEmitter(ExpressionEmitter):
 
     def _window(self, node: Window) -> str:
         kind, place = self.program.place(node)
-        if not isinstance(node.n, Number | Variable) or node.pre != Number(value=0.0) or kind not in ("sum", "angle"):
+        lag = int(node.pre.value) if isinstance(node.pre, Number) and 0.0 <= node.pre.value <= LAG_MAX else -1
+        if not isinstance(node.n, Number | Variable) or lag < 0 or kind not in ("sum", "angle"):
             return super()._window(node)
-        key = f"{node.operation} {node.key} {node.decimals} {node.coefficient!r} {self.whole(node.n)}"
+        key = f"{node.operation} {node.key} {node.decimals} {node.coefficient!r} {self.whole(node.n)} {lag}"
         if key not in self.built:
             row = self.first + len(self.built)
             self.built[key] = row
@@ -83,10 +86,10 @@ class _RowsEmitter(ExpressionEmitter):
             length = str(self.lengths[-1][1]) if constant else f"count(variables[u({int(value)})])"
             if kind == "angle":
                 column = self.program.columns.index(node.key)
-                line = f"bulk_angle(inputs[{column}], extremes, zero + {row}, i0, i1, zero + {length}, {node.coefficient!r})"
+                line = f"bulk_angle(inputs[{column}], extremes, zero + {row}, zero + {lag}, i0, i1, zero + {length}, {node.coefficient!r})"
             else:
                 unit = 10 ** self.program.decimals(node.key)
-                where = f"sums, zero + {place}, extremes, zero + {row}, i0, i1, zero + {length}, zero + {unit}"
+                where = f"sums, zero + {place}, extremes, zero + {row}, zero + {lag}, i0, i1, zero + {length}, zero + {unit}"
                 name = {"mean": "bulk_mean", "mean_int": "bulk_whole_mean", "sum": "bulk_sum"}[node.operation]
                 line = f"{name}({where}, {10.0**node.decimals!r})" if node.operation == "mean" else f"{name}({where})"
             self.put(line)
@@ -129,7 +132,7 @@ def guards(program: Program, made: Plan, first: int) -> Guards:
         flags += [f"        v{index} = variables[u({index})]" for index in sorted(emitter.used_variables)]
         flags += [f"        b{row} = extremes[{row}]" for row in sorted(emitter.used_built)]
         flags += ["    " + line for line in _constants(emitter)]
-        flags += ["        for i in range(i0, i1):", f"            out[i] = 1 if {truth} else 0"]
+        flags += ["        for i in range(i0, i1):", f"            out[u(i)] = {truth}"]
     used = sorted(
         {name for name in ("bulk_angle", "bulk_mean", "bulk_sum", "bulk_whole_mean") if any(name in line for line in emitter.lines)}
     )
