@@ -14,7 +14,8 @@ import datetime as dt
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.engine import Prepared, round_trips
+from backtester.engine import Prepared
+from backtester.trades import round_trips
 from domain.instruments import NS, QTY_UNIT, Instrument
 from domain.intervals import day_unit
 from domain.settings import Risk

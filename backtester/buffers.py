@@ -69,6 +69,11 @@ class Buffers:
         again : bool
             The answer stands in memory that the next call writes over.
         """
+        taken = [part.base for part in parts if isinstance(part.base, np.ndarray)]
+        if sets == 1:
+            alone = np.concatenate(parts)
+            self._outs += taken
+            return alone
         total = sum(map(len, parts))
         whole = self._whole if again else np.empty((0, self._fields))
         if len(whole) < total:
@@ -81,7 +86,7 @@ class Buffers:
             scatter(part, column, place, whole)
         if again:
             self._whole = whole
-        self._outs += [part.base for part in parts if isinstance(part.base, np.ndarray)]
+        self._outs += taken
         return whole[:total]
 
 

@@ -21,7 +21,7 @@ from backtester import kernel
 from backtester import managed as managed_loop
 from backtester.books import is_moved, levels, moved_book
 from backtester.buffers import ROOM, Buffers
-from backtester.cut import any_book, clock_seconds, cut, profit_params
+from backtester.cut import any_book, cut, profit_params
 from backtester.executors import LocalExecutor
 from backtester.executors.base import Stop, never
 from backtester.far import run_far
@@ -34,13 +34,12 @@ from backtester.sharing import share
 from backtester.slippage_models import model_of
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
-from domain.intervals import is_daily, time_unit_s
-from domain.records import ROUND_TRIP_DTYPE
+from domain.intervals import is_daily
 from strategy.compiler import functions
 from strategy.guards import NO_GUARDS, Guards, guards, make_plan
 from strategy.plan import Plan
 from strategy.program import Program
-from trading.trades import sort_trades
+from strategy.reach import WHOLE, Reach, all_rows, reach_of
 
 MARKER = "# === LOOP ===\n"
 LEVELS = tuple(range(1, 6))
@@ -158,7 +157,17 @@ def prepare(rows: Rows, columns: Sequence[str], market: Market, options: Options
         spans, whose, when = (np.stack([each, each + 1], axis=1), owners, dates) if is_days else (blocks, symbols, days)
         book = moved_book(book, last, rows, spans, whose, when, np.array(steps)[whose], market, options)
     at_last = options.fill == "last" and not is_moved(options)
-    fixed = (options.betting, *levels(options), options.latency, at_last, rows.interval_s, gate, options.delay_ms, options.level_share)
+    fixed = (
+        options.betting,
+        *levels(options),
+        options.latency,
+        at_last,
+        rows.interval_s,
+        gate,
+        options.delay_ms,
+        options.level_share,
+        WHOLE,
+    )
     vector = np.array(fixed, dtype=np.float64)
     prepared = Prepared(
         market=market,
@@ -225,6 +234,8 @@ class Steps:
         Which rows need not be looked at; none of them by default.
     holds_days : bool
         A block is all of a symbol's daily bars, so that fees hang on the row.
+    reach : callable
+        `self.vars` → rows before a row whose running sums its step may read (strategy/reach.py).
     """
 
     text: str
@@ -237,6 +248,7 @@ class Steps:
     n_kept: int = 0
     guards: Guards = NO_GUARDS
     holds_days: bool = False
+    reach: Reach = all_rows
 
 
 def steps_of(program: Program, planned: bool = True) -> Steps:
@@ -258,6 +270,7 @@ def steps_of(program: Program, planned: bool = True) -> Steps:
         n_kept=len(kept.lengths),
         guards=made,
         holds_days=is_daily(program.interval_s),
+        reach=reach_of(program),
     )
 
 
@@ -352,6 +365,9 @@ class Engine:
         changed = np.ones(len(vectors), dtype=np.int64)
         changed[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
         managed = prepared.managed
+        options = prepared.vector.copy()
+        if len(vectors) == 1:
+            options[kernel.REACH] = self.steps.reach(vectors[0])
         lanes = None if managed is None else arrange(managed, prepared.blocks, prepared.row_time, prepared.interval_s)
         sizes = prepared.blocks[:, kernel.BLOCK_HI] - prepared.blocks[:, kernel.BLOCK_LO]
         rows = sizes if lanes is None else lanes.group_rows(sizes)
@@ -370,7 +386,7 @@ class Engine:
             columns = (prepared.inputs, book, prepared.last, prepared.universe, prepared.row_time)
             sets = (
                 prepared.params, prepared.row_params, states, vectors[chosen], windows[chosen], changed[s0:s1], warmups[chosen],
-                chosen.astype(np.int64), shared.ids[chosen], shared.slots, prepared.vector,
+                chosen.astype(np.int64), shared.ids[chosen], shared.slots, options,
             )  # fmt: skip
             room = min(ROOM, int(rows[first:past].sum()) * (s1 - s0))  # about as many trades as rows at most
             while True:
@@ -415,28 +431,3 @@ ROWS_MAX = 2.0**40  # more than any day has
 def warmup_rows(vector: NDArray[np.float64]) -> int:
     """Return 평균값계산틱수: `self.vars[0]`, 30 when it is not given (strategy-language 1)."""
     return max(int(min(vector[0], ROWS_MAX)), 1) if len(vector) else 30
-
-
-def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void]:
-    """Return the raw trades of one set as ROUND_TRIP_DTYPE, in the order of command-line.md."""
-    market = prepared.market
-    out = np.zeros(len(raw), dtype=ROUND_TRIP_DTYPE)
-    entry, leave = raw[:, kernel.OUT_ENTRY].astype(np.int64), raw[:, kernel.OUT_EXIT].astype(np.int64)
-    out["symbol"] = prepared.symbols[raw[:, kernel.OUT_BLOCK].astype(np.int64)]
-    out["side"] = raw[:, kernel.OUT_SIGN]
-    out["entry_time"], out["exit_time"] = prepared.row_time[entry], prepared.row_time[leave]
-    held = clock_seconds(out["exit_time"], prepared.interval_s) - clock_seconds(out["entry_time"], prepared.interval_s)
-    out["holding_time"] = held // time_unit_s(prepared.interval_s)
-    out["qty"] = raw[:, kernel.OUT_UNITS] / 1e8
-    for side, column in (("entry", kernel.OUT_ENTRY_RAW), ("exit", kernel.OUT_EXIT_RAW)):
-        amounts = raw[:, column]
-        out[f"{side}_price"] = _round(amounts / out["qty"], market.price_decimals)
-        out[f"{side}_amount"] = _round(amounts, market.amount_decimals)
-    out["return_pct"], out["pnl"] = raw[:, kernel.OUT_RETURN], raw[:, kernel.OUT_PNL]
-    out["exit_rule"], out["past_levels"] = raw[:, kernel.OUT_RULE], raw[:, kernel.OUT_PAST]
-    return sort_trades(prepared.codes, out)
-
-
-def _round(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
-    """`trading.numbers.round_to` over an array: the same three operations."""
-    return np.asarray(np.rint(values * 10.0**decimals) / 10.0**decimals, dtype=np.float64)

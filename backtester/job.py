@@ -19,12 +19,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.engine import Engine, Options, Prepared, Result, Steps, module_text, needed_columns, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, Prepared, Result, Steps, module_text, needed_columns, prepare, steps_of
 from backtester.executors import LocalExecutor
 from backtester.far import stays_whole
 from backtester.kernel import OUT_BLOCK, OUT_ENTRY
 from backtester.metrics import Metrics, named
 from backtester.portfolio import COLUMNS, Member, Portfolio, Shared, Strategy, run_shared
+from backtester.trades import round_trips
 from domain.errors import InputError
 from domain.formulas import Formula
 from domain.instruments import Market

@@ -113,8 +113,8 @@ NONE, ENTRY, EXIT = 0, 1, 2
 OUT_SET, OUT_BLOCK, OUT_ENTRY, OUT_EXIT, OUT_SIGN, OUT_UNITS = range(6)
 OUT_ENTRY_RAW, OUT_EXIT_RAW, OUT_RETURN, OUT_PNL, OUT_RULE, OUT_PAST = range(6, 12)
 OUT_FIELDS = 12  # rows are global row numbers, amounts not rounded, units of 1e-8
-BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE, DELAY_MS, LEVEL_SHARE = range(9)
-OPTIONS = 9
+BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE, DELAY_MS, LEVEL_SHARE, REACH = range(10)
+OPTIONS = 10
 BLOCK_LO, BLOCK_HI, BLOCK_BEGIN, BLOCK_PARAMS, BLOCK_DECIMALS, BLOCK_SYMBOL = range(6)
 BLOCK_FIELDS = 6
 ERRORS = 0
@@ -163,7 +163,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     slots : ndarray of int64, shape (3, conditions)
         First slot of each condition's bytes; how many it has; and which condition of an entry is asked first, second ….
     options : ndarray of float64
-        BETTING … LEVEL_SHARE; the last is of the order-managed loop.
+        BETTING … REACH; LEVEL_SHARE is of the order-managed loop, REACH of this one.
     work : tuple of ndarray
         From `make_work`.
     out : ndarray of float64, shape (room, OUT_FIELDS)
@@ -178,7 +178,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     """
     betting, entry_levels, exit_levels = options[BETTING], int(options[ENTRY_LEVELS]), int(options[EXIT_LEVELS])
     latency, fill_last, interval_s = int(options[LATENCY]), options[FILL_LAST] != 0.0, int(options[INTERVAL])
-    auction_gate, delay_ms = options[AUCTION_GATE] != 0.0, int(options[DELAY_MS])
+    auction_gate, delay_ms, reach = options[AUCTION_GATE] != 0.0, int(options[DELAY_MS]), int(options[REACH])
     at_once = latency == 0 and delay_ms == 0
     sums, extremes, scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
     position, state, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
@@ -246,6 +246,10 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                 build = False
                                 if NEEDS[t]:
                                     if ready < i1:
+                                        if reach >= 0 and ready < i0 - reach:
+                                            if ready == 0:
+                                                more_features(windows[s], cols, sums, extremes, scratch, ready, ready)  # a new day
+                                            ready = i0 - reach
                                         ready = more_features(windows[s], cols, sums, extremes, scratch, ready, i1)
                                     build = tags[0, piece] != group
                                     tags[0, piece] = group

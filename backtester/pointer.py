@@ -69,5 +69,5 @@ def addresses(columns: tuple[NDArray[np.float64], ...], rows: int) -> NDArray[np
             continue
         if column.dtype != np.float64 or column.shape != (rows,) or not column.flags.c_contiguous:
             raise ValueError("a book column is not contiguous float64 of the run's length")
-        found[k] = column.ctypes.data
+        found[k] = column.__array_interface__["data"][0]
     return found

@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backtester import kernel
-from backtester.engine import round_trips
 from backtester.executors import LocalExecutor
 from backtester.job import Job, Loaded, load, run_one, vector
 from backtester.job import Run as Finished
 from backtester.metrics import METRIC_KEYS
 from backtester.portfolio import curve_table
+from backtester.trades import round_trips
 from domain.intervals import day_unit, recorded_interval
 from storage.columns import days_digest
 from storage.studies import Run, Studies

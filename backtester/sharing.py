@@ -42,7 +42,7 @@ def share(guards: Guards, vectors: NDArray[np.float64], rows: int) -> Shared:
     most = max(CACHE_BYTES // length // len(used), 1)
     begin = 1
     for t, variables in enumerate(used):
-        if variables:
+        if variables and len(vectors) > 1:
             _, ids[:, t] = np.unique(vectors[:, list(variables)], axis=0, return_inverse=True)
         slots[:2, t] = begin, min(int(ids[:, t].max()) + 1, most)
         begin += int(slots[1, t])

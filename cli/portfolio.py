@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from backtester.engine import round_trips
 from backtester.job import Loaded, Run
 from backtester.metrics import named
 from backtester.portfolio import Shared, days_of
 from backtester.record import CURVE, strategy_trades
+from backtester.trades import round_trips
 from cli.output import refusals_said
 from domain.instruments import NS
 from trading.shared_account import POINT_CASH, POINT_EQUITY, POINT_OPEN

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from backtester.engine import round_trips
 from backtester.executors import LocalExecutor
 from backtester.job import Loaded
 from backtester.metrics import METRIC_KEYS, SEED, TC, TG, Limits, objective, scores
+from backtester.trades import round_trips
 from backtester.verdict.court import SETS_LEAST, judge, outcome, spoken
 from backtester.verdict.daily import day_figures, trade_figures
 from backtester.verdict.montecarlo import bootstrap_days, shuffle_trades

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backtester.engine import Engine, Options, module_text, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, module_text, prepare, steps_of
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from domain.instruments import NS, Instrument, Market
 from domain.process_config import ExchangeOptions
 from domain.records import row_schema

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from backtester.engine import Engine, Options, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, prepare, steps_of
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from coin.markets import BINANCE, BINANCE_FUTURES, UPBIT
 from domain.instruments import Market
 from stock.markets import KRX

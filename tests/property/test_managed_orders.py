@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtester.engine import Engine, Options, prepare, round_trips
+from backtester.engine import Engine, Options, prepare
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from coin.markets import BINANCE_FUTURES, UPBIT
 from domain.instruments import Instrument, Market
 from domain.order_settings import BASES, METHODS, Entry, Exit, OrderSettings, Weights, defaults, settings_of

@@ -10,9 +10,10 @@ import pytest
 from msgspec.structs import replace as changed
 
 from backtester import kernel
-from backtester.engine import Engine, Options, prepare, round_trips
+from backtester.engine import Engine, Options, prepare
 from backtester.executors import LocalExecutor
 from backtester.portfolio import COLUMNS, Member, Portfolio, Shared, Strategy, portfolio_of, run_shared
+from backtester.trades import round_trips
 from coin.markets import UPBIT
 from domain.instruments import Instrument
 from domain.order_settings import Entry, Exit, OrderSettings, plain

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backtester.engine import Engine, Options, Prepared, prepare, round_trips
+from backtester.engine import Engine, Options, Prepared, prepare
 from backtester.executors import LocalExecutor
 from backtester.job import fees_kept, fees_of, parse_fees
 from backtester.slippage_models import FEWEST_DAYS, NO_HISTORY_SIGMA, parse_slippage
+from backtester.trades import round_trips
 from coin.markets import UPBIT
 from domain.errors import InputError
 from stock.markets import KRX

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from backtester import engine as engine_module
-from backtester.engine import Engine, Options, Prepared, prepare, round_trips
+from backtester.engine import Engine, Options, Prepared, prepare
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from coin.markets import BINANCE, BINANCE_FUTURES, UPBIT
 from domain.errors import InputError
 from domain.instruments import Market

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from backtester.engine import Engine, Options, module_text, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, module_text, prepare, steps_of
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from coin.markets import UPBIT
 from strategy import cache
 from strategy.program import build

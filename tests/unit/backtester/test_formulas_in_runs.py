@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from backtester.condition_lines import parse_lines
-from backtester.engine import Engine, Options, module_text, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, module_text, prepare, steps_of
 from backtester.executors import LocalExecutor
 from backtester.job import Job, member_job, program_of
 from backtester.portfolio import Member
+from backtester.trades import round_trips
 from cli.job_args import job_of_passport
 from coin.markets import UPBIT
 from domain.formulas import Formula

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from backtester.engine import Engine, Options, Prepared, module_text, prepare, round_trips, steps_of
+from backtester.engine import Engine, Options, Prepared, module_text, prepare, steps_of
 from backtester.executors import LocalExecutor
 from backtester.metrics import Metrics, named
+from backtester.trades import round_trips
 from backtester.verdict.parts import Part, daily_profit, run_days
 from coin.markets import UPBIT
 from domain.errors import InputError

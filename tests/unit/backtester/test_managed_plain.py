@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backtester.engine import Engine, Options, prepare, round_trips
+from backtester.engine import Engine, Options, prepare
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from coin.markets import BINANCE, BINANCE_FUTURES, UPBIT
 from domain.instruments import Market
 from domain.order_settings import plain

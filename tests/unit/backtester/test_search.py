@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backtester.engine import Engine, Options, prepare, round_trips
+from backtester.engine import Engine, Options, prepare
 from backtester.executors import LocalExecutor
 from backtester.job import parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
 from backtester.known import Known
@@ -16,6 +16,7 @@ from backtester.metrics import Limits, Metrics, named
 from backtester.optimisers import Space, make
 from backtester.ranges import parse_ranges, space_of
 from backtester.study import Outcome, Search
+from backtester.trades import round_trips
 from coin.markets import UPBIT
 from domain.errors import DataError, InputError
 from stock.markets import KRX

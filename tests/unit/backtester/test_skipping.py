@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from domain.instruments import Market
 from domain.records import POSITION_SIZE
 from stock.markets import KRX
 from strategy.program import build
+from strategy.reach import WHOLE
 from tests.research import compiled, made_rows
 from trading.numbers import round_to
 from trading.position_vars import ENTRY_COST, open_position
@@ -129,3 +132,40 @@ def test_sets_share_a_condition_with_their_variables() -> None:
     begins, counts = shared.slots[0], shared.slots[1]
     taken = [slot for begin, count in zip(begins, counts, strict=True) for slot in range(begin, begin + count)]
     assert sorted(taken) == list(range(1, shared.n_slots))
+
+
+RARE = (
+    "매수 = 등락율 > self.vars[1] and 체결강도 >= 체결강도평균(self.vars[0], 3)",
+    "매도 = 보유시간 >= self.vars[2] or 체결강도 < 체결강도평균(self.vars[0]) - 1",
+)
+
+
+def test_sums_of_rows_between_two_places_that_matter_are_left_out() -> None:
+    steps = steps_of(build(*RARE, UPBIT, 1))
+    engine = Engine(compiled(steps), steps, LocalExecutor(1))
+    rows = made_rows("upbit", 5, rows=9000, symbols=2, thin=1.0)
+    change = np.zeros(len(rows.row_time))
+    for begin in (40, 2900, 3100, 7777):  # pieces before, between and behind in which nothing can happen
+        for block in rows.blocks:
+            change[block["lo"] + begin : block["lo"] + begin + 90] = 5.0
+    change.flags.writeable = False
+    prepared = prepare(replace(rows, columns={**rows.columns, "change_pct": change}), steps.columns, UPBIT, Options(betting=1e6))
+    for n in (1, 7, 60, 2500):
+        one = np.array([[float(n), 1.0, 20.0]])
+        assert steps.reach(one[0]) == n + 4
+        alone, beside = engine.run(prepared, one), engine.run(prepared, np.concatenate([one, one]))
+        assert len(alone.raw) > 4
+        np.testing.assert_array_equal(alone.raw, beside.raw[: len(alone.raw)])
+        assert len(beside.raw) == 2 * len(alone.raw)
+
+
+@pytest.mark.parametrize(
+    "buy",
+    [
+        "매수 = 현재가 > 최고현재가(12)",
+        "매수 = 체결강도 > 체결강도평균(10, int(현재가 % 7))",
+        "매수 = 체결강도 > 체결강도평균(int(등락율) + 2)",
+    ],
+)
+def test_texts_that_need_every_row_say_so(buy: str) -> None:
+    assert steps_of(build(buy, "매도 = 수익률 > 1", UPBIT, 1)).reach(np.array([30.0])) == WHOLE

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backtester.engine import Engine, Options, Prepared, prepare, round_trips
+from backtester.engine import Engine, Options, Prepared, prepare
 from backtester.executors import LocalExecutor
+from backtester.trades import round_trips
 from coin.markets import BINANCE, UPBIT
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
