@@ -7,7 +7,7 @@ that of a division (P. Markstein, Computation of elementary functions on the IBM
 finite numbers far from the ends of the range, such as the sums and counts used here.
 """
 
-# mypy: disable-error-code="no-any-return,no-untyped-call,call-arg,unused-ignore"
+# mypy: disable-error-code="no-any-return,no-untyped-call,call-arg,unreachable,unused-ignore"
 from __future__ import annotations
 
 from typing import Any
