@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tools import environment
+
+# Before anything imports Numba: a bare `pytest` keeps machine code where the runner does, under a digest of all our sources. Beside
+# the sources, Numba looks at each file alone and goes on calling machine code of what has changed in another.
+environment.prepare()
+
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
