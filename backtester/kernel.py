@@ -122,6 +122,13 @@ WORK_TAGS = 9  # place in `work` of what says which pieces are there; zero befor
 
 
 @njit(_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def begin_sums(sums):  # type: ignore[no-untyped-def]
+    """Begin a day's running sums after its first row; their differences do not hang on where they begin."""
+    for f in range(len(sums) // 3 * 2, len(sums)):
+        sums[f, 0] = sums[f, 1] = 0
+
+
+@njit(_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def more_features(windows, cols, sums, extremes, scratch, ready, upto):  # type: ignore[no-untyped-def]
     """Continue the features over rows `ready` … upto−1."""
     fill_features(windows, cols, sums, extremes, scratch, ready - ready, ready, upto)
@@ -248,7 +255,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                     if ready < i1:
                                         if reach >= 0 and ready < i0 - reach:
                                             if ready == 0:
-                                                more_features(windows[s], cols, sums, extremes, scratch, ready, ready)  # a new day
+                                                begin_sums(sums)
                                             ready = i0 - reach
                                         ready = more_features(windows[s], cols, sums, extremes, scratch, ready, i1)
                                     build = tags[0, piece] != group

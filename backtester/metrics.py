@@ -62,6 +62,17 @@ HOLD_BITS, RANK_BITS = 17, 13
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def are_equal(one, other):  # type: ignore[no-untyped-def]
+    """Tell whether two arrays of whole numbers are the same, several numbers at a time."""
+    if len(one) != len(other):
+        return False
+    differ = 0
+    for i in range(len(one)):
+        differ |= one[i] ^ other[i]
+    return differ == 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def timeline_of(row_time, blocks, days, first_day_row, interval_s):  # type: ignore[no-untyped-def]
     """Return every distinct row time of the blocks, ascending; `days` are the blocks' days in ascending order of day."""
     out = np.empty(len(days) * (86_400 // interval_s), dtype=np.int64)
@@ -70,8 +81,11 @@ def timeline_of(row_time, blocks, days, first_day_row, interval_s):  # type: ign
     for d in range(len(days)):
         seen[:] = -1
         for k in range(first_day_row[d], first_day_row[d + 1]):
-            for i in range(blocks[k, 0], blocks[k, 1]):
-                seen[clock_seconds(row_time[i], interval_s) // interval_s] = row_time[i]
+            times = row_time[blocks[k, 0] : blocks[k, 1]]
+            if k > first_day_row[d] and are_equal(times, row_time[blocks[k - 1, 0] : blocks[k - 1, 1]]):
+                continue  # symbols mostly have the same times
+            for i in range(len(times)):
+                seen[clock_seconds(times[i], interval_s) // interval_s] = times[i]
         for s in range(len(seen)):
             if seen[s] >= 0:
                 out[count] = seen[s]

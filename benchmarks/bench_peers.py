@@ -36,7 +36,8 @@ environment.prepare()
 import numpy as np  # noqa: E402
 
 from backtester import kernel  # noqa: E402
-from backtester.engine import Engine, Options, clock_seconds, prepare  # noqa: E402
+from backtester.cut import clock_seconds  # noqa: E402
+from backtester.engine import Engine, Options, prepare  # noqa: E402
 from benchmarks.bench_bars import R2, r2_engine  # noqa: E402
 from benchmarks.bench_step import BETTING, FEE, R1, r1_engine  # noqa: E402
 from benchmarks.research_rows import make_bars, make_rows  # noqa: E402

@@ -1,6 +1,6 @@
 """A whole study: how much of its time is compiled code, and what it keeps in memory.
 
-What: a GA study of 2,000 sets of R1 over 1.1 million one-second rows, median of `--times`, with metrics and store,
+What: a GA study of 2,000 sets of R1 over 2.28 million one-second rows, median of `--times`, with metrics and store,
 without start, imports and compile; then 100,000 sets of a rule that costs nothing, by a random search (``--methods``
 names others). Unit: seconds and shares; megabytes of resident memory. Budget: time outside compiled code ≤ 20 % of the
 study; growth from 20,000 to 100,000 sets ≤ 10 MB. Why: a search is a coffee break only where the interpreter is not in
@@ -74,7 +74,7 @@ def study(sets: int, rows: int, folder: Path, turn: int) -> dict[str, Any]:
     """Return where the time of a GA study goes; each turn has a store of its own, so that nothing is found again."""
     steps = steps_of(build(BUY, SELL, UPBIT, 1))
     module = cache.load("engine", module_text(steps), folder, b"k" * 32)
-    prepared = prepare(make_rows(symbols=10, days=5, rows=rows), steps.columns, UPBIT, Options(betting=1e7))
+    prepared = prepare(make_rows(symbols=20, days=5, rows=rows), steps.columns, UPBIT, Options(betting=1e7))
     executor = LocalExecutor(0)
     engine, metrics = Engine(module, steps, executor), Metrics(prepared, executor)
     space = Space(tuple(tuple(map(float, LISTS.get(k, (value,)))) for k, value in enumerate(R1)), (0,) * len(R1))

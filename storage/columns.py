@@ -18,6 +18,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -195,9 +196,9 @@ def open_rows(
             near = difflib.get_close_matches(code, index.codes, CODES_TOLD, 0.4) or index.codes[:CODES_TOLD]
             known = ", ".join(near) + (" …" if len(near) < len(index.codes) else "")
             raise InputError("store.unknown_symbol", symbol=code, market=market, source=source, known=known)
-    row_time = np.load(folder / "row_time.npy", mmap_mode="r")
+    row_time = map_column(folder / "row_time.npy")
     blocks = _select(np.load(folder / "blocks.npy"), row_time, index.codes, chosen, *span(interval_s, from_time, to_time))
-    no_book = np.load(folder / "no_book.npy", mmap_mode="r")
+    no_book = map_column(folder / "no_book.npy")
     has_book = not any(int(no_book[hi] - no_book[lo]) for lo, hi in zip(blocks["lo"].tolist(), blocks["hi"].tolist(), strict=True))
     instruments = {one.code: one for one in index.instruments}
     row_bytes = 8 * max(len(wanted), 1)
@@ -222,8 +223,21 @@ def open_rows(
 
 
 def map_column(path: Path, is_far: bool = False) -> Any:
-    """Return a column file as a mapped array, or as one that is mapped a piece at a time."""
-    return FarColumn(path) if is_far else np.load(path, mmap_mode="r")
+    """Return a column file as a mapped array, or as one that is mapped a piece at a time.
+
+    A file is mapped once however many runs of the process read it: what is mapped twice counts twice as the process's memory.
+    """
+    if is_far:
+        return FarColumn(path)
+    about = path.stat()
+    key = (str(path), about.st_ino, about.st_mtime_ns, about.st_size)
+    kept = _MAPPED.get(key)
+    if kept is None:
+        kept = _MAPPED[key] = np.load(path, mmap_mode="r")
+    return kept
+
+
+_MAPPED: WeakValueDictionary[tuple[str, int, int, int], Any] = WeakValueDictionary()
 
 
 def dataset_digest(manifests: Sequence[Manifest]) -> str:
