@@ -293,7 +293,6 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                 act = NONE
                 if waiting >= 0:
                     if i == waiting:
-                        waiting = -1
                         act = EXIT if holding else ENTRY
                 elif auction_gate and number_at(book[BOOK_ASK + 9], lo + i) == 0.0 and number_at(book[BOOK_BID + 9], lo + i) == 0.0:
                     act = NONE  # no code while the fifth levels are empty (VI, auction)
@@ -309,11 +308,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                     result = sell(cols, sums, extremes, i, zero, vector, position, state)
                     if result > 0:
                         rule, forced = result, position[FORCE_EXIT] != 0.0
-                        if at_once:
-                            act = EXIT
-                        else:
-                            # Past the day's end it becomes the close on the last row.
-                            waiting = due_row(day_time, i, n, latency, delay_ms, interval_s)
+                        act = EXIT
                     elif result < 0:
                         counters[ERRORS] += 1
                 elif day_universe[i] != 0.0:
@@ -324,13 +319,14 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                         units = quantity(betting, day_last[i], decimals)
                         sign = 1 if result == 1 else -1
                         signal_row = i
-                        if units > 0:
-                            if at_once:
-                                act = ENTRY
-                            else:
-                                waiting = due_row(day_time, i, n, latency, delay_ms, interval_s)  # past the day's end it is dropped
+                        act = ENTRY if units > 0 else NONE
                     elif result < 0:
                         counters[ERRORS] += 1
+                if act != NONE and not at_once and waiting != i:
+                    # Past the day's end an entry is dropped and an exit becomes the close on the last row.
+                    waiting, act = due_row(day_time, i, n, latency, delay_ms, interval_s), NONE
+                elif waiting == i:
+                    waiting = -1
                 if HOLDS_DAYS:
                     day_params = params[row_params[lo + i]]
                 if act == ENTRY:
