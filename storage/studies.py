@@ -210,7 +210,7 @@ class Studies:
             "metrics": _json(run.metrics),
             "trades": run.trades,
             "trades_sha256": run.trades_sha256,
-            "trades_path": run.trades_path,
+            "trades_path": self._kept(Path(run.trades_path)),
         }
         with self._open(write=True) as connection:
             connection.execute(insert(runs), row)
@@ -222,19 +222,31 @@ class Studies:
             row = connection.execute(select(runs).where(runs.c.run == number)).mappings().first() if number < 2**63 else None
             if row is None:
                 raise InputError("studies.no_run", run=number)
-            return _run(dict(row))
+            return self._run(dict(row))
 
     def runs_of_ticket(self, ticket: str) -> list[Run]:
         """Return the runs stored under a ticket (`backtester.record.ticketed`)."""
         query = select(runs).where(func.json_extract(runs.c.passport, "$.ticket") == ticket).order_by(runs.c.run)
         with self._open() as connection:
-            return [_run(dict(row)) for row in connection.execute(query).mappings()]
+            return [self._run(dict(row)) for row in connection.execute(query).mappings()]
 
     def runs(self, limit: int = 100) -> list[Run]:
         """Return the newest runs, newest first."""
         with self._open() as connection:
             rows = connection.execute(select(runs).order_by(runs.c.run.desc()).limit(limit)).mappings().all()
-            return [_run(dict(row)) for row in rows]
+            return [self._run(dict(row)) for row in rows]
+
+    def _run(self, row: dict[str, Any]) -> Run:
+        kept = Path(row["trades_path"])
+        # Runs of before kept whole paths: where the directory was moved or copied since, theirs is the same place in it.
+        path = self.path.parent / (Path("runs", str(row["run"]), kept.name) if kept.is_absolute() else kept)
+        read = {"passport": msgspec.json.decode(row["passport"]), "metrics": msgspec.json.decode(row["metrics"])}
+        return Run(**{**row, **read, "trades_path": str(path)})
+
+    def _kept(self, path: Path) -> str:
+        """Return a path as it is stored: from the data directory on, so that the directory may be moved, copied or restored."""
+        home = self.path.parent
+        return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
 
     # --- studies -----------------------------------------------------------------------------------
 
@@ -345,7 +357,7 @@ class Studies:
             found = connection.execute(select(runs).where(runs.c.passport.contains(digest)).order_by(runs.c.run)).mappings().all()
             other = connection.execute(select(studies).where(studies.c.passport.contains(digest)).order_by(studies.c.created_ns))
             rest = other.mappings().all()
-            made, searched = [_run(dict(row)) for row in found], [_study(dict(row)) for row in rest]
+            made, searched = [self._run(dict(row)) for row in found], [_study(dict(row)) for row in rest]
 
         def same(passport: dict[str, Any]) -> bool:
             return passport.get("program") == digest and passport.get("market") == market
@@ -382,10 +394,6 @@ def _matrix(blobs: Sequence[bytes]) -> NDArray[np.float64]:
     if not blobs:
         return np.zeros((0, 0), dtype=np.float64)
     return np.frombuffer(b"".join(blobs), dtype="<f8").astype(np.float64).reshape(len(blobs), -1)
-
-
-def _run(row: dict[str, Any]) -> Run:
-    return Run(**{**row, "passport": msgspec.json.decode(row["passport"]), "metrics": msgspec.json.decode(row["metrics"])})
 
 
 def _study(row: dict[str, Any]) -> Study:

@@ -14,8 +14,6 @@ from strategy.nodes import Expr, Series, SetFlag, Tree, Variable, Window, is_fix
 from strategy.program import Program
 from strategy.series import ANALYSERS, by_output
 
-_DECIDES = frozenset(key for flags in (SPOT_FLAGS, FUTURES_FLAGS) for words in flags.values() for key in words.values())
-
 
 @dataclass(frozen=True)
 class Advice:
@@ -35,15 +33,34 @@ class Advice:
 
 def advice_on(tree: Tree) -> list[Advice]:
     """Return the warnings about one text; empty for a text that decides something by its own flags."""
-    found = []
-    if not any(isinstance(node, SetFlag) and node.name in _DECIDES for node in tree.nodes()):
-        # Buying is on until a text says no, selling is off until a text says yes.
-        found.append(Advice("strategy.warn_buys_all" if tree.side == "buy" else "strategy.warn_sells_none", tree.side))
+    found = _undecided(tree)
     other = "sell" if tree.side == "buy" else "buy"
     # A flag of the other side is a name like any other here: it is kept, and nobody asks for it.
     theirs = SPOT_FLAGS[other].keys() | FUTURES_FLAGS[other].keys()
     found += [Advice("strategy.warn_other_side", tree.side, name) for name in tree.locals if name in theirs]
     return found + _look_backs(tree, constant_value)
+
+
+def _undecided(tree: Tree) -> list[Advice]:
+    """Return the warning about a text that trades on every row, or never.
+
+    Buying is on until a text says no, selling is off until a text says yes; of both directions long goes first.
+    """
+
+    def is_ever(flag: str, wanted: bool) -> bool:
+        sets = (node for node in tree.nodes() if isinstance(node, SetFlag) and node.name == flag)
+        values = [constant_value(node.value) for node in sets]
+        return any(value is None or bool(value) is wanted for value in values)
+
+    keys = dict.fromkeys(key for words in (SPOT_FLAGS, FUTURES_FLAGS) for key in words.get(tree.side, {}).values())
+    used = [key for key in keys if any(isinstance(node, SetFlag) and node.name == key for node in tree.nodes())]
+    if tree.side == "sell":
+        return [] if any(is_ever(key, True) for key in used) else [Advice("strategy.warn_sells_none", tree.side)]
+    if not used or any(key in used and not is_ever(key, False) for key in ("buy", "open_long")):
+        return [Advice("strategy.warn_buys_all", tree.side)]
+    if not is_ever("open_short", False) and "buy" not in used:
+        return [Advice("strategy.warn_shorts_rest", tree.side)]
+    return []
 
 
 def advice_on_values(program: Program, variables: Mapping[int, float]) -> list[Advice]:

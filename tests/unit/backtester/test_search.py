@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -158,9 +159,21 @@ def test_stopped_and_killed_studies_end_where_an_uninterrupted_one_does(rig: tup
     assert np.array_equal(first.metrics, second.metrics)
 
 
+def test_a_directory_that_was_copied_reads_its_own_files(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    trades = first / "runs" / "3" / "x.parquet"
+    Studies(first / "library.db").add_run(Run(3, "backtest", 5, {}, {}, 2, "ab", str(trades)))
+    shutil.copytree(first, second)
+    assert Studies(second / "library.db").run(3).trades_path == str(second / "runs" / "3" / "x.parquet")
+    with sqlite3.connect(second / "library.db") as connection:  # as versions before kept it
+        connection.execute("UPDATE runs SET trades_path = ?", (str(trades),))
+    assert Studies(second / "library.db").run(3).trades_path == str(second / "runs" / "3" / "x.parquet")
+
+
 def test_store_keeps_runs_and_studies(tmp_path: Path) -> None:
     store = Studies(tmp_path / "library.db")
-    run = Run(3, "backtest", 5, {"market": "upbit"}, {"tg": 1.5}, 2, "ab", "x.parquet")
+    run = Run(3, "backtest", 5, {"market": "upbit"}, {"tg": 1.5}, 2, "ab", str(tmp_path / "runs" / "3" / "x.parquet"))
     store.add_run(run)
     assert store.run(3) == run == store.runs()[0]
     name = store.new_study("ga", {"a": [1, None]}, 7)
