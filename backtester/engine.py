@@ -388,7 +388,7 @@ class Engine:
                 prepared.params, prepared.row_params, states, vectors[chosen], windows[chosen], changed[s0:s1], warmups[chosen],
                 chosen.astype(np.int64), shared.ids[chosen], shared.slots, options,
             )  # fmt: skip
-            room = min(ROOM, int(rows[first:past].sum()) * (s1 - s0))  # about as many trades as rows at most
+            room = min(ROOM, int(rows[first:past].sum()) * (s1 - s0) // 8 + 1_000)  # a trade for eight rows is rare
             while True:
                 out = self._buffers.out(room)
                 counters = np.zeros(1, dtype=np.int64)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
 
+_ARENA = 64 * 2**20
 _CGROUP = Path("/sys/fs/cgroup")
 _LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
@@ -24,7 +26,8 @@ def free_bytes() -> int:
         return max(min(found), 0)
     space, _ = resource.getrlimit(resource.RLIMIT_AS)
     if space != resource.RLIM_INFINITY:
-        found.append(space - psutil.Process().memory_info().vms)
+        # The C library sets address space aside for each thread that asks it for memory, whether it is used or not.
+        found.append(space - psutil.Process().memory_info().vms - _ARENA * (os.cpu_count() or 1))
     return max(min(found), 0)
 
 
