@@ -90,11 +90,27 @@ def hold_bounds(variables: Any, bounds: Any) -> None:
 
 # === LOOP ===
 from backtester.delay import due_row  # noqa: E402
+from backtester.outcome import (  # noqa: E402, F401 - the fields of a trade are known by this module's name
+    OUT_BLOCK,
+    OUT_ENTRY,
+    OUT_ENTRY_RAW,
+    OUT_EXIT,
+    OUT_EXIT_RAW,
+    OUT_FIELDS,
+    OUT_PAST,
+    OUT_PNL,
+    OUT_RETURN,
+    OUT_RULE,
+    OUT_SET,
+    OUT_SIGN,
+    OUT_UNITS,
+    put_trade,
+)
 from backtester.pointer import fetch, number_at  # noqa: E402
 from backtester.pricing import BOOK_ASK, BOOK_BID, price_order  # noqa: E402
 from backtester.skip import SPAN, WORDS, merge, next_exit, next_flagged_exit, next_set, price_band, time_bound  # noqa: E402
 from strategy.borrow import borrow  # noqa: E402
-from trading.numbers import UNIT_F, clock_seconds, round_to  # noqa: E402
+from trading.numbers import UNIT_F, clock_seconds  # noqa: E402
 from trading.position_vars import (  # noqa: E402
     FORCE_EXIT,
     ORDER_QTY,
@@ -105,14 +121,11 @@ from trading.position_vars import (  # noqa: E402
     update_holding,
     update_returns,
 )
-from trading.positions import AMOUNT_DECIMALS, PARAMS_SIZE, profit  # noqa: E402
+from trading.positions import PARAMS_SIZE  # noqa: E402
 from trading.sizing import quantity  # noqa: E402
 
 CHUNK = 2048  # rows whose features are built just before they are read, so that columns are still in cache
 NONE, ENTRY, EXIT = 0, 1, 2
-OUT_SET, OUT_BLOCK, OUT_ENTRY, OUT_EXIT, OUT_SIGN, OUT_UNITS = range(6)
-OUT_ENTRY_RAW, OUT_EXIT_RAW, OUT_RETURN, OUT_PNL, OUT_RULE, OUT_PAST = range(6, 12)
-OUT_FIELDS = 12  # rows are global row numbers, amounts not rounded, units of 1e-8
 BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE, DELAY_MS, LEVEL_SHARE, REACH = range(10)
 OPTIONS = 10
 BLOCK_LO, BLOCK_HI, BLOCK_BEGIN, BLOCK_PARAMS, BLOCK_DECIMALS, BLOCK_SYMBOL = range(6)
@@ -346,22 +359,10 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                     if act != EXIT or not (whole or forced):
                         rule = 0  # what is open after the codes of the last row is closed on it
                     if whole or (act == EXIT and forced) or i == n - 1:
-                        decimals_of_money = int(day_params[AMOUNT_DECIMALS])
-                        paid, got = round_to(entry_raw, decimals_of_money), round_to(exit_raw, decimals_of_money)
-                        pnl, return_pct = profit(day_params, paid, got, sign)
-                        if count < len(out):
-                            out[count, OUT_SET] = set_nos[s]
-                            out[count, OUT_BLOCK] = block_nos[b]
-                            out[count, OUT_ENTRY] = lo + entry_row
-                            out[count, OUT_EXIT] = lo + i
-                            out[count, OUT_SIGN] = sign
-                            out[count, OUT_UNITS] = units
-                            out[count, OUT_ENTRY_RAW] = entry_raw
-                            out[count, OUT_EXIT_RAW] = exit_raw
-                            out[count, OUT_RETURN] = return_pct
-                            out[count, OUT_PNL] = pnl
-                            out[count, OUT_RULE] = rule
-                            out[count, OUT_PAST] = 0.0 if whole else 1.0
+                        put_trade(
+                            out, count, set_nos[s], block_nos[b], lo + entry_row, lo + i, sign, units, entry_raw, exit_raw, 0.0, rule,
+                            not whole, day_params,
+                        )  # fmt: skip
                         count += 1
                         holding = False
                         clear_position(position)

@@ -13,22 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from backtester.kernel import (
-    EXIT,
-    OUT_BLOCK,
-    OUT_ENTRY,
-    OUT_ENTRY_RAW,
-    OUT_EXIT,
-    OUT_EXIT_RAW,
-    OUT_FIELDS,
-    OUT_PAST,
-    OUT_PNL,
-    OUT_RETURN,
-    OUT_RULE,
-    OUT_SET,
-    OUT_SIGN,
-    OUT_UNITS,
-)
+from backtester.kernel import EXIT
+from backtester.outcome import OUT_FIELDS, put_trade
 from backtester.pointer import number_at
 from backtester.pricing import BOOK_ASK, BOOK_BID, LEVELS, price_order
 from strategy.kernels import window_angle
@@ -243,26 +229,10 @@ def let_out(lane, money, position, params, memory, units, amount, whole, rule, s
 @njit(**_OPTIONS)
 def write_trade(out, count, set_no, block, lo, i, lane, money, params):  # type: ignore[no-untyped-def]
     """Write the trade of a lane that is flat now; return its net profit."""
-    decimals = int(params[AMOUNT_DECIMALS])
-    paid, got = round_to(money[ENTRY_RAW], decimals), round_to(money[EXIT_RAW], decimals)
-    pnl, return_pct = profit(params, paid, got, lane[SIGN])
-    if money[FUNDED] != 0.0:
-        pnl = round_to(pnl - money[FUNDED], decimals)
-        return_pct = round_to(pnl / paid * 100.0, 2) if paid > 0.0 else 0.0
-    if count < len(out):
-        out[count, OUT_SET] = set_no
-        out[count, OUT_BLOCK] = block
-        out[count, OUT_ENTRY] = lo + lane[ENTRY_ROW]
-        out[count, OUT_EXIT] = lo + i
-        out[count, OUT_SIGN] = lane[SIGN]
-        out[count, OUT_UNITS] = lane[BOUGHT]
-        out[count, OUT_ENTRY_RAW] = money[ENTRY_RAW]
-        out[count, OUT_EXIT_RAW] = money[EXIT_RAW]
-        out[count, OUT_RETURN] = return_pct
-        out[count, OUT_PNL] = pnl
-        out[count, OUT_RULE] = lane[RULE]
-        out[count, OUT_PAST] = lane[PAST]
-    return pnl
+    return put_trade(
+        out, count, set_no, block, lo + lane[ENTRY_ROW], lo + i, lane[SIGN], lane[BOUGHT], money[ENTRY_RAW], money[EXIT_RAW],
+        money[FUNDED], lane[RULE], lane[PAST] != 0, params,
+    )  # fmt: skip
 
 
 @njit(**_OPTIONS)

@@ -31,6 +31,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
         "trading.fills.partial",
         "backtester.delay",
         "backtester.pricing",
+        "backtester.outcome",
         "backtester.buffers",
         "backtester.find_ahead",
         "trading.fills.queue",
