@@ -47,8 +47,6 @@ ENTRY_RAW, EXIT_RAW, OPEN_RAW, BASE_PRICE, PRICE, AMOUNT, PENDING_AMOUNT, LEVER,
 LANE_MONEY = 10
 DAY_HIGHS, DAY_LOWS, FIXED, RANGES, TIERS, FUNDING_TIMES, FUNDING_RATES, FUNDING_STARTS = range(8)
 """Places in the terms of a futures market, from `backtester.futures.terms_of`."""
-CANCEL_SHARE = 1.0
-"""Cancels fall evenly before and behind a resting order, as the paper exchange has it."""
 _OPTIONS: Any = {"nogil": True, "error_model": "numpy", "cache": True}
 
 
@@ -106,7 +104,7 @@ def queue_fill(lane, money, is_exit, book, row, low, high, bought, sold, step, r
     side_of_book(book, row, buying, prices, sizes)
     state = lane[QUEUE : QUEUE + queue.STATE]
     sign, extreme, against = (1, low, sold) if buying else (-1, high, bought)
-    filled = queue.on_row(state, old_prices, old_sizes, prices, sizes, sign, money[PRICE], extreme, against, CANCEL_SHARE)
+    filled = queue.on_row(state, old_prices, old_sizes, prices, sizes, sign, money[PRICE], extreme, against, queue.CANCEL_SHARE)
     whole = filled // step * step
     state[queue.LEFT] += filled - whole
     return whole

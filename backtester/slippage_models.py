@@ -19,6 +19,7 @@ from backtester.slippage import LEVELS, TICKS_MAX, Book, with_moved_prices
 from domain.errors import InputError
 from domain.intervals import is_daily
 from trading.fills.slippage import fixed, impact, spread, tier
+from utility.amounts import is_number
 
 BPS, SPREAD, IMPACT, TIERS = range(4)
 KINDS = {"bps": BPS, "spread": SPREAD, "impact": IMPACT, "tiers": TIERS}
@@ -54,7 +55,7 @@ def parse_slippage(text: str) -> tuple[int, str]:
         ``backtest.slippage_text``: nothing that is known; ``backtest.slippage``, ``backtest.slippage_number``,
         ``backtest.slippage_tiers``: known, and out of range.
     """
-    if _is_number(text) and not text.strip().isdecimal():
+    if is_number(text) and not text.strip().isdecimal():
         raise InputError("backtest.slippage", value=text, most=TICKS_MAX)
     ticks, model = 0, ""
     for part in text.split("+"):
@@ -70,14 +71,6 @@ def parse_slippage(text: str) -> tuple[int, str]:
     if ticks > TICKS_MAX:
         raise InputError("backtest.slippage", value=text, most=TICKS_MAX)
     return ticks, model
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def model_of(text: str) -> Model:

@@ -19,8 +19,6 @@ from domain.records import row_schema
 from trading.fills import queue
 
 LEVELS = 5
-CANCEL_SHARE = 1.0
-"""As `backtester.lanes.CANCEL_SHARE`: cancels fall evenly before and behind a resting order."""
 
 
 class RowQueue:
@@ -73,7 +71,7 @@ class RowQueue:
             state, side = self._states[order.number], order.side
             old, new = self._book(before, side), self._book(values, side)
             price, extreme, against = float(order.price or 0), float(values[self._extreme[side]]), float(values[self._against[side]])
-            filled = int(queue.on_row(state, *old, *new, side, price, extreme, against, CANCEL_SHARE))
+            filled = int(queue.on_row(state, *old, *new, side, price, extreme, against, queue.CANCEL_SHARE))
             whole = filled // step * step
             state[queue.LEFT] += filled - whole
             if whole > 0:

@@ -16,3 +16,12 @@ def quantity_text(value: float) -> str:
     """Return a price or quantity with at most eight decimals and none that is 0."""
     text = f"{value:,.8f}".rstrip("0").rstrip(".")
     return "0" if text in ("", "-0") else text
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text reads as a number, NaN and infinity among them."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -27,6 +27,8 @@ AHEAD, LEFT, SHOWN = range(3)
 STATE = 3
 """Layout of an order's state: units before us (UNKNOWN: not seen yet), units still to be filled, size last shown at our price."""
 UNKNOWN = -1
+CANCEL_SHARE = 1.0
+"""Cancels fall evenly before and behind a resting order: what runs and the paper exchange take."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

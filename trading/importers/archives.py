@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trading.importers.files import open_text
+from utility.amounts import is_number
 
 KLINES = (
     "open_time",
@@ -29,14 +30,6 @@ AGGREGATES = ("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade
 _WORDS = ("true", "false")
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def columns_by_shape(path: Path) -> list[str]:
     """Return the names of an unnamed table's columns, [] when its first line is none of the known shapes."""
     try:
@@ -44,12 +37,12 @@ def columns_by_shape(path: Path) -> list[str]:
     except UnicodeDecodeError:
         return []
     fields = line.split(",")
-    if len(fields) == 12 and all(_is_number(field) for field in fields) and float(fields[0]) > 10**11:
+    if len(fields) == 12 and all(is_number(field) for field in fields) and float(fields[0]) > 10**11:
         return list(KLINES)
     for names in (TRADES, AGGREGATES):
         rest = fields[len(names) :]
         body = fields[: len(names) - 1]
-        is_whole = len(body) == len(names) - 1 and len(fields) >= len(names) and all(_is_number(field) for field in body)
+        is_whole = len(body) == len(names) - 1 and len(fields) >= len(names) and all(is_number(field) for field in body)
         if is_whole and fields[len(names) - 1].lower() in _WORDS and len(rest) <= 1 and all(word.lower() in _WORDS for word in rest):
             return [*names, *(["is_best_match"] if rest else [])]
     return []
