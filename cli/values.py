@@ -84,10 +84,7 @@ def latency(text: str) -> tuple[int, int]:
     number, unit = (text[:-2], 1.0) if text.endswith("ms") else (text[:-1], 1_000.0) if text.endswith("s") else (text, 0.0)
     if unit == 0.0 and _WHOLE.fullmatch(number) and 0 <= int(number) <= LATENCY_ROWS_MAX:
         return int(number), 0
-    try:
-        value = float(number) * unit
-    except ValueError:
-        value = math.nan
+    value = _float(number) * unit
     if unit and 0.0 <= value <= LATENCY_MS_MAX and value == int(value):
         return 0, int(value)
     raise argparse.ArgumentTypeError(say("cli.latency", value=text, rows=LATENCY_ROWS_MAX))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from domain.errors import DataError
 
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for another process's."""
+_LOOKS, _LOOK_AGAIN_S = 4, 0.05
+"""How often and how far apart a file that looks cut is looked at."""
 
 
 def open_library(path: Path) -> Engine:
@@ -36,7 +39,20 @@ def open_library(path: Path) -> Engine:
 
 
 def _is_cut(path: Path) -> bool:
-    """Tell whether a database ends before its last page; one with a log beside it may be in the middle of taking that in."""
+    """Tell whether a database ends before its last page.
+
+    One that another process is taking a log into looks cut for a moment, also when that log is gone at the next look: what
+    looks cut is looked at again, and what is cut stays so.
+    """
+    for look in range(_LOOKS):
+        if look:
+            time.sleep(_LOOK_AGAIN_S)
+        if not _looks_cut(path):
+            return False
+    return True
+
+
+def _looks_cut(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             head = file.read(100)

@@ -15,7 +15,7 @@ class FileLock:
     Parameters
     ----------
     path : Path
-        The lock file; it stays where it is, only the lock goes.
+        The lock file; it stays where it is, only the lock goes. Its holder may take it away.
     code : str
         Code of the RefusedError when somebody else holds it.
     """
@@ -35,11 +35,15 @@ class FileLock:
         if self._file is not None:
             return self
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _try_lock(descriptor):
-            holder = _holder(descriptor)
-            os.close(descriptor)
-            raise RefusedError(self._code, path=str(self.path), pid=holder)
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _try_lock(descriptor):
+                holder = _holder(descriptor)
+                os.close(descriptor)
+                raise RefusedError(self._code, path=str(self.path), pid=holder)
+            if _is_at(self.path, descriptor):
+                break
+            os.close(descriptor)  # its last holder took the file away between our opening and our locking: nobody else would see this lock
         self._file = descriptor
         # Byte 0 is what Windows locks, so what a reader may see stands behind it.
         os.ftruncate(descriptor, 0)
@@ -58,6 +62,13 @@ class FileLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -47,7 +47,7 @@ def test_a_delay_in_time_is_a_row_of_seconds_and_a_study_finds_the_run(data: Pat
     assert again["best"] == study["best"]
 
 
-@pytest.mark.parametrize("text", ["500", "0.5", "-1", "1h", "ms", "0.5ms", "2d", "1e9s"])
+@pytest.mark.parametrize("text", ["500", "0.5", "-1", "1h", "ms", "1_0ms", "0.5ms", "2d", "1e9s"])
 def test_what_is_no_delay_is_refused_by_what_would_be(data: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     if text == "500":  # rows
         assert call(capsys, *words(data, "backtest", *SETS, "--latency", text))[1]["latency"] == 500
