@@ -136,7 +136,7 @@ def _keys(data: DataDir, venue: Venue, tongue: str) -> Credentials:
 
 def _show(venue: Venue, facts: KeyFacts, grant: arming.Grant, options: LiveOptions, settings: Settings, tongue: str) -> None:
     """Print what would be traded."""
-    market, risk, strategy = find_market(options.market), settings.risk, options.strategy
+    market, risk, strategy, own = find_market(options.market), settings.risk, options.strategy, settings.market(options.market).strategy
     assert strategy is not None
     largest = risk.max_order_krw if market.currency == "KRW" else risk.max_order_usdt
     fields = {
@@ -150,7 +150,7 @@ def _show(venue: Venue, facts: KeyFacts, grant: arming.Grant, options: LiveOptio
         "interval": f"{options.interval_s}s" if options.interval_s < 60 else "1m",
         "symbols": ", ".join(options.codes) or sentence("arm.first_symbols", tongue, count=settings.market(options.market).symbols),
         "betting": f"{strategy.betting:,.2f}",
-        "positions": settings.market(options.market).strategy.max_positions,
+        "positions": own.max_positions,
         "order_pct": f"{risk.max_order_pct:g}",
         "order_amount": f"{largest:,.0f}",
         "position_pct": f"{risk.max_position_pct:g}",
@@ -159,6 +159,8 @@ def _show(venue: Venue, facts: KeyFacts, grant: arming.Grant, options: LiveOptio
         "entries": risk.entries_per_day,
         "reduce_pct": f"{risk.day_loss_reduce_pct:g}",
         "halt_pct": f"{risk.day_loss_halt_pct:g}",
+        "stop_loss": _stop(own.stop_loss_pct, "-", tongue),
+        "stop_gain": _stop(own.stop_gain_pct, "+", tongue),
         "until": _when(grant.expires_ns, options.market),
     }
     _say(sentence("arm.summary", tongue, **fields))
@@ -166,6 +168,11 @@ def _show(venue: Venue, facts: KeyFacts, grant: arming.Grant, options: LiveOptio
         names, changes = titles(tongue), changed(strategy.orders, market)
         told = ", ".join(f"{names[path]} {value}" for path, value in changes.items()) or sentence("arm.orders_plain", tongue)
         _say(sentence("arm.orders", tongue, changes=told))
+
+
+def _stop(pct: float, sign: str, tongue: str) -> str:
+    """Return where an account's stop stands, in percent of what the account is worth; 0 = there is none."""
+    return f"{sign}{pct:g}%" if pct else sentence("arm.no_stop", tongue)
 
 
 def _when(utc_ns: int, market: str) -> str:

@@ -49,7 +49,7 @@ class ArmingToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     strategy : str
         ``<name>/<version>`` of the one strategy that may enter.
     limits : str
-        Digest of the limits that the person was shown.
+        Digest of the limits that the person was shown, the two stops of the account among them.
     rule : str
         Digest of the strategy's text with its variables.
     verdict : int

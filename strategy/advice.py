@@ -79,17 +79,21 @@ def advice_on_values(program: Program, variables: Mapping[int, float]) -> list[A
 
 
 def _look_backs(tree: Tree, value: Callable[[Expr], float | None]) -> list[Advice]:
-    """Return the first look-back of a text that has less than one row, and the first that needs more rows than a day has."""
+    """Return the first look-back of a text that has less than one row, that needs more than a day has, and that is of rows to come."""
     day = rows_most(tree.interval_s)
-    short, far = [], []
+    short, far, ahead = [], [], []
     for node in tree.nodes():
         length = value(node.n) if isinstance(node, Window) else None
         if length is not None and length < 1:
             short.append(Advice("strategy.warn_no_rows", tree.side, line=node.line, column=node.column))
+        ago = getattr(node, "pre", None) or getattr(node, "ago", None)
+        back = None if ago is None else value(ago)
+        if back is not None and back <= -2.0:
+            ahead.append(Advice("strategy.warn_ahead", tree.side, line=node.line, column=node.column, rows=back))
         rows = reach_of(node, value)
         if rows > day:
             far.append(Advice("strategy.warn_past_day", tree.side, line=node.line, column=node.column, rows=rows, limit=day))
-    return short[:1] + far[:1]
+    return short[:1] + far[:1] + ahead[:1]
 
 
 def advice_on_program(program: Program) -> list[Advice]:

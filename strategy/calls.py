@@ -6,6 +6,7 @@ import ast
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from strategy.arithmetic import constant_value
 from strategy.catalogue import MATH_ARITY, MATH_CONSTANTS, NP_TO_MATH, Role, Word
 from strategy.limits import MAX_ITEMS
 from strategy.nodes import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from strategy.catalogue import Vocabulary
 
 ROUND_DIGITS_MAX = 12
+_ROWS = ("pre", "n", "n1", "n2")
+"""Arguments that say how many rows back, and how many rows."""
 
 
 def _without_calc(node: ast.Call) -> ast.Call:
@@ -141,8 +144,26 @@ class CallChecker:
             if checked.kind is Kind.TIME:
                 self.error("strategy.time_arithmetic", values[one])
                 return None
+            if not self._rows_are_past(name, one, checked, values[one], is_first=one == names[0]):
+                return None
             out.append(checked)
         return out
+
+    def _rows_are_past(self, name: str, argument: str, value: Expr, node: ast.expr, *, is_first: bool) -> bool:
+        """Tell whether what is known of rows back and of a length can be meant; a row that is still to come is nobody's to read.
+
+        What hangs on ``self.vars`` or on the row is known when it runs: past −1 rows back, and below one row, it is 0 there.
+        """
+        if argument not in _ROWS:
+            return True
+        number = constant_value(value)
+        if number is None or not number <= (-2.0 if argument == "pre" else -1.0):  # truncated, −1.9 is the entry row, −0.9 is 0
+            return True
+        code, hint = ("strategy.ahead", "strategy.hint_ahead") if argument == "pre" else ("strategy.rows_negative", "strategy.hint_instead")
+        rows = f"{-number // 1:.10g}"
+        suggestion = f"{name}({rows})" if is_first else f"{name}(…, {argument}={rows})"
+        self.error(code, node, name=name, argument=argument, value=f"{number:.10g}", hint=hint, suggestion=suggestion)
+        return False
 
     def _window(self, name: str, word: Word, node: ast.Call) -> Expr | None:
         arguments = self._arguments(name, _without_calc(node), ("n", "pre"), 1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from domain.formulas import Formula
 from domain.instruments import Market
+from strategy.arithmetic import constant_value
 from strategy.catalogue import is_futures
 from strategy.expressions import FINDER_NAMES
 from strategy.language import finish, parse_statements
@@ -137,6 +138,9 @@ class _FinderChecker(StatementChecker):
             return self.fixed.get(name, value)
         return value
 
+    def _rows_are_past(self, name: str, argument: str, value: Expr, node: ast.expr, *, is_first: bool) -> bool:
+        return name in FUTURE or super()._rows_are_past(name, argument, value, node, is_first=is_first)
+
     def _call_name(self, name: str, node: ast.Call) -> Expr | None:
         if name not in FUTURE:
             return super()._call_name(name, node)
@@ -146,6 +150,10 @@ class _FinderChecker(StatementChecker):
         rows = self._resolved(arguments[0])
         if not is_fixed(rows):
             self.error("strategy.finder_ahead", node, name=name)
+            return None
+        number = constant_value(rows)
+        if number is not None and number < 1.0:
+            self.error("strategy.finder_rows", node.args[0] if node.args else node, name=name, value=f"{number:.10g}")
             return None
         return Ahead(operation=FUTURE[name], n=rows, **self.at(node))  # type: ignore[arg-type]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from domain.errors import StrategyError
 from domain.formulas import COLUMNS, DISPLAYS, Formula
 from domain.instruments import Market
+from strategy.arithmetic import constant_value
 from strategy.catalogue import vocabulary
 from strategy.factor import derived
 from strategy.language import StrategyErrors, finish, parse_statements
@@ -121,8 +122,8 @@ def _refused(tree: Tree, name: str) -> Iterable[StrategyError]:
             what = node.subject
         elif isinstance(node, Derived) and "price_step" in derived()[node.key].parameters:
             what = node.key
-        elif isinstance(getattr(node, "pre", None), Number) and node.pre.value < 0.0:  # type: ignore[attr-defined]
-            what = "pre = -1"
+        elif (constant_value(getattr(node, "pre", None) or getattr(node, "ago", None) or Number(value=0.0)) or 0.0) <= -1.0:
+            what = "pre = -1"  # a formula is of rows alone, and has no entry row
         if what:
             yield StrategyError("strategy.formula_reads", max(node.line, 1), max(node.column, 1), name=name, what=what)
 

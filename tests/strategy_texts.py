@@ -94,7 +94,7 @@ class Texts:
         if kind < 4:
             return str(self.pick((0, 1, 2, 9)))
         if kind < 7:
-            return str(self.pick((-1, -1, -2)))
+            return self.pick(("-1", "-1", "⟦데이터길이|row_count⟧ * 0 - 2"))
         if kind == 7:
             return f"self.vars[{self.draw(st.integers(0, N_VARS - 1))}]"
         return f"{self.expr(depth - 1)} % 6 - 1"

@@ -89,12 +89,12 @@ def grant(
     """
     if not ruling.stands:
         raise RefusedError("arm.no_verdict", least=OVERRULE_LEAST)
-    life_ns = min(LIFE_NS, session_left_ns(market, utc_ns))
+    life_ns, own = min(LIFE_NS, session_left_ns(market, utc_ns)), settings.market(options.market).strategy
     return Grant(
         account=account,
         credentials=credentials,
         strategy=strategy_id(options),
-        limits=limits_digest(settings.risk, settings.market(options.market).strategy.max_positions),
+        limits=limits_digest(settings.risk, own.max_positions, (own.stop_loss_pct, own.stop_gain_pct)),
         ruling=ruling,
         expires_ns=utc_ns + life_ns,
         expires_mono_ns=mono_ns + life_ns,
@@ -116,9 +116,9 @@ def strategy_id(options: LiveOptions) -> str:
     return "" if options.strategy is None else f"{options.strategy.name}/{options.strategy.version}"
 
 
-def limits_digest(risk: Risk, max_positions: int) -> str:
-    """Return a digest of the limits that a person is shown."""
-    return hashlib.sha256(msgspec.json.encode([risk, max_positions])).hexdigest()
+def limits_digest(risk: Risk, max_positions: int, stops: tuple[float, float]) -> str:
+    """Return a digest of the limits that a person is shown; `stops` are 손실중지 and 수익중지 in percent, 0 = none."""
+    return hashlib.sha256(msgspec.json.encode([risk, max_positions, stops])).hexdigest()
 
 
 def boot_id() -> str:
@@ -149,7 +149,8 @@ def refusal(token: ArmingToken | None, config: ProcessConfig, kept: str, utc_ns:
     ours = (config.account, config.market, config.venue, config.run, build())
     if (token.account, token.market, token.venue, token.run, token.build) != ours:
         return "arm.other_run"
-    if token.limits != limits_digest(config.settings.risk, config.max_positions):
+    own = config.settings.market(config.market).strategy
+    if token.limits != limits_digest(config.settings.risk, config.max_positions, (own.stop_loss_pct, own.stop_gain_pct)):
         return "arm.limits_changed"
     if not token.verdict and not is_reason(token.overrule):
         return "arm.no_verdict"

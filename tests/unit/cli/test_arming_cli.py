@@ -113,6 +113,13 @@ def test_order_settings_that_differ_are_shown_before_anything_is_typed(desk: Des
     assert names["exit.order"] not in shown
 
 
+def test_the_stops_of_the_account_are_shown(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["settings", "set", "upbit.strategy.stop_loss_pct", "3", "--data-dir", str(desk.folder)]) == 0
+    with pytest.raises(Started):
+        desk.live()
+    assert "loss stop -3%, gain stop none" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("typed", ["", "yes", "          ", "xxxxxxxxxxxxxxx"])
 def test_a_rule_that_nobody_judged_wants_a_sentence(desk: Desk, capsys: pytest.CaptureFixture[str], typed: str) -> None:
     desk.typed = [PASSWORD, typed, "AB12"]

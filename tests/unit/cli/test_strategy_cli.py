@@ -57,7 +57,7 @@ def test_check_of_a_bad_text_exits_2_with_line_column_message_and_hint(tmp_path:
         ),
         ("BUY_LONG = 등락율 > 1\n", "buy", "binance-futures", ["strategy.warn_shorts_rest"]),
         ("SELL_SHORT = 등락율 > 1\n", "buy", "binance-futures", []),
-        ("매수 = 체결강도평균(0) < 1 or 체결강도평균(-3) < 1\n", "buy", "upbit", ["strategy.warn_no_rows"]),
+        ("매수 = 체결강도평균(0) < 1 or 체결강도평균(0.5) < 1\n", "buy", "upbit", ["strategy.warn_no_rows"]),
         ("매수 = 체결강도평균(1) < 1 or 현재가N(0) > 1 or 체결강도평균(self.vars[0]) > 1\n", "buy", "upbit", []),
         ("BUY_LONG = 등락율 > 1\nSELL_SHORT = False\n", "buy", "binance-futures", []),
         ("SELL_LONG = 등락율 > 1\n", "buy", "binance-futures", ["strategy.warn_buys_all", "strategy.warn_other_side"]),

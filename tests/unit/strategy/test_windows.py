@@ -105,7 +105,7 @@ def test_a_mean_of_strength_on_a_tie_goes_to_even_as_float64_says(tmp_path: Path
 
 
 def test_lags_reach_the_entry_row_only_while_holding(tmp_path: Path) -> None:
-    text = "self.a = 현재가N(-1)\nself.b = 현재가N(-2)\nself.c = 매도호가5N(1)\nself.d = 최고현재가(3, -1)"
+    text = "self.a = 현재가N(-1)\nself.b = 현재가N(데이터길이 * 0 - 2)\nself.c = 매도호가5N(1)\nself.d = 최고현재가(3, -1)"
     both = Both(tmp_path, UPBIT, 1, text, text)
     columns = days(UPBIT, 1, ROWS, 11)
     both.feed(columns, [], (0, LO))

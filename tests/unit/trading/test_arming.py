@@ -34,6 +34,7 @@ from trading.venues import VENUES, venue
 from utility.build import build
 from utility.paths import DataDir
 from utility.secrets import KeyPair
+from utility.settings_file import change
 from utility.text import LANGUAGES, has
 
 KEYS = KeyPair("access-key-AB12", "secret-secret-secret")
@@ -69,6 +70,11 @@ def test_changed_limits_end_it() -> None:
     token, config = make()
     looser = msgspec.structs.replace(config, settings=Settings(risk=Risk(max_order_pct=2.5)))
     assert arming.refusal(token, looser, "", NOW_UTC, NOW_MONO) == "arm.limits_changed"
+    for field in ("stop_loss_pct", "stop_gain_pct"):
+        stopped = msgspec.structs.replace(config, settings=change(Settings(), f"upbit.strategy.{field}", 3.0))
+        assert arming.refusal(token, stopped, "", NOW_UTC, NOW_MONO) == "arm.limits_changed", field
+        elsewhere = msgspec.structs.replace(config, settings=change(Settings(), f"binance.strategy.{field}", 3.0))
+        assert arming.refusal(token, elsewhere, "", NOW_UTC, NOW_MONO) == "", "of another market, it ends nothing here"
     more = msgspec.structs.replace(config, max_positions=11)
     assert arming.refusal(token, more, "", NOW_UTC, NOW_MONO) == "arm.limits_changed"
 
