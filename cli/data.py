@@ -21,6 +21,7 @@ from domain.intervals import INTERVALS as ALL_INTERVALS
 from storage.columns import RowSet, open_rows
 from storage.ticks import TickStore
 from trading.importers import MARKETS, import_files
+from trading.importers.remembered import UNTOLD
 from utility.paths import DataDir
 from utility.text import named, sentence
 
@@ -161,6 +162,8 @@ def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
         print(sentence("data.import.file_known" if one["rows_known"] else "data.import.file", tongue, **fields) + reasons)
         if one["family"].startswith("stom ") and "note" in one:
             print(sentence("data.import.note", tongue, note=one["note"]))
+        elif one.get("note") == UNTOLD:
+            print(sentence(UNTOLD, tongue))
     for one in result["gap_list"][:20]:
         print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
     fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_known", "rows_rejected", "gaps", "events")}

@@ -18,6 +18,7 @@ from trading.importers.exported import ExportedRows, market_for, read_exported, 
 from trading.importers.files import check_text, open_binary, open_text, sha256_of
 from trading.importers.quotes import BANDS, DEPTH, BestQuotes, DepthChanges, is_best
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
+from trading.importers.remembered import outcome_of, recall, remember, tell_again
 from trading.importers.report import FileTally, ImportReport
 from trading.importers.rows_in import import_bars, import_exported
 from trading.importers.stom_db import is_database
@@ -106,13 +107,13 @@ def import_files(
     job = _Job()
     seen = _imported_hashes(store)
     hashes: dict[str, str] = {}
+    again: dict[int, str] = {}
     for path in paths:
         tally = FileTally(str(path))
         report.files.append(tally)
         digest = sha256_of(path)
         if digest in seen:
-            tally.family, tally.rows_in = "again", _count_rows(path)
-            tally.rows_known = tally.rows_in
+            tally.family, again[len(report.files) - 1] = "again", digest
             continue
         seen.add(digest)
         hashes[str(path)] = digest
@@ -140,7 +141,21 @@ def import_files(
         store.unlock()
     for tally in report.files:
         tally.first_at = _first_at(Path(tally.path), tally)
+    _tell_again(store, report, hashes, again)
     return report
+
+
+def _tell_again(store: TickStore, report: ImportReport, hashes: dict[str, str], again: dict[int, str]) -> None:
+    """Keep what became of each file, and say of those that were imported before (number of the file → hash) what was said then."""
+    gaps = list(report.gaps)
+    fresh = {hashes[one.path]: outcome_of(one, gaps) for one in report.files if one.family != "again" and one.path in hashes}
+    for digest, outcome in fresh.items() if not report.dry_run else ():
+        remember(store, digest, outcome)
+    for place, digest in again.items():
+        tally, kept = report.files[place], fresh.get(digest) or recall(store, digest)
+        if kept is None:
+            tally.rows_in = _count_rows(Path(tally.path))
+        tell_again(tally, kept, report)
 
 
 def _first_at(path: Path, tally: FileTally) -> dict[str, list[int]]:
