@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import re
 import sys
 import time
 from typing import Any
@@ -54,6 +55,8 @@ def run_download(args: argparse.Namespace) -> dict[str, Any] | int:
     codes = [code.strip().upper() for words in args.symbols for code in words.split(",") if code.strip()]
     if not codes:
         raise InputError("download.no_symbols")
+    if args.rest is not None and not re.match(r"https?://[^/\s]+", args.rest):
+        raise InputError("download.rest", value=args.rest)
     reporter = Reporter(args)
     past = history(args.market, args.rest)
     tongue = language(args)
@@ -79,7 +82,8 @@ def run_download(args: argparse.Namespace) -> dict[str, Any] | int:
         )
         try:
             task.run()
-        except StomError:
+        except StomError as error:
+            error.fields |= {"kept_rows": task.result.rows, "kept_days": task.result.days_stored, "requests": task.result.requests}
             sys.stderr.write(_kept(task.result, tongue) + "\n")
             raise
         finally:

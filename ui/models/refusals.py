@@ -44,6 +44,7 @@ PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("download.symbol", ("--symbol", "--symbols")),
     ("download.no_symbols", ("--symbol", "--symbols")),
     ("download.kind", ("--kind", "--interval")),
+    ("download.rest", ("--rest",)),
     ("download.", ("--from",)),
     ("executor.", ("--workers",)),
     ("fees.", ("--fees",)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from PyQt5.QtWidgets import QVBoxLayout, QWidget
 
+from ui.models.data_answers import answer_lines, gap_text
 from ui.models.rows import RowModel, centred, number_column, row_moment, text_column
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View, small_button
@@ -27,9 +28,9 @@ PROBLEM_COLUMNS = (
     text_column("where", "ui.col.file", 0, tip=True),
     text_column("problem", "ui.col.problem", 0, tip=True, tone=lambda r: "danger"),
 )
-ANSWER_COLUMNS = (text_column("name", "ui.col.figure", 22), text_column("value", "ui.col.value", 0, tip=True))
-WORDED = {"market": "ui.market", "source": "ui.source", "interval": "ui.interval"}
-"""Answers whose values have words."""
+ANSWER_COLUMNS = (text_column("name", "ui.col.item", 30, tip=True), text_column("value", "ui.col.value", 0, tip=True))
+CHANGES = ("data make", "data import", "data download")
+"""Commands after which an earlier check no longer holds."""
 
 
 class DataView(View):
@@ -50,7 +51,8 @@ class DataView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(panel)
         self._found: dict[str, Any] = {}
-        self._told: list[tuple[str, Any]] = []
+        self._verified: dict[str, Any] | None = None
+        self._told: tuple[str, dict[str, Any]] = ("", {})
         on_language(self, self._say)
 
     def _say(self) -> None:
@@ -59,9 +61,9 @@ class DataView(View):
             self._show(self._found)
 
     def _answer(self) -> None:
-        """Show what the last command answered, in words where there are some."""
-        values = [word(WORDED[key], str(value)) if key in WORDED else _plain(value) for key, value in self._told]
-        self.answer.show({"name": [word("ui.answer", key) for key, _ in self._told], "value": values} if self._told else {})
+        """Show what the last command answered."""
+        lines = answer_lines(*self._told)
+        self.answer.show({"name": [name for name, _ in lines], "value": [value for _, value in lines]} if lines else {})
 
     def start(self) -> None:
         self.job(lambda: read_data(self.desk.data_dir), self._show)
@@ -81,31 +83,44 @@ class DataView(View):
             }
         )
         self.tabs.show_count(self.table, len(rows))
-        aside = [(one["file"], tr("data.problem.quarantined")) for one in found["quarantined"]]
-        self._show_problems(aside)
+        self._show_problems()
         markets = sorted({one["source"] for one in rows})
         self.picked.emit({"offer": {"--source": [(source, "") for source in markets]}})
 
-    def _show_problems(self, rows: list[tuple[str, str]]) -> None:
+    def _show_problems(self) -> None:
+        """Show what the last check found, or what lies aside where nothing was checked."""
+        if self._verified is None:
+            rows = [(one["file"], tr("data.problem.quarantined")) for one in self._found.get("quarantined", ())]
+        else:
+            rows = [(one.get("file") or one.get("session", ""), tr(f"data.problem.{one['problem']}")) for one in self._verified["problems"]]
+            for one in self._verified["gaps"]:
+                place = f"{word('ui.market', one['market'])} · {word('ui.source', one['source'])} · {one['symbol']}"
+                rows.append((place, gap_text(one)))
         self.problems.show({"where": [where for where, _ in rows], "problem": [problem for _, problem in rows]})
         self.tabs.show_count(self.problem_table, len(rows))
 
+    def begin(self, task: Task) -> None:
+        if task.path in CHANGES:
+            self._verified = None  # of what was there before
+        self._told = ("", {})
+        self._answer()
+
     def end(self, task: Task) -> None:
-        self.start()
         result = task.result
+        if task.path == "data verify" and result:
+            self._verified = result
+            self._show_problems()
+        self.start()
         if not result:
             return
         if task.path == "data verify":
-            rows = [(one.get("file") or one.get("session", ""), tr(f"data.problem.{one['problem']}")) for one in result["problems"]]
-            rows += [(f"{one['market']}/{one['source']} {one['symbol']}", one["cause"]) for one in result["gaps"]]
-            self._show_problems(rows)
             self.tabs.setCurrentWidget(self.problem_table)
-        elif task.path != "data list":
-            self._told = [(key, value) for key, value in result.items() if value not in (None, [], {})]
-            self._answer()
-            self.tabs.setCurrentWidget(self.answer_table if task.state != "done" or task.path != "data make" else self.table)
-        else:
+        elif task.path == "data list":
             self.tabs.setCurrentWidget(self.table)
+        else:
+            self._told = (task.path, result)
+            self._answer()
+            self.tabs.setCurrentWidget(self.answer_table)
 
 
 def read_data(data_dir: Path) -> dict[str, Any]:
@@ -114,11 +129,3 @@ def read_data(data_dir: Path) -> dict[str, Any]:
 
     store = TickStore(data_dir)
     return {"datasets": store.datasets(), "quarantined": store.quarantined(None)}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
-    if isinstance(value, list):
-        return ", ".join(_plain(one) for one in value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

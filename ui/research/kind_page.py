@@ -77,7 +77,7 @@ class KindPage(QWidget):
         self.paces = Paces(desk.data_dir)
         self.size: Size | None = Size()
         self._unfinished = ""
-        self._next: tuple[str, list[str], dict[str, Any]] | None = None
+        self._next: list[tuple[str, list[str], dict[str, Any]]] = []
         self.forms: dict[str, CommandForm] = {}
         usual = self._settled()
         for path in kind.paths(forms):
@@ -218,9 +218,9 @@ class KindPage(QWidget):
                     form.put(name, value)
 
     def ask(self, path: str, said: list[str], values: dict[str, Any] | None = None) -> None:
-        """Run a short command that a view asks for; while another runs, the newest one waits for its end."""
+        """Run a short command that a view asks for; while another runs it waits for its turn, the same words once."""
         if self.quick.is_running():
-            self._next = (path, said, values or {})
+            self._next = [*(one for one in self._next if one[1] != said), (path, said, values or {})]
         else:
             self.quick.start(path, said, values)
 
@@ -401,6 +401,9 @@ class KindPage(QWidget):
         self.view.tell(task, told)
 
     def _ended(self, task: Task) -> None:
+        form = self.forms.get(task.path)
+        if form is not None and "reason" in task.fields:
+            task.fields["reason"] = form.in_labels(str(task.fields["reason"]))
         if not self._is_aside(task):
             self.run_button.setEnabled(True)
             self.strip.end(task)
@@ -408,16 +411,14 @@ class KindPage(QWidget):
             self.desk.jobs.run(lambda: self.paces.learn(task), lambda _: self._count(), lambda error: None)
         self.view.end(task)
         self.ended.emit(task)
-        if self._next is not None and not self.quick.is_running():
-            wanted, self._next = self._next, None
-            self.ask(*wanted)
+        if self._next and not self.quick.is_running():
+            self.ask(*self._next.pop(0))
         if task.state != "failed":
             return
         if task.fields.get("code") == TOO_MANY:  # the command counted the evaluations and asks, as it does on a terminal
             if self.sure(str(task.fields["reason"])):
                 self.session.start(task.path, [*task.words, "--yes"], task.values)
             return
-        form = self.forms.get(task.path)
         name = "" if form is None else place_of(str(task.fields.get("code", "")), task.fields, form.fields)
         if form is None or not form.complain(name, task.code, task.fields, focus=form is self.form):
             self.told.emit(task.code, task.fields)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from ui import format as fmt
+from ui.models.data_answers import reasons_text
 from ui.research.session import Task
 from ui.text import Said, bind, has, tr, word
 
@@ -27,6 +30,7 @@ class Strip(QWidget):
 
     def __init__(self, idle: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._path = ""
         self.bar = QProgressBar()
         self.bar.setObjectName("researchProgress")
         self.bar.setTextVisible(False)
@@ -74,6 +78,7 @@ class Strip(QWidget):
 
     def begin(self, task: Task) -> None:
         """A command has begun."""
+        self._path = task.path
         self.bar.setRange(0, 0)
         self.bar.show()
         self.stop_button.setEnabled(True)
@@ -84,36 +89,54 @@ class Strip(QWidget):
         self.say("ui.research.starting")
 
     def tell(self, told: dict[str, Any]) -> None:
-        """Show how far it is; what begins is said by its word."""
+        """Show how far it is; what begins is said by its word, what the command says itself as it stands."""
         if "done" not in told:
-            code = f"ui.research.note.{told.get('note', '')}"
+            note = str(told.get("note") or "")
+            code = f"ui.research.note.{note}"
             if has(code):
                 self.say(code, **{key: _short(value) for key, value in told.items()})
+            elif " " in note:  # a sentence: the command waits, or asks again
+                self.say("ui.research.refused", reason=note)
             return
         done, total = float(told.get("done") or 0), float(told.get("total") or 0)
         if total > 0:
             self.bar.setRange(0, 1000)
             self.bar.setValue(round(min(done / total, 1.0) * 1000))
+        self.say("ui.research.refused", reason=Said(lambda: " · ".join(self._parts(told, done, total))))
+
+    def _parts(self, told: dict[str, Any], done: float, total: float) -> Iterator[str]:
+        """Return what is known of the progress: stage, how far, pace, best, time left."""
         rate, left, best = float(told.get("rate") or 0), told.get("left_s"), told.get("best")
         note = str(told.get("note") or "")
         stage = f"ui.research.stage.{note.removeprefix('verdict ')}"
-        self.say(
-            "ui.research.progress_best" if isinstance(best, int | float) else "ui.research.progress",
-            done=f"{done:,.0f}",
-            total=f"{total:,.0f}" if total else fmt.DASH,
-            rate=f"{rate:,.0f}" if rate >= 10 else f"{rate:,.1f}",
-            left=fmt.duration(float(left)) if left is not None and total > 0 else fmt.DASH,
-            best=fmt.number(best) if isinstance(best, int | float) else "",
-            stage=tr(stage) if note.startswith("verdict ") and has(stage) else "",
-        )
+        far = tr("ui.progress.of", done=f"{done:,.0f}", total=f"{total:,.0f}")
+        if self._path in BY_SHARE and total > 0:
+            far = tr("ui.progress.share", share=f"{100 * done / total:.0f}")
+        elif total <= 0:
+            far = tr("ui.progress.read", done=f"{done:,.0f}")
+        yield f"{tr(stage)} {far}" if note.startswith("verdict ") and has(stage) else far
+        if rate > 0 and self._path not in BY_SHARE:
+            yield tr("ui.progress.rate", rate=f"{rate:,.0f}" if rate >= 10 else f"{rate:,.1f}")
+        if isinstance(best, int | float):
+            yield tr("ui.progress.best", best=fmt.number(best))
+        if rate > 0 and total > 0 and left is not None:
+            yield tr("ui.progress.left", left=fmt.duration(float(left)))
 
     def end(self, task: Task) -> None:
         """A command has ended."""
         for widget in (self.bar, self.pause_button, self.stop_button):
             widget.hide()
         self.resume_button.setVisible(task.can_resume)
-        if task.state == "failed":
+        if task.state == "failed" and int(task.fields.get("kept_rows", 0)):
+            told = {"rows": int(task.fields["kept_rows"]), "days": task.fields["kept_days"], "requests": task.fields["requests"]}
+            kept = Said(lambda: tr("download.kept", **told))
+            self.say("ui.research.kept", reason=Said(lambda: tr(task.code, **task.fields)), kept=kept)
+        elif task.state == "failed":
             self.say(task.code, **task.fields)
+        elif task.state == "stopped" and task.path == "data download":
+            self.say("download.kept", rows=task.result["rows"], days=task.result["days_stored"], requests=task.result["requests"])
+        elif task.state == "stopped" and task.path == "data import":
+            self.say("ui.research.stopped_import")
         elif task.state in ("paused", "stopped"):
             self.say("ui.research.paused" if task.can_resume else "ui.research.stopped_plain", study=task.study)
         else:
@@ -121,12 +144,15 @@ class Strip(QWidget):
             self.say(code, **fields)
 
 
+BY_SHARE = ("data download",)
+"""Commands that count their progress in what means nothing to a person (seconds of the venue's clock)."""
 DONE = {
     "backtest": ("run", "rows", "trades", "source"),
     "optimise": ("study", "evaluations"),
     "find": ("run", "rows", "hits", "source"),
     "data make": ("rows",),
-    "data import": ("rows_stored",),
+    "data import": ("rows_stored", "rows_known", "rows_rejected"),
+    "data download": ("rows", "days_stored", "days_there", "gaps"),
     "data export": ("rows",),
     "data verify": ("problems", "gaps"),
 }
@@ -142,7 +168,21 @@ def done_words(task: Task) -> tuple[str, dict[str, Any]]:
     source = str(task.result.get("source", ""))
     told = {name: _short(_count(task.result[name])) for name in wanted if name not in ("source", "run")}
     told |= {"run": task.result.get("run", ""), "source": Said(lambda: word("ui.source", source)), "seconds": seconds}
-    return f"ui.done.{task.path.replace(' ', '_')}", told
+    if task.path == "data import" and not task.result["rows_stored"] and not task.result["rows_known"]:
+        names = ", ".join(PurePath(one["file"]).name for one in task.result["files"])
+        why = Said(lambda: reasons_text(task.result["reasons"]) or tr("import.reason.no_rows"))
+        return "import.nothing", {"files": names, "reasons": why}
+    return f"ui.done.{task.path.replace(' ', '_')}{_kind_of_end(task.path, task.result)}", told
+
+
+def _kind_of_end(path: str, result: Mapping[str, Any]) -> str:
+    """Return which sentence of a command tells its end; "" is the plain one."""
+    if path == "data import":
+        stored = "" if not result["rows_rejected"] else "_some"
+        return "_dry" if result["dry_run"] else stored if result["rows_stored"] else "_known"
+    if path == "data download" and not result["rows"] and not result["days_stored"] and result["days_there"]:
+        return "_there"
+    return ""
 
 
 def _count(value: Any) -> Any:

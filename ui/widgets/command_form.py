@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -180,11 +182,20 @@ class CommandForm(QWidget):
                 self.complain(name, code, fields)
                 return code, fields
         first, last = (self.fields[name].get() if name in self.fields else None for name in ("--from", "--to"))
-        if first and last and str(last)[:10] < str(first)[:10]:
-            names = {key: label_of(self.path, self.options[f"--{key}"]) for key in ("from", "to")}
-            self.complain("--to", "ui.form.reversed", {"since": names["from"], "until": names["to"]})
+        if _is_reversed(first, last):
+            names = {key: label_of(self.path, self.options[f"--{name}"]) for key, name in (("since", "from"), ("until", "to"))}
+            self.complain("--to", "ui.form.reversed", names)
             return "ui.form.reversed", names
         return None
+
+    def in_labels(self, said: str) -> str:
+        """Return what a command says with the labels of the fields in the place of its options."""
+
+        def label(found: re.Match[str]) -> str:
+            one = self.options.get(found[0])
+            return found[0] if one is None else f"[{label_of(self.path, one)}]"
+
+        return re.sub(r"--[a-z][a-z-]*", label, said)
 
     def _about(self, name: str) -> dict[str, Any]:
         one = self.options[name]
@@ -226,6 +237,14 @@ class CommandForm(QWidget):
     def _say_fold(self) -> None:
         bind(self.fold, "setText", "ui.form.less" if self.fold.isChecked() else "ui.form.more", count=self._count)
         repolish(self.fold)
+
+
+def _is_reversed(first: Any, last: Any) -> bool:
+    """Tell whether two plain days are the wrong way round; of times with zones the command knows."""
+    try:
+        return bool(first and last) and dt.date.fromisoformat(str(last)) < dt.date.fromisoformat(str(first))
+    except ValueError:
+        return False
 
 
 def _offered(one: Option) -> Option:
