@@ -12,12 +12,13 @@ import msgspec
 from backtester.books import FILLS
 from backtester.executors import LocalExecutor
 from backtester.executors.nodes import NodesExecutor
-from backtester.futures import futures_of, parse_futures
+from backtester.futures import Futures, futures_of, parse_futures
 from backtester.halting import can_halt
 from backtester.job import Job, default_times, fees_of, parse_clock, parse_fees, parse_moment, parse_rows_since, parse_sets
 from backtester.options import ENTRY_LEVELS, EXIT_LEVELS, LEVEL_SHARE, Options
 from backtester.portfolio import Member, Portfolio, portfolio_of
 from backtester.slippage_models import parse_slippage
+from cli.order_limit import fitted
 from cli.output import naming_file
 from cli.parser import add_common
 from cli.progress import add_progress
@@ -110,7 +111,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
     orders = orders_of_args(args, rules)
     with naming_file(args.rows_since):
         rows_since = () if args.rows_since is None else parse_rows_since(read_text(args.rows_since))
-    portfolio = portfolio_of_args(args, rules, data)
+    portfolio, futures = portfolio_of_args(args, rules, data), parse_futures(args.leverage, args.funding, rules)
     members = () if portfolio is None else tuple(text for one in portfolio.others for text in (one.buy, one.sell))
     return Job(
         market=rules,
@@ -118,7 +119,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
         buy_text=buy,
         sell_text=sell,
         options=Options(
-            betting=_betting(args, rules, data),
+            betting=_betting(args, rules, data, portfolio, futures),
             entry_levels=(args.entry_levels or ENTRY_LEVELS) if orders is None else orders.entry.levels,
             exit_levels=(args.exit_levels or EXIT_LEVELS) if orders is None else orders.exit.levels,
             latency=args.latency[0],
@@ -131,7 +132,7 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
             start=start if args.start is None else parse_clock(args.start),
             end=end if args.end is None else parse_clock(args.end),
             orders=orders,
-            futures=parse_futures(args.leverage, args.funding, rules),
+            futures=futures,
             halts=halts_of_args(args, rules),
         ),
         from_time=since,
@@ -147,13 +148,16 @@ def job_of(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...] = ("b
     )
 
 
-def _betting(args: argparse.Namespace, rules: Market, data: DataDir) -> float:
-    """Return the amount of one entry: as asked, else the back-test's own, on a shared account that of live trading."""
+def usual_betting(rules: Market, data: DataDir) -> float:
+    """Return the amount of one entry in live trading, which is the usual one of a shared account, too."""
+    return load_settings(data.settings).market(rules.code).strategy.betting or rules.default_betting
+
+
+def _betting(args: argparse.Namespace, rules: Market, data: DataDir, portfolio: Portfolio | None, futures: Futures | None) -> float:
+    """Return the amount of one entry: as asked, else the back-test's own, on a shared account of the usual one what its limits take."""
     if args.betting is not None:
         return float(args.betting)
-    if not getattr(args, "portfolio", False):
-        return rules.backtest_betting
-    return load_settings(data.settings).market(rules.code).strategy.betting or rules.default_betting
+    return rules.backtest_betting if portfolio is None else fitted(usual_betting(rules, data), futures, portfolio, rules)
 
 
 def _level_share(args: argparse.Namespace) -> float:

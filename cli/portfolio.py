@@ -15,6 +15,7 @@ from backtester.metrics import named
 from backtester.portfolio import Shared, days_of
 from backtester.record import CURVE, strategy_trades
 from backtester.trades import round_trips
+from cli.order_limit import OrderRoom, room_of
 from cli.output import refusals_said
 from domain.instruments import NS
 from trading.shared_account import POINT_CASH, POINT_EQUITY, POINT_OPEN
@@ -60,7 +61,11 @@ def portfolio_facts(loaded: Loaded, done: Run, folder: Path) -> dict[str, Any]:
                 "trades_sha256": trades_sha256(loaded.prepared.codes, trades),
             }
         )
+    room = room_of(loaded.job)
+    assert room is not None
     return {
+        "order_limit": room.limit,
+        "leverage_most": room.leverage,
         "cash": terms.cash,
         "cash_end": shared.cash,
         "cash_least": float(np.min(curve[:, POINT_CASH], initial=terms.cash)),
@@ -82,8 +87,12 @@ def _clock(ns: int) -> str:
     return dt.datetime.fromtimestamp(ns // NS, dt.UTC).isoformat()
 
 
-def show_portfolio(code: str, currency: str, facts: dict[str, Any]) -> None:
-    """Print the account and a line a strategy."""
+def show_portfolio(code: str, currency: str, facts: dict[str, Any], betting: float) -> None:
+    """Print the account and a line a strategy; `betting` is the amount of one entry."""
+    if betting < facts["betting_usual"]:
+        words = OrderRoom(betting, facts["leverage_most"], facts["order_limit"]).words(currency)
+        usual = money_text(facts["betting_usual"], currency)
+        sys.stdout.write(sentence("portfolio.fitted", code, **words | {"usual": usual}) + "\n")
     money = {key: money_text(facts[key], currency) for key in ("cash", "cash_end", "cash_least", "drawdown")}
     said = facts | money | {"currency": currency}
     sys.stdout.write(sentence("portfolio.account", code, **said) + "\n")

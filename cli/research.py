@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backtester.account_limits import might_refuse
 from backtester.executors import LocalExecutor
+from backtester.figures import TRIMMED_PCT
 from backtester.job import (
     Job,
     Loaded,
@@ -30,8 +31,10 @@ from backtester.record import keep
 from backtester.sheet.load import load_sheet
 from backtester.sheet.page import metric_name, write
 from cli.advice import warn
-from cli.job_args import add_job, executor_of, job_of
+from cli.job_args import add_job, executor_of, job_of, usual_betting
 from cli.money_facts import asks_more, money_facts, show_money
+from cli.no_trades import show_no_trades, why_no_trades
+from cli.order_limit import over_limit
 from cli.output import language, refusals_said
 from cli.portfolio import portfolio_facts, refused_by, show_portfolio
 from cli.progress import Reporter
@@ -77,12 +80,16 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
     executor = executor_of(args, settings)
     try:
         reporter.note("load")
-        loaded = load_job(job_of(args, data), data, executor)
+        job = job_of(args, data)
+        if told := over_limit(job, language(args)):
+            sys.stderr.write(told + "\n")
+        loaded = load_job(job, data, executor)
         reporter.note("run", rows=loaded.prepared.rows)
         warn(args, loaded.program, parse_sets(args.sets), values=loaded.job.variables)
         values = vector(loaded.program, loaded.job.variables)
         done = run_one(loaded, values)
         refused = _refusals(data, settings, loaded, done, values, executor) if done.shared is None else refused_by(done.shared)
+        none = why_no_trades(loaded, done, data, executor, values)
     finally:
         executor.close()
     number, path = keep(data, loaded, done, "backtest")
@@ -98,7 +105,9 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "load_seconds": loaded.load_seconds,
         "from_cache": loaded.from_cache,
         "metrics": done.metrics,
+        "metrics_leave_out_pct": {"mh": TRIMMED_PCT, "seed": TRIMMED_PCT},
         "trades": len(done.trades),
+        "no_trades": none,
         "trades_path": str(path),
         "trades_sha256": done.sha256,
         "errors": done.errors,
@@ -118,7 +127,8 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "end": loaded.job.options.end,
     }
     if done.shared is not None:
-        result["portfolio"] = portfolio_facts(loaded, done, path.parent)
+        usual = usual_betting(loaded.job.market, data) if args.betting is None else loaded.job.options.betting
+        result["portfolio"] = portfolio_facts(loaded, done, path.parent) | {"betting_usual": usual}
     if args.report is not None:
         result["report"] = _report(data, number, Path(args.report))
     result["wall_seconds"] = time.perf_counter() - started
@@ -201,7 +211,7 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
     if result["trades"]:
         show_metrics(args, result["metrics"])
     else:
-        sys.stdout.write(sentence("research.no_trades", code) + "\n")
+        show_no_trades(code, result["no_trades"], currency)
     if result["errors"]:
         sys.stdout.write(sentence("research.errors", code, count=result["errors"]) + "\n")
     if result["past_levels"]:
@@ -221,6 +231,6 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(sentence("research.quarantined", code, files=", ".join(result["quarantined"])) + "\n")
     sys.stdout.write(sentence("research.saved", code, path=result["trades_path"], sha256=result["trades_sha256"]) + "\n")
     if "portfolio" in result:
-        show_portfolio(code, currency, result["portfolio"])
+        show_portfolio(code, currency, result["portfolio"], result["betting"])
     for path in result.get("report", ()):
         sys.stdout.write(f"  {path}\n")

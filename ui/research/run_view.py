@@ -30,6 +30,7 @@ class RunView(View):
         super().__init__(desk, parent)
         self.passport: dict[str, Any] = {}
         self.run = 0
+        self.nothing: dict[int, str] = {}
         self.trades = TradeRowModel(self)
         self.metrics = MetricGrid(columns=4)
         self.equity = EquityChart(self._money)
@@ -60,6 +61,8 @@ class RunView(View):
     def end(self, task: Task) -> None:
         """Show the run that a back-test has stored."""
         if task.state == "done" and task.result.get("run"):
+            why = task.result.get("no_trades") or {}
+            self.nothing = {int(task.result["run"]): f"research.none_{why['reason']}"} if why.get("reason", "unknown") != "unknown" else {}
             self.show_number(int(task.result["run"]))
 
     def _to(self, kind: str, name: str) -> None:
@@ -85,7 +88,7 @@ class RunView(View):
             for row in rows:
                 row.currency, row.offset_s = market.currency, market.day_offset_s()
             self.trades.replace([(row.number, row) for row in rows])
-            self.equity.empty = "ui.empty.equity" if rows else "research.no_trades"
+            self.equity.empty = "ui.empty.equity" if rows else self.nothing.get(run.run, "research.no_trades")
             self.equity.show_trades(np.array([row.pnl for row in rows]))
             self.tabs.show_count(self.table, len(rows))
             self.pictures.setCurrentWidget(self.equity)

@@ -49,6 +49,9 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
     assert (status, body["error"]["code"]) == (3, "verdict.portfolio")
     _, out, _ = told(capsys, *named(data, "--strategy", "A", "--beside", "B", *ACCOUNT))
     assert "Account: cash 60,000,000" in out
+    assert got["metrics_leave_out_pct"] == {"mh": 1.0, "seed": 1.0}
+    for said in ("Most positions (busiest 1 % of moments left out)", "Capital needed (busiest 1 %", "most positions at any one moment"):
+        assert said in out
     assert "B: " in out
 
 
