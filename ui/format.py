@@ -102,7 +102,7 @@ def money(value: float | None, currency: str, language: str, sign: bool = False)
 
 
 def short_money(value: float | None, currency: str, language: str) -> str:
-    """Return a turnover in few characters: ``1조 2,345억``, ``3.2억``, ``450만`` or ``1.23B``."""
+    """Return a turnover in few characters: ``1조 2,345억``, ``3.2억``, ``450만``, ``1.25만`` or ``1.23B``."""
     if missing(value):
         return DASH
     body, minus = abs(value), "-" if value < 0 else ""
@@ -114,7 +114,9 @@ def short_money(value: float | None, currency: str, language: str) -> str:
         if body >= 1e8:
             return f"{minus}{body / 1e8:,.1f}억"
         if body >= 1e4:
-            return f"{minus}{body / 1e4:,.0f}만"
+            scaled = body / 1e4
+            text = f"{scaled:,.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}"
+            return f"{minus}{text.rstrip('0').rstrip('.') if '.' in text else text}만"
         return f"{minus}{body:,.0f}"
     for limit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
         if body >= limit:

@@ -70,7 +70,9 @@ class ValueAxis(pg.AxisItem):
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
         if self.own_ticks:
-            return [_short(self.text(value)) for value in values]
+            texts = [_short(self.text(value)) for value in values]
+            if len(set(texts)) == len(texts):
+                return texts  # in few characters, unless two ticks would read alike
         decimals = step_decimals(round(spacing, 10)) if 0 < spacing < 1 else 0
         if spacing >= 1 and max((abs(v) for v in values), default=0) >= 1e7 and spacing < 1e4:
             decimals = 0

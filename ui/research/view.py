@@ -16,7 +16,7 @@ from domain.settings import Settings
 from ui.commands import Commands
 from ui.jobs import Jobs
 from ui.research.session import Task
-from ui.text import bind, on_language, tr
+from ui.text import bind, has, on_language, tr
 from ui.user_library import Library
 
 
@@ -86,7 +86,7 @@ class View(QWidget):
 
 
 class Tabs(QTabWidget):
-    """Tabs whose labels are sentences; `count_of` gives a label its number."""
+    """Tabs whose labels are short words, a tip says more; `show_count` gives a label its number."""
 
     def __init__(self, name: str, pages: list[tuple[QWidget, str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -107,6 +107,7 @@ class Tabs(QTabWidget):
         """Write the labels in the language of the moment."""
         for place, code in enumerate(self.codes):
             self.setTabText(place, tr(code, count=f"{self.counts.get(place, 0):,}"))
+            self.setTabToolTip(place, tr(f"{code}.tip") if has(f"{code}.tip") else "")
 
 
 def small_button(name: str, code: str, do: Callable[[], Any]) -> QPushButton:

@@ -15,8 +15,6 @@ from ui.theme.style import THEME, colour, theme
 from ui.widgets.cells import PAD, PAINTERS, Cell, cell_of
 
 MIN_STRETCH = 84
-WORTH = 190
-"""Of a stretched column's width that other columns make room for."""
 LOOKED_AT = 40
 """Rows whose texts say how wide a column must be."""
 
@@ -143,7 +141,7 @@ class DataTable(QTableView):
         head, room = self.horizontalHeader(), self.viewport().width()
         places = [place for place, column in enumerate(self.source.columns) if not head.isSectionHidden(place)]
         fixed = [place for place in places if self.source.columns[place].width]
-        room -= sum(min(max(self._needed(place), MIN_STRETCH), WORTH) for place in places if place not in fixed)
+        room -= sum(min(max(self._needed(place), MIN_STRETCH), room) for place in places if place not in fixed)
         asked = {place: self._asked(place) for place in fixed}
         over = sum(asked.values()) - room
         if over <= 0 and not self._is_tightened:

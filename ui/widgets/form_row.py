@@ -57,6 +57,17 @@ class FormRow(QWidget):
         if isinstance(self.field, FlagField):
             self.field.box.setText(text)
         self.field.say()
+        self._make_room()
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Give a label of two lines its height: what scrolls asks its contents for one height, not for that at a width."""
+        if not self.label.isHidden():
+            wide = LABEL_WIDTH if self.label.maximumWidth() == LABEL_WIDTH else max(self.width(), LABEL_WIDTH)
+            self.label.setMinimumHeight(self.label.heightForWidth(wide))
 
     def complain(self, code: str, /, **fields: Any) -> None:
         """Say what is wrong; an empty code takes it back."""
