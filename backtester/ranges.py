@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from backtester.optimisers import Space
 from domain.errors import InputError
-from strategy.limits import MAX_LITERAL, MAX_VARIABLE
+from strategy.limits import MAX_LITERAL, MAX_SHOWN, MAX_VARIABLE
 
 MAX_VALUES = 100_000
 """Values of one variable; more is a slip of the step."""
@@ -30,6 +30,8 @@ class Range:
     line: int
     repeated: bool = False
     """A list named a value twice, which hardly anybody means: [10, 60, 10] looks like start, stop, step."""
+    merged: float = 0.0
+    """Step of a grid whose values, rounded to two places, are the same several times; 0 = there is no such step."""
 
 
 def parse_ranges(text: str, form: str) -> dict[int, Range]:
@@ -54,7 +56,7 @@ def parse_ranges(text: str, form: str) -> dict[int, Range]:
         raise InputError("optimise.range_syntax", line=0, column=0) from None
     out: dict[int, Range] = {}
     for statement in tree.body:
-        one = _range(statement, form)
+        one = _range(statement, form, text)
         if one.index in out:
             raise InputError("optimise.range_twice", line=one.line, index=one.index)
         out[one.index] = one
@@ -63,7 +65,7 @@ def parse_ranges(text: str, form: str) -> dict[int, Range]:
     return out
 
 
-def _range(statement: ast.stmt, form: str) -> Range:
+def _range(statement: ast.stmt, form: str, text: str) -> Range:
     line = statement.lineno
     index = _index(statement)
     if index is not None and index > MAX_VARIABLE:
@@ -71,17 +73,19 @@ def _range(statement: ast.stmt, form: str) -> Range:
     value = statement.value if isinstance(statement, ast.Assign) else None
     if index is None or not isinstance(value, ast.List) or len(value.elts) != 2 or not isinstance(value.elts[0], ast.List):
         raise InputError("optimise.range_form", line=line)
-    numbers = [_number(element, line) for element in value.elts[0].elts]
-    best = _number(value.elts[1], line)
+    if not value.elts[0].elts:
+        raise InputError("optimise.range_no_values", line=line, index=index)
+    numbers = [_number(element, line, text) for element in value.elts[0].elts]
+    best = _number(value.elts[1], line, text)
+    merged = 0.0
     if form == "grid":
         if len(numbers) != 3:
             raise InputError("optimise.range_three", line=line, index=index, count=len(numbers))
         values = _steps(numbers, line, index)
+        merged = float(numbers[2]) if len(set(values)) < len(values) else 0.0
     else:
-        if not numbers:
-            raise InputError("optimise.range_form", line=line)
         values = list(dict.fromkeys(float(number) for number in numbers))
-    return Range(index, tuple(values), float(best), line, repeated=form == "list" and len(values) < len(numbers))
+    return Range(index, tuple(values), float(best), line, repeated=form == "list" and len(values) < len(numbers), merged=merged)
 
 
 def _index(statement: ast.stmt) -> int | None:
@@ -97,14 +101,14 @@ def _index(statement: ast.stmt) -> int | None:
     return None
 
 
-def _number(node: ast.expr, line: int) -> int | float:
-    sign = 1
+def _number(node: ast.expr, line: int, text: str) -> int | float:
+    sign, shown = 1, ast.get_source_segment(text, node) or ast.unparse(node)  # as it was written: 1e400 is no number to Python
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         sign = -1 if isinstance(node.op, ast.USub) else 1
         node = node.operand
     value = node.value if isinstance(node, ast.Constant) else None
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= MAX_LITERAL:
-        raise InputError("optimise.range_number", line=line, text=ast.unparse(node))
+        raise InputError("optimise.range_number", line=line, text=shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + "…")
     return sign * value
 
 

@@ -29,6 +29,7 @@ from utility.lock import FileLock
 from utility.paths import DataDir
 from utility.text import sentence
 
+BRINGS_ROWS = (("data", "import"), ("data", "download"), ("data", "make"))
 GRACE_MAX_S = 31 * 86_400.0
 KEPT = (
     *("run", "study", "state", "trades", "trades_sha256", "rows", "evaluations", "hits", "held", "path", "written", "same", "number"),
@@ -129,11 +130,25 @@ def run_add(args: argparse.Namespace) -> dict[str, Any]:
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     many = [checked(one) for one in expand(words, args.vary)]
     schedule = _schedule(args)
-    now = time.time_ns()
+    now, data = time.time_ns(), DataDir(args.data_dir)
+    store = Batches(data.user_library)
+    _look_at([(words, Path.cwd()) for words in many], data, store, now)
     due = 0 if schedule is None else schedule.after(now)
     text = "" if schedule is None else schedule.text()
-    numbers = Batches(DataDir(args.data_dir).user_library).add(args.name or "", many, str(Path.cwd()), text, due, now)
+    numbers = store.add(args.name or "", many, str(Path.cwd()), text, due, now)
     return {"jobs": numbers, "count": len(numbers), "name": args.name or "", "schedule": text}
+
+
+def _look_at(many: Sequence[tuple[list[str], Path]], data: DataDir, store: Batches, now_ns: int) -> None:
+    """Refuse commands (words, and the folder they run in) that name what is not there: batch_look.py."""
+    from cli.batch_look import look  # with the compiled loops, which the lists of the queue do without
+
+    coming = [one.words for one in store.all() if one.state in (WAITING, RUNNING)] + [words for words, _ in many]
+    rows_come = any(tuple(words[:2]) in BRINGS_ROWS for words in coming)
+    told: set[str] = set()
+    for words, folder in many:
+        with contextlib.chdir(folder if folder.is_dir() else os.curdir):
+            look(words, data, now_ns, rows_come, told)
 
 
 def show_add(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -197,6 +212,8 @@ def run_edit(args: argparse.Namespace) -> dict[str, Any]:
             for part in args.change:
                 words = with_option(words, part)
             changed[job.job] = checked(words)
+        folders = {job.job: Path(job.folder) for job in jobs}
+        _look_at([(words, folders[one]) for one, words in changed.items()], DataDir(args.data_dir), store, time.time_ns())
         values["words"] = changed
     if args.rename is not None:
         values["batch"] = args.rename

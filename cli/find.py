@@ -51,7 +51,7 @@ def _backtest() -> Parser:
     return parser
 
 
-def _job(args: argparse.Namespace, data: DataDir) -> Job:
+def find_job(args: argparse.Namespace, data: DataDir) -> Job:
     """Return the job of the words: a buy text is enough, and nothing is filled."""
     words = vars(_backtest().parse_args([])) | vars(args)
     if args.strategy is None:
@@ -69,7 +69,7 @@ def run_find(args: argparse.Namespace) -> dict[str, Any]:
     data, reporter = DataDir(args.data_dir), Reporter(args)
     settings = load_settings(data.settings)
     columns = tuple(dict.fromkeys(name for part in args.columns for name in part.split(",") if name))
-    question = Question(_job(args, data), args.ahead, args.rise, columns)
+    question = Question(find_job(args, data), args.ahead, args.rise, columns)
     executor = executor_of(args, settings)
     try:
         reporter.note("load")

@@ -190,6 +190,10 @@ def portfolio_of_args(args: argparse.Namespace, rules: Market, data: DataDir) ->
         return None
     if names and args.sets:
         raise InputError("portfolio.sets")
+    every = [name for name in (args.strategy, *names) if name is not None]
+    twice = [name for name in every if every.count(name) > 1]
+    if twice:
+        raise InputError("portfolio.twice", name=twice[0])
     from storage.strategies import Strategies
 
     settings, store = load_settings(data.settings), Strategies(data.user_library)

@@ -40,6 +40,7 @@ from cli.words import chosen, say
 from domain.errors import DataError, InputError, InvariantError, RefusedError
 from domain.settings import Research, Settings
 from storage.studies import Studies
+from strategy.program import Program
 from utility.lock import FileLock
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
@@ -104,7 +105,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     return asdict(read_options(args.method, kind, {**kept, **given}))
 
 
-def _settled(args: argparse.Namespace, settings: Settings, data: DataDir, store: Studies) -> tuple[Job, dict[str, Any]]:
+def settled_plan(args: argparse.Namespace, settings: Settings, data: DataDir, store: Studies) -> tuple[Job, dict[str, Any]]:
     """Return the job and the plan of a study, from the arguments or from the study that is resumed."""
     if args.resume is not None:
         passport = store.study(args.resume).passport
@@ -153,7 +154,7 @@ def _lines(plan: Mapping[str, Any]) -> Lines | None:
     return None if kept is None else Lines(tuple(kept["buy"]), tuple(kept["sell"]), kept["side"])
 
 
-def _space(args: argparse.Namespace, job: Job, loaded: Loaded, plan: Mapping[str, Any]) -> Space:
+def searched_space(args: argparse.Namespace, job: Job, program: Program, plan: Mapping[str, Any]) -> Space:
     """Return what is searched; warns of ranges and values that no text uses."""
     lines = _lines(plan)
     if lines is not None:
@@ -167,10 +168,10 @@ def _space(args: argparse.Namespace, job: Job, loaded: Loaded, plan: Mapping[str
         ranges = parse_ranges(plan["ranges"], plan["form"])
         fixed = {index: value for index, value in job.variables.items() if index in given or index not in ranges}
         only = plan["options"]["only"]
-        searched = None if only == "all" else side_variables(loaded.program, only)
-        used = used_variables(loaded.program)
-        space = space_of(plan["ranges"], plan["form"], fixed, loaded.program.n_vars, used, DEFAULT_WINDOW, searched)
-    warn(args, loaded.program, given, ranges, fixed)
+        searched = None if only == "all" else side_variables(program, only)
+        used = used_variables(program)
+        space = space_of(plan["ranges"], plan["form"], fixed, program.n_vars, used, DEFAULT_WINDOW, searched)
+    warn(args, program, given, ranges, fixed)
     return space
 
 
@@ -194,13 +195,13 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
     data, reporter = DataDir(args.data_dir), Reporter(args)
     settings = load_settings(data.settings)
     store = Studies(data.user_library)
-    job, plan = _settled(args, settings, data, store)
+    job, plan = settled_plan(args, settings, data, store)
     executor = executor_of(args, settings)
     held: FileLock | None = None
     try:
         reporter.note("load")
         loaded = load_job(job, data, executor)
-        space = _space(args, job, loaded, plan)
+        space = searched_space(args, job, loaded.program, plan)
         days = run_days(loaded.prepared).tolist()
         windows = windows_of(plan, days) if plan.get("walk_forward") else [division_of(plan, days)]
         count = _confirm(args, make(plan["method"], space, plan["options"]), space, plan["options"]["trials"]) * len(windows)

@@ -67,7 +67,7 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
     fields = dict(error.fields)
     if isinstance(error, StrategyError):
         fields |= {"line": error.line, "column": error.column}
-    place = fields.pop("in_file", "") or _place_of(args, fields)
+    place = fields.pop("in_file", "") or place_of(args, fields)
     text = (f"{place}: " if place else "") + sentence(error.code, language(args), **fields)
     fields |= {"path": place} if place else {}
     if getattr(args, "json", False):
@@ -78,7 +78,7 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
     return error.exit_status
 
 
-def _place_of(args: argparse.Namespace, fields: dict[str, Any]) -> str:
+def place_of(args: argparse.Namespace, fields: dict[str, Any]) -> str:
     """Return where a text with an error is from: its file, of a stored strategy the side; of a rows-since file its line's name, too."""
     side = fields.get("side")
     if side in ("buy", "sell"):

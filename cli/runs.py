@@ -6,13 +6,14 @@ import argparse
 import datetime as dt
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from backtester.job import Job
 from backtester.record import Repeat, repeat
 from backtester.sheet import compare
-from backtester.sheet.load import load_sheet
+from backtester.sheet.load import Sheet, load_sheet
 from backtester.sheet.page import write_html, write_pdf
 from backtester.sheet.style import THEMES
 from cli.job_args import add_workers, executor_of, job_of_passport
@@ -184,21 +185,44 @@ def show_report(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(sentence("runs.written", language(args), path=path) + "\n")
 
 
-def run_compare(args: argparse.Namespace) -> dict[str, Any]:
-    """Lay stored runs side by side: figures, what differs in their passports, equity curves; draw them when a file is named."""
-    numbers = list(dict.fromkeys(args.numbers))
+def check_compared(args: argparse.Namespace) -> tuple[list[int], list[Path]]:
+    """Return the runs to compare and the files to write.
+
+    Raises
+    ------
+    InputError
+        ``compare.twice``, ``compare.count``, ``compare.ending``.
+    """
+    numbers, paths = list(args.numbers), [Path(one) for one in args.out]
+    twice = [one for one in numbers if numbers.count(one) > 1]
+    if twice:
+        raise InputError("compare.twice", run=twice[0])
     if not 2 <= len(numbers) <= compare.RUNS_MAX:
         raise InputError("compare.count", count=len(numbers), most=compare.RUNS_MAX)
-    paths = [Path(one) for one in args.out]
     for path in paths:
         if path.suffix.lower() not in (".html", ".pdf", ".png"):
             raise InputError("compare.ending", path=str(path))
+    return numbers, paths
+
+
+def _alike(sheets: Sequence[Sheet]) -> list[list[int]]:
+    """Return groups of runs whose trades are the same to the last byte, and that traded at all."""
+    groups: dict[str, list[int]] = {}
+    for one in sheets:
+        if one.run.trades:
+            groups.setdefault(one.run.trades_sha256, []).append(one.run.run)
+    return [runs for runs in groups.values() if len(runs) > 1]
+
+
+def run_compare(args: argparse.Namespace) -> dict[str, Any]:
+    """Lay stored runs side by side: figures, what differs in their passports, equity curves; draw them when a file is named."""
+    numbers, paths = check_compared(args)
     data = DataDir(args.data_dir)
     sheets = [load_sheet(data, number) for number in numbers]
     for path in paths:
         compare.write(sheets, path, language(args), args.theme)
     table = [[name, *values] for name, values in compare.table(sheets, language(args))]
-    return compare.as_dict(sheets) | {"table": table, "written": [str(path.resolve()) for path in paths]}
+    return compare.as_dict(sheets) | {"alike": _alike(sheets), "table": table, "written": [str(path.resolve()) for path in paths]}
 
 
 def show_compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -212,5 +236,7 @@ def show_compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
     for row in result["table"]:
         shown.add_row(*row)
     console().print(shown)
+    for runs in result["alike"]:
+        sys.stdout.write(sentence("compare.alike", language(args), runs=", ".join(map(str, runs))) + "\n")
     for path in result["written"]:
         sys.stdout.write(sentence("runs.written", language(args), path=path) + "\n")

@@ -101,10 +101,15 @@ def _subject(args: argparse.Namespace, store: Studies, data: DataDir, executor: 
     if not args.subject.isdigit():
         return _of_study(args, store, data, executor, args.subject)
     run = store.run(int(args.subject))
-    if run.passport.get("portfolio") is not None:
-        raise RefusedError("verdict.portfolio", run=run.run)
+    refuse_portfolio(run)
     loaded = load(_whole(job_of_passport(run.passport), run), data, executor)
     return loaded, of_run(store, loaded, run.run, args.map)
+
+
+def refuse_portfolio(run: Run) -> None:
+    """Raise RefusedError ``verdict.portfolio`` for a run of several strategies on one account."""
+    if run.passport.get("portfolio") is not None:
+        raise RefusedError("verdict.portfolio", run=run.run)
 
 
 def _whole(job: Job, run: Run) -> Job:

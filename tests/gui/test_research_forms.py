@@ -438,7 +438,7 @@ def test_a_strategy_that_never_trades_says_so_where_the_curve_would_be(do: Calla
     made = do("backtest", strategy=NAME, set="0=5 1=1000000 2=1", betting="100000")
     view: Any = made.view
     assert made.session.task.result["trades"] == 0  # type: ignore[union-attr]
-    assert view.equity.empty == "research.no_trades"
+    assert view.equity.empty == "research.none_condition"
     assert not view.equity.has_data
 
 

@@ -46,6 +46,15 @@ def test_figures_differences_and_curves(data: Path, tmp_path: Path, capsys: pyte
     assert "Total profit" in said
 
 
+def test_runs_that_are_one_result_are_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, same, other = (call(capsys, *words(data, "backtest", *SETS, *more))[1] for more in ((), ("--source", "made"), ("--latency", "3")))
+    numbers = [run["run"] for run in (one, same, other)]
+    asked = ("compare", *map(str, numbers), "--data-dir", str(data))
+    assert call(capsys, *asked, "--json")[1]["alike"] == [numbers[:2]]
+    assert f"Runs {numbers[0]}, {numbers[1]} have exactly the same trades" in told(capsys, *asked)[1]
+    assert call(capsys, "compare", "1", "1", "--data-dir", str(data), "--json")[1]["error"]["code"] == "compare.twice"
+
+
 def test_the_chart_holds_every_curve(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [call(capsys, *words(data, "backtest", *SETS, "--latency", str(k)))[1] for k in (0, 1)]
     sheets = [load_sheet(DataDir(data), run["run"]) for run in runs]
@@ -58,7 +67,12 @@ def test_the_chart_holds_every_curve(data: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     ("argv", "code"),
-    [(("1", "1"), "compare.count"), (("1", "99"), "studies.no_run"), (("1", "2", "--out", "x.txt"), "compare.ending")],
+    [
+        (("1",), "compare.count"),
+        (("1", "1"), "compare.twice"),
+        (("1", "99"), "studies.no_run"),
+        (("1", "2", "--out", "x.txt"), "compare.ending"),
+    ],
 )
 def test_what_cannot_be_compared_is_refused(data: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], code: str) -> None:
     call(capsys, *words(data, "backtest", *SETS))

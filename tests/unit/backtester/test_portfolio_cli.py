@@ -66,6 +66,8 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
         (("--strategy", "A", "--strategy", "B", "--portfolio", "--share", "0.5"), "portfolio.shares"),
         (("--strategy", "A", "--strategy", "B", "--portfolio", "--share", "0.9,0.9"), "portfolio.shares"),
         (("--strategy", "A", "--portfolio", "--share", "x"), "portfolio.shares"),
+        (("--strategy", "A", "--strategy", "A", "--portfolio"), "portfolio.twice"),
+        (("--strategy", "A", "--beside", "B,A", "--portfolio"), "portfolio.twice"),
         (("--strategy", "A", "--strategy", "B", "--portfolio", *SETS), "portfolio.sets"),
     ],
 )

@@ -55,7 +55,7 @@ def test_list_form_takes_three_numbers_as_they_are() -> None:
         ("self.vars[0] = [[1, 5, -1], 1]", "grid", "range_step"),
         ("self.vars[0] = [[1, 5, 0], 1]", "grid", "range_step"),
         ("self.vars[0] = [1, 5, 1]", "grid", "range_form"),
-        ("self.vars[0] = [[], 1]", "list", "range_form"),
+        ("self.vars[0] = [[], 1]", "list", "range_no_values"),
         ("self.vars[-1] = [[1], 1]", "list", "range_form"),
         ("import os", "list", "range_form"),
         ("self.vars[0] = [[open('x')], 1]", "list", "range_number"),

@@ -28,4 +28,4 @@ def test_limits_nobody_keeps_no_trades_and_a_study_that_runs_elsewhere(tmp_path:
     assert (status, body["error"]["code"]) == (3, "optimise.running")
     status, out, _ = told(capsys, *words(data, "backtest", *SETS, "--start", "235958"))
     assert status == 0
-    assert "There was not one trade" in out
+    assert "There were no trades: on no row that could trade" in out

@@ -40,6 +40,55 @@ def ask(capsys: pytest.CaptureFixture[str], data: Path, *words: str) -> tuple[in
     return call(capsys, "batch", *words, "--data-dir", str(data), "--json")
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("backtest", "--market", "upbit", "--strategy", "NoSuch"), "strategy.kept_missing"),
+        (("backtest", "--market", "upbit", "--buy", "gone.txt", "--sell", "gone.txt"), "file.unreadable"),
+        (("backtest", "--market", "krx", "{texts}"), "store.no_data"),
+        (("backtest", "--market", "upbit", "--interval", "5m", "{texts}"), "store.no_data"),
+        (("backtest", "--market", "upbit", "--source", "run9", "{texts}"), "store.no_data"),
+        (("backtest", "--market", "upbit", "{texts}", "--order-settings", "gone.json"), "file.unreadable"),
+        (("backtest", "--market", "upbit", "{plain}"), "backtest.var_missing"),
+        (("backtest", "--market", "upbit", "--buy", "{wrong}", "--sell", "{wrong}"), "strategy.ahead"),
+        (("optimise", "--market", "upbit", "{plain}", "--ranges", "gone.txt"), "file.unreadable"),
+        (("optimise", "--market", "upbit", "{plain}", "--ranges", "{wrong}"), "optimise.range_form"),
+        (("optimise", "--resume", "nothing"), "studies.no_study"),
+        (("find", "--market", "upbit", "--strategy", "NoSuch"), "strategy.kept_missing"),
+        (("verdict", "999"), "studies.no_run"),
+        (("verdict", "nothing"), "studies.no_study"),
+        (("report", "999"), "studies.no_run"),
+        (("rerun", "999"), "studies.no_run"),
+        (("compare", "5", "6"), "studies.no_run"),
+        (("compare", "5", "5"), "compare.twice"),
+        (("data", "import", "gone.csv"), "import.no_file"),
+        (("data", "export", "--market", "krx", "--interval", "1s", "--out", "x.csv"), "store.no_data"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_it_is_queued(
+    data: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: str
+) -> None:
+    (data / "wrong.txt").write_text("매수 = 현재가N(-5) > 1\n", "utf-8")
+    texts = ("--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt"))
+    told = {"{texts}": (*texts, *SETS), "{plain}": texts, "{wrong}": (str(data / "wrong.txt"),)}
+    spoken = tuple(part for word in words for part in told.get(word, (word,)))
+    status, refused = call(capsys, *queue(data, command=spoken))
+    assert (status, refused["error"]["code"]) == (2, code)
+    status, alone = call(capsys, *spoken, "--data-dir", str(data), "--json")
+    assert (alone["error"]["code"], alone["error"]["message"]) == (code, refused["error"]["message"]), "the command's own sentence"
+    assert ask(capsys, data, "list")[1]["jobs"] == []
+
+
+def test_rows_that_another_job_brings_are_waited_for(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ("--buy", str(data / "buy.txt"), "--sell", str(data / "sell.txt"))
+    later = queue(data, command=("backtest", "--market", "binance", *texts, *SETS))
+    assert call(capsys, *later)[1]["error"]["code"] == "store.no_data"
+    assert call(capsys, *queue(data, command=("data", "make", "--market", "binance", "--hours", "0.01")))[0] == 0
+    assert call(capsys, *later)[0] == 0
+    status, changed = ask(capsys, data, "edit", "2", "--change", "buy=gone.txt")
+    assert (status, changed["error"]["code"]) == (2, "file.unreadable")
+
+
 def test_a_matrix_is_queued_run_and_compared(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, added = call(capsys, *queue(data, "--name", "m", "--vary", "latency=0|2", "--vary", "symbols=S00|S01|NO"))
     assert (status, added["jobs"]) == (0, [1, 2, 3, 4, 5, 6])
