@@ -192,6 +192,10 @@ def test_the_line_of_progress(qtbot: Any) -> None:
     strip.begin(task_of("running", "data import"))
     strip.tell({"done": 3000, "total": 0, "rate": 99.5, "left_s": 0.0, "best": None, "note": ""})
     assert text() == "3,000행 읽음 · 초당 100"
+    strip.end(task_of("done", "optimise", result={"study": "grid-3", "evaluations": 7420, "resumed": 20480}))
+    assert text().startswith("스터디 grid-3 완료: 새 평가 7,420회를 앞서 마친 20,480회에")
+    strip.begin(task_of("running", "data import"))
+    strip.tell({"done": 3000, "total": 0, "rate": 99.5, "left_s": 0.0, "best": None, "note": ""})
     set_language("en")
     assert text() == "3,000 rows read · 100 a second"
     set_language("ko")
@@ -209,3 +213,39 @@ def test_every_answer_has_words(language: str, made: KindPage, do: Callable[...,
         assert result, path
         raw = [name for name, _ in answer_lines(path, result) if "_" in name or name in result]
         assert not raw, path
+
+
+def test_what_was_refused_stays_said_while_lists_are_read_anew(made: KindPage) -> None:
+    made.show_command("data list")
+    form, row = made.form, made.form._rows["--market"]
+    assert form.complain("--market", "ui.research.refused", {"reason": form.in_labels("`data list --market x` or --market")})
+    assert row.wrong.text() == "`data list --market x` or [시장]"
+    form.offer("--market", [("upbit", ""), ("krx", "")])
+    assert row.code
+    form.put("--market", "upbit")
+    assert not row.code
+    form.complain("--market", "ui.research.refused", {"reason": "열 " * 300})
+    assert len(row.wrong.text()) < 260
+    assert row.wrong.toolTip() == "열 " * 300
+
+
+def test_a_study_that_is_not_there_is_said_beside_the_field(made: KindPage, qtbot: Any) -> None:
+    research: Any = made
+    while not isinstance(research, ResearchPage):
+        research = research.parent()
+    research.show_kind("verdict")
+    page = research.page_of("verdict")
+    page.form.put("subject", "nope-9")
+    page.run()
+    qtbot.waitUntil(lambda: not page.session.is_running() and page.desk.jobs.waiting == 0, timeout=60_000)
+    page.view.start()
+    qtbot.waitUntil(lambda: page.desk.jobs.waiting == 0, timeout=60_000)
+    assert page.form._rows["subject"].wrong.text() == "스터디 nope-9 이(가) 없습니다."
+
+
+def test_a_set_out_of_the_running_has_a_word_and_no_score() -> None:
+    from backtester.figures import NO_TRADES, OUT_OF_LIMITS
+    from ui.models.runs import score_text
+
+    set_language("ko")
+    assert [score_text(value) for value in (NO_TRADES, OUT_OF_LIMITS, -1.5)] == ["거래 없음", "제한 밖", "-1.50"]

@@ -32,7 +32,7 @@ from ui.models.command_options import OWN, decode, words
 from ui.models.research_kinds import BESIDE, KINDS, QUEUE_FIRST, QUEUED
 from ui.pages.research import ResearchPage
 from ui.research.kind_page import KindPage
-from ui.text import set_language
+from ui.text import set_language, tr
 from ui.user_library import StoreLibrary
 from utility.paths import DataDir
 from utility.text import LANGUAGES, has
@@ -439,6 +439,7 @@ def test_a_strategy_that_never_trades_says_so_where_the_curve_would_be(do: Calla
     view: Any = made.view
     assert made.session.task.result["trades"] == 0  # type: ignore[union-attr]
     assert view.equity.empty == "research.none_condition"
+    assert view.table.empty == "ui.empty.no_trades"
     assert not view.equity.has_data
 
 
@@ -450,11 +451,14 @@ def test_an_explosive_search_is_asked_about(page: ResearchPage, monkeypatch: pyt
     monkeypatch.setattr(made, "sure", lambda reason: asked.append(reason) or True)
     made.take({"--strategy": NAME, "--ranges": RANGES})
     made.run()
-    made.session._failed("ui.research.refused", {"reason": "many", "code": "optimise.too_many"})
-    assert asked == ["many"]
+    made.session._failed("ui.research.refused", {"reason": "many", "code": "optimise.too_many", "count": "1000000000", "sets": "7"})
+    assert asked == [tr("ui.research.many", count="1,000,000,000", sets="7")]
     assert "--yes" in started[1]
     monkeypatch.setattr(QMessageBox, "exec_", lambda self: 0)
     assert not KindPage.sure(made, "many")
+    monkeypatch.setattr(made, "sure", lambda reason: False)
+    made.session._failed("ui.research.refused", {"reason": "--yes", "code": "optimise.too_many", "count": "1000000000", "sets": "7"})
+    assert made.strip.text.text().startswith("시작하지 않았습니다: 최대 1,000,000,000번")
 
 
 def test_a_paused_search_goes_on_by_its_study(page: ResearchPage, monkeypatch: pytest.MonkeyPatch) -> None:

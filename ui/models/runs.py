@@ -7,9 +7,11 @@ from typing import Any
 
 from PyQt5.QtCore import QObject
 
+from backtester.figures import NO_TRADES, OUT_OF_LIMITS
 from ui import format as fmt
 from ui.models.records import Records
 from ui.models.table import CENTRE, LEFT, Column
+from ui.text import tr
 
 METRICS = ("tc", "atc", "pc", "mc", "wr", "ah", "ap", "tg", "mh", "seed", "tp", "cagr", "tpi", "mdd", "mdd_amount")
 
@@ -93,10 +95,22 @@ def _percent(value: float, record: Any) -> str:
     return fmt.DASH if fmt.missing(value) else f"{value:,.2f}%"
 
 
+def fair_score(record: Any) -> float:
+    """Return the score that gives a cell its colour."""
+    return 0.0 if record.score in (NO_TRADES, OUT_OF_LIMITS) else float(record.score)
+
+
+def score_text(value: float) -> str:
+    """Return a score; those that only say that a set is out of the running in words."""
+    if value in (NO_TRADES, OUT_OF_LIMITS):
+        return tr("ui.trial.no_trades" if value == NO_TRADES else "ui.trial.out_of_limits")
+    return fmt.number(value)
+
+
 TRIAL_COLUMNS = (
     Column("number", "ui.col.number", CENTRE, lambda v, r: str(v), tone=lambda r: "muted", width=6),
     Column("front", "ui.col.front", CENTRE, lambda v, r: "●" if v else "", tone=lambda r: "accent", width=3),
-    Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),
+    Column("score", "ui.col.score", format=lambda v, r: score_text(v), sign=fair_score, width=13),
     Column("variables", "ui.col.variables", LEFT, lambda v, r: v, tip=lambda r: r.every or r.variables, width=0),
     Column("tc", "ui.metric.tc", format=lambda v, r: fmt.integer(v), width=7),
     Column("wr", "ui.metric.wr", format=_percent, width=7),

@@ -10,6 +10,7 @@ from PyQt5.QtCore import QObject
 
 from ui import format as fmt
 from ui.models.records import Records
+from ui.models.runs import fair_score, score_text
 from ui.models.table import CENTRE, LEFT, Column
 from ui.text import word
 
@@ -63,7 +64,7 @@ STUDY_COLUMNS = (
     Column("objective", "ui.col.objective", CENTRE, lambda v, r: v, tip=lambda r: word("ui.objective", r.objective), width=7),
     Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=lambda r: TONES.get(r.state, "text"), width=7),
     Column("evaluations", "ui.col.evaluations", format=lambda v, r: fmt.integer(v), width=9),
-    Column("score", "ui.col.score", format=lambda v, r: fmt.number(v), sign=lambda r: r.score, width=13),
+    Column("score", "ui.col.score", format=lambda v, r: score_text(v), sign=fair_score, width=13),
 )
 
 

@@ -63,6 +63,7 @@ class FindView(View):
         self.column = QVBoxLayout(self.holder)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.table: DataTable | None = None
+        self.empty = "ui.empty.find"
         self._show_hits({})
         down = QSplitter(Qt.Vertical)
         down.setHandleWidth(6)
@@ -85,6 +86,9 @@ class FindView(View):
     def show_result(self, result: dict[str, Any]) -> None:
         """Show the answer of `find`."""
         self.result = result
+        self.empty = "ui.empty.find" if result["hits"] else "ui.empty.no_hits"
+        for one in (self.moves_table, self.by_hour, self.symbol_table):
+            one.empty = self.empty
         groups = result["by_symbol"]
         figures = {key: [one[key] for one in groups.values()] for key in ("hits", "best_pct", "worst_pct", "end_pct")}
         self.symbols.show({"code": list(groups), **figures})
@@ -98,7 +102,7 @@ class FindView(View):
         """Lay a table of the hits' own columns in the place of the last one."""
         names = list(columns) or list(KNOWN)
         model = RowModel([KNOWN.get(name) or number_column(name, name, 4, 12) for name in names], self)
-        table = DataTable(model, "hitTable", "ui.empty.find", tight=True)
+        table = DataTable(model, "hitTable", self.empty, tight=True)
         if self.table is not None:
             self.column.removeWidget(self.table)
             self.table.deleteLater()

@@ -416,8 +416,11 @@ class KindPage(QWidget):
         if task.state != "failed":
             return
         if task.fields.get("code") == TOO_MANY:  # the command counted the evaluations and asks, as it does on a terminal
-            if self.sure(str(task.fields["reason"])):
+            told = {key: f"{int(task.fields[key]):,}" for key in ("count", "sets")}
+            if self.sure(tr("ui.research.many", **told)):
                 self.session.start(task.path, [*task.words, "--yes"], task.values)
+            else:
+                self.strip.say("ui.research.not_started", **told)
             return
         name = "" if form is None else place_of(str(task.fields.get("code", "")), task.fields, form.fields)
         if form is None or not form.complain(name, task.code, task.fields, focus=form is self.form):

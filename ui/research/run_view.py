@@ -16,7 +16,7 @@ from ui.models.runs import METRICS, TradeRow, TradeRowModel
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View, small_button
 from ui.research_data import holding_unit, read_trade_rows, read_trades
-from ui.text import language
+from ui.text import bind, language
 from ui.widgets.data_table import DataTable
 from ui.widgets.metric_grid import MetricGrid
 from ui.widgets.panel import Panel
@@ -78,6 +78,7 @@ class RunView(View):
     def show_stored(self, run: Any) -> None:
         """Show a run of the store (`storage.studies.Run`)."""
         self.run, self.passport = run.run, dict(run.passport)
+        bind(self.head.title, "setText", "ui.panel.metrics_of", run=self.run)
         market = self.desk.market(str(self.passport["market"]))
         figures = {key: float(value) for key, value in run.metrics.items() if key in METRICS and isinstance(value, int | float)}
         self.metrics.show_metrics(figures, market.currency, holding_unit(self.passport))
@@ -89,6 +90,7 @@ class RunView(View):
                 row.currency, row.offset_s = market.currency, market.day_offset_s()
             self.trades.replace([(row.number, row) for row in rows])
             self.equity.empty = "ui.empty.equity" if rows else self.nothing.get(run.run, "research.no_trades")
+            self.table.empty = "ui.empty.trade_rows" if rows else "ui.empty.no_trades"
             self.equity.show_trades(np.array([row.pnl for row in rows]))
             self.tabs.show_count(self.table, len(rows))
             self.pictures.setCurrentWidget(self.equity)

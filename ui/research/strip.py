@@ -148,7 +148,7 @@ BY_SHARE = ("data download",)
 """Commands that count their progress in what means nothing to a person (seconds of the venue's clock)."""
 DONE = {
     "backtest": ("run", "rows", "trades", "source"),
-    "optimise": ("study", "evaluations"),
+    "optimise": ("study", "evaluations", "resumed"),
     "find": ("run", "rows", "hits", "source"),
     "data make": ("rows",),
     "data import": ("rows_stored", "rows_known", "rows_rejected"),
@@ -180,6 +180,8 @@ def _kind_of_end(path: str, result: Mapping[str, Any]) -> str:
     if path == "data import":
         stored = "" if not result["rows_rejected"] else "_some"
         return "_dry" if result["dry_run"] else stored if result["rows_stored"] else "_known"
+    if path == "optimise" and result["resumed"]:
+        return "_resumed"
     if path == "data download" and not result["rows"] and not result["days_stored"] and result["days_there"]:
         return "_there"
     return ""

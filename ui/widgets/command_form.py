@@ -108,7 +108,9 @@ class CommandForm(QWidget):
         return table
 
     def _typed(self, row: FormRow, name: str) -> None:
-        """Say at once what is wrong with what stands in a field; an older complaint is no longer true."""
+        """Say at once what is wrong with what stands in a field; of another value an older complaint is no longer true."""
+        if row.code and row.field.get() == row.about:
+            return  # typed again as it was, when its list was read anew
         code = row.field.wrong()
         row.complain(code, **(self._about(name) if code else {}))
         self.changed.emit()
@@ -189,13 +191,13 @@ class CommandForm(QWidget):
         return None
 
     def in_labels(self, said: str) -> str:
-        """Return what a command says with the labels of the fields in the place of its options."""
+        """Return what a command says with the labels of the fields in the place of its options; what is quoted to be typed stays."""
 
         def label(found: re.Match[str]) -> str:
             one = self.options.get(found[0])
             return found[0] if one is None else f"[{label_of(self.path, one)}]"
 
-        return re.sub(r"--[a-z][a-z-]*", label, said)
+        return re.sub(r"`[^`]*`|--[a-z][a-z-]*", label, said)
 
     def _about(self, name: str) -> dict[str, Any]:
         one = self.options[name]

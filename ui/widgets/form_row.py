@@ -11,6 +11,8 @@ from ui.widgets.option_field import Field, FlagField, TextField
 from ui.widgets.panel import muted
 
 LABEL_WIDTH = 104
+WRONG_MAX = 240
+"""Characters of a complaint that stand below its field."""
 
 
 class FormRow(QWidget):
@@ -30,6 +32,8 @@ class FormRow(QWidget):
         self.wrong.setWordWrap(True)
         self.wrong.hide()
         self.code = ""
+        self.about: Any = None
+        """The value that was wrong."""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -71,7 +75,13 @@ class FormRow(QWidget):
 
     def complain(self, code: str, /, **fields: Any) -> None:
         """Say what is wrong; an empty code takes it back."""
-        self.code = code
+        self.code, self.about = code, self.field.get()
         self.wrong.setVisible(bool(code))
         if code:
-            bind(self.wrong, "setText", code, **fields)
+            bind(self, "show_wrong", code, **fields)
+
+    def show_wrong(self, text: str) -> None:
+        """Show what is wrong; a sentence that lists everything there is goes on in the tip."""
+        is_long = len(text) > WRONG_MAX
+        self.wrong.setText(text[:WRONG_MAX].rsplit(" ", 1)[0] + " …" if is_long else text)
+        self.wrong.setToolTip(text if is_long else "")

@@ -150,8 +150,10 @@ class ChoiceField(Field):
         for value, _ in [*empty, *values]:
             self.combo.addItem(value, value)
         self.say()
-        self.combo.blockSignals(False)
         self.put(keep or self.usual)
+        self.combo.blockSignals(False)
+        if self.value() != keep:
+            self._mark()
 
     def _empty(self) -> str:
         name = self.option.name.lstrip("-")
