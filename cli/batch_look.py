@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from backtester.finder import program_of as finder_program
@@ -44,7 +45,7 @@ def look(words: list[str], data: DataDir, now_ns: int, rows_come: bool, told: se
         Warnings that were given; those of this command are added.
     """
     dated = words_at(words, now_ns)
-    args = build_parser(dated[0]).parse_args(dated)
+    args = _parser(dated[0]).parse_args(dated)
     args.data_dir, args.told = data.root, told
     ask = LOOKS.get(" ".join([dated[0], getattr(args, "action", None) or ""]).strip())
     try:
@@ -55,6 +56,9 @@ def look(words: list[str], data: DataDir, now_ns: int, rows_come: bool, told: se
         if place:  # the words of the batch do not hold it
             error.fields["in_file"] = place
         raise
+
+
+_parser = cache(build_parser)  # a matrix asks the same one ten thousand times
 
 
 def _has_rows(job: Job, data: DataDir, rows_come: bool) -> None:

@@ -139,7 +139,13 @@ class _FinderChecker(StatementChecker):
         return value
 
     def _rows_are_past(self, name: str, argument: str, value: Expr, node: ast.expr, *, is_first: bool) -> bool:
-        return name in FUTURE or super()._rows_are_past(name, argument, value, node, is_first=is_first)
+        if name in FUTURE:
+            return True  # judged below, with names of the text resolved
+        number = constant_value(value)
+        if argument == "pre" and number is not None and -2.0 < number <= -1.0:
+            self.error("strategy.finder_flat", node, name=name)
+            return False
+        return super()._rows_are_past(name, argument, value, node, is_first=is_first)
 
     def _call_name(self, name: str, node: ast.Call) -> Expr | None:
         if name not in FUTURE:

@@ -76,6 +76,7 @@ def test_conditions_formulas_and_finder_texts_refuse_it_too() -> None:
     gap = Formula(name="간격", market="upbit", interval_s=1, display="line", text="self.line = 현재가", in_strategy=True)
     assert refused(parse, "매수 = 간격(-2) > 1", "buy", UPBIT, 1, (gap,)).code == "strategy.ahead"
     assert refused(parse_finder, FINDER.format("현재가N(-4)"), UPBIT, 1).code == "strategy.ahead"
+    assert refused(parse_finder, FINDER.format("이동평균(3, -1)"), UPBIT, 1).code == "strategy.finder_flat"
     for rows in ("-5", "0", "0.5"):
         error = refused(parse_finder, FINDER.format(f"미래최고현재가({rows})"), UPBIT, 1)
         assert (error.code, error.line) == ("strategy.finder_rows", 2)
