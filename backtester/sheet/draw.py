@@ -391,6 +391,7 @@ class Painter:
         )
         mean = float(self.trades.return_pct.mean())
         cells["spread"].axvline(mean, color=self.theme.equity, linewidth=1.6, label=self.say("mean", value=f"{mean:+,.2f}"))
+        cells["spread"].margins(y=0.2)  # room for the legend
         cells["spread"].legend(loc="upper right")
         cells["spread"].set_xlabel(self.say("return_pct"))
         cells["spread"].set_ylabel(self.say("trades"))

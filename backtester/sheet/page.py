@@ -10,7 +10,6 @@ import base64
 import html
 import io
 import logging
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -20,13 +19,15 @@ from backtester.metrics import KOREAN, METRIC_KEYS
 from backtester.sheet.draw import Painter
 from backtester.sheet.figures import costs, exposure
 from backtester.sheet.load import ROWS_MAX, Sheet
-from backtester.sheet.style import BOLD, FILES, FONTS, SIZE, THEMES, Theme, drawing
+from backtester.sheet.style import BOLD, FAMILY, FILES, FONTS, SIZE, THEMES, Theme, drawing
 from backtester.sheet.units import figure_text, money, named
 from backtester.verdict.lines import lines_of
 from domain.intervals import interval_name
 from utility.text import has, sentence
 
 FACT_MAX = 90
+GAP = 0.012
+"""Between a label and its value, and between columns; a share of a page's width."""
 Pairs = list[tuple[str, str]]
 
 
@@ -325,10 +326,10 @@ def draw_cover(sheet: Sheet, language: str, look: Theme) -> Any:
     top = 0.88
     figures = metrics(sheet, language)
     half = -(-len(figures) // 2) if len(figures) > 26 else len(figures)
-    _lines(page, 0.04, top, 0.14, "facts", facts(sheet, language), language, look)
-    _lines(page, 0.55, top, 0.17, "metrics", figures[:half], language, look)
+    _lines(page, (0.04, 0.18, 0.52), top, "facts", facts(sheet, language), language, look)
+    _lines(page, (0.52, 0.68, 0.78 if figures[half:] else 0.98), top, "metrics", figures[:half], language, look)
     if figures[half:]:
-        _lines(page, 0.78, top, 0.14, "", figures[half:], language, look)
+        _lines(page, (0.78, 0.9, 0.99), top, "", figures[half:], language, look)
     return page
 
 
@@ -342,27 +343,51 @@ def draw_verdict(sheet: Sheet, language: str, look: Theme) -> Any:
     page.text(0.04, 0.95, sentence("report.verdict", language), fontsize=18, fontweight=BOLD, va="top", color=look.ink)
     y = 0.88
     for size, colour, text in ((12.0, look.equity, judged[0]), *((9.5, look.ink, f"· {one}") for one in judged[1])):
-        for line in textwrap.wrap(text, int(1_150 / size)):
+        for line in wrapped(text, size, 0.92):
             page.text(0.04, y, line, fontsize=size, va="baseline", color=colour)
             y -= size * 0.0031
         y -= 0.012
     half = -(-len(judged[2]) // 2)
-    _lines(page, 0.04, y, 0.2, "metrics", judged[2][:half], language, look)
-    _lines(page, 0.52, y, 0.2, "", judged[2][half:], language, look)
+    _lines(page, (0.04, 0.24, 0.52), y, "metrics", judged[2][:half], language, look)
+    _lines(page, (0.52, 0.72, 0.99), y, "", judged[2][half:], language, look)
     return page
 
 
-def _lines(page: Any, x: float, top: float, gap: float, name: str, pairs: Pairs, language: str, look: Theme) -> None:
+def _lines(page: Any, at: tuple[float, float, float], top: float, name: str, pairs: Pairs, language: str, look: Theme) -> None:
+    """Write pairs below a heading; `at` is where labels, where values begin and where the column ends, shares of the page's width."""
+    x, second, end = at
     if name:
         page.text(x, top, sentence(f"report.{name}", language), fontsize=11, fontweight=BOLD, va="top", color=look.ink)
-    step = min(0.031, (top - 0.08) / max(len(pairs), 1))
+    rooms = (second - x - GAP, end - second - GAP)
+    rows = [[wrapped(text, 8.5, room) for text, room in zip(pair, rooms, strict=True)] for pair in pairs]
+    step = min(0.031, (top - 0.08) / max(sum(1 + 0.75 * (max(map(len, row)) - 1) for row in rows), 1))
     y = top - 0.05
-    for label, value in pairs:
-        lines = textwrap.wrap(value, 46) or [""]
-        page.text(x, y, label, fontsize=8.5, va="baseline", color=look.muted)
-        for place, line in enumerate(lines):
-            page.text(x + gap, y - place * step * 0.75, line, fontsize=8.5, va="baseline", color=look.ink)
-        y -= step * (1 + 0.75 * (len(lines) - 1))
+    for row in rows:
+        for left, colour, lines in zip((x, second), (look.muted, look.ink), row, strict=True):
+            for place, line in enumerate(lines):
+                page.text(left, y - place * step * 0.75, line, fontsize=8.5, va="baseline", color=colour)
+        y -= step * (1 + 0.75 * (max(map(len, row)) - 1))
+
+
+def wrapped(text: str, size: float, room: float) -> list[str]:
+    """Return the lines of a text that are no wider than `room`, a share of the page's width; a single word may be."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(longer, size) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _width(text: str, size: float) -> float:
+    """Return how wide a text is drawn, as a share of the page's width."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    wide, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family=FAMILY, size=size), False)
+    return float(wide) / 72.0 / SIZE[0]
 
 
 def write(sheet: Sheet, path: Path, language: str, theme: str = "print") -> None:

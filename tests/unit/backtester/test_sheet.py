@@ -12,7 +12,7 @@ import pytest
 from backtester.sheet import figures as fig
 from backtester.sheet.draw import Painter
 from backtester.sheet.load import load_sheet
-from backtester.sheet.page import facts, metrics, span, verdict, write
+from backtester.sheet.page import draw_cover, draw_verdict, facts, metrics, span, verdict, write
 from backtester.sheet.style import THEMES, drawing, number
 from backtester.sheet.units import figure_text
 from tests.research_cli import SETS, call, make_data, words
@@ -235,6 +235,24 @@ def test_a_stored_verdict_is_shown(data: Path, tmp_path: Path, capsys: pytest.Ca
         write(sheet, tmp_path / "v.pdf", language)
         assert judged[0][:20] in (tmp_path / "v.html").read_text("utf-8")
         assert len(re.findall(rb"/Type /Page\b", (tmp_path / "v.pdf").read_bytes())) == 9
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_text_of_the_first_pages_lies_on_another(data: Path, capsys: pytest.CaptureFixture[str], language: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    _, found = call(capsys, *words(data, "backtest", *SETS))
+    call(capsys, "verdict", str(found["run"]), "--data-dir", str(data), "--json")
+    sheet = load_sheet(DataDir(data), found["run"])
+    with drawing(THEMES["dark"]):
+        for page in (draw_cover(sheet, language, THEMES["dark"]), draw_verdict(sheet, language, THEMES["dark"])):
+            renderer = FigureCanvasAgg(page).get_renderer()
+            boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in page.texts if text.get_text()]
+            wide = page.bbox.width
+            assert not [text for text, box in boxes if box.x1 > wide]
+            rows = [(a, b) for k, (a, one) in enumerate(boxes) for b, other in boxes[k + 1 :] if one.overlaps(other)]
+            assert not rows
+    assert len(boxes) > 20
 
 
 def test_trades_that_are_gone_are_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
