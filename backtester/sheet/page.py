@@ -32,9 +32,7 @@ Pairs = list[tuple[str, str]]
 
 
 def metric_name(key: str, language: str) -> str:
-    """Return the name of a metric on the screen."""
-    if language == "ko" and key in KOREAN:
-        return KOREAN[key]
+    """Return the name of a metric on the screen; it says what the figure leaves out."""
     return sentence(f"metric.{key}", language) if has(f"metric.{key}", language) else key
 
 

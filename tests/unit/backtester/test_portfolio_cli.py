@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from backtester.metrics import KOREAN
+from backtester.sheet.page import metric_name
 from storage.bundles import Bundle
 from storage.strategies import Strategies
 from tests.research import HAND_TEXTS
@@ -50,6 +52,8 @@ def test_two_strategies_share_an_account_and_the_run_repeats(data: Path, capsys:
     _, out, _ = told(capsys, *named(data, "--strategy", "A", "--beside", "B", *ACCOUNT))
     assert "Account: cash 60,000,000" in out
     assert got["metrics_leave_out_pct"] == {"mh": 1.0, "seed": 1.0}
+    assert metric_name("seed", "ko") == "필요자금 (가장 많던 1 % 시각 제외)"
+    assert {metric_name(key, "ko").partition(" (")[0] for key in KOREAN} == set(KOREAN.values())
     for said in ("Most positions (busiest 1 % of moments left out)", "Capital needed (busiest 1 %", "most positions at any one moment"):
         assert said in out
     assert "B: " in out
