@@ -351,6 +351,22 @@ class Studies:
         except (ValueError, TypeError) as error:  # a length or a type that nobody wrote
             raise DataError("studies.damaged", study=name) from error
 
+    def trial_counts(self, names: Sequence[str]) -> dict[str, int]:
+        """Return how many trials each study has, of a walk-forward those of all its windows (``<name>/1``, …)."""
+        last = select(func.max(trials.c.number))
+        found = {}
+        with self._open() as connection:
+
+            def count(name: str) -> int:
+                number = connection.execute(last.where(trials.c.study == name)).scalar_one()
+                return 0 if number is None else int(number) + 1
+
+            for name in names:
+                found[name], window = count(name), 1
+                while more := count(f"{name}/{window}"):
+                    found[name], window = found[name] + more, window + 1
+        return found
+
     def of_program(self, digest: str, market: str) -> tuple[list[Run], list[Study]]:
         """Return every run and study of a program on a market, oldest first: what was tried of it."""
         with self._open() as connection:

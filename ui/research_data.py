@@ -114,6 +114,17 @@ def read_studies(data_dir: Path, most: int = 500) -> list[Any]:
     return Studies(DataDir(data_dir).user_library).studies(most)
 
 
+def read_searches(data_dir: Path, walks: bool, most: int = 500) -> list[tuple[Any, int]]:
+    """Return the newest walk-forwards, or searches that are none, each with its number of trials."""
+    from storage.studies import Studies
+    from utility.paths import DataDir
+
+    store = Studies(DataDir(data_dir).user_library)
+    found = [one for one in store.studies(most) if bool(one.passport["plan"].get("walk_forward")) == walks]
+    counts = store.trial_counts([one.study for one in found])
+    return [(one, counts[one.study]) for one in found]
+
+
 def read_runs(data_dir: Path, most: int = 2_000) -> list[Any]:
     """Return the newest runs of the library, newest first."""
     from storage.studies import Studies

@@ -262,6 +262,7 @@ def test_a_search_counts_sets_and_shows_every_trial(do: Callable[..., KindPage],
     assert view.best.has_data
     assert view.map.scores.shape == (3, 2)
     qtbot.waitUntil(lambda: view.studies.count >= 1, timeout=30_000)
+    assert view.studies.records[0].evaluations == 18
     qtbot.waitUntil(lambda: made.estimate.text().endswith("초"), timeout=30_000)  # the pace was measured
     view.study_table.selectRow(0)
     view.resume_chosen()
@@ -281,6 +282,7 @@ def test_a_walk_forward(do: Callable[..., KindPage], page: ResearchPage, qtbot: 
     view: Any = made.view
     assert "--walk-forward=rolling" in made.session.task.words  # type: ignore[union-attr]
     assert view.windows.count >= 1
+    assert view.studies.records[0].evaluations == 18 * view.windows.count
     assert view.unseen.has_data
     page.desk.jobs.run(lambda: None, lambda _: made._count(), lambda _: None)
     qtbot.waitUntil(lambda: "구간마다 최대 18회" in made.estimate.text() and made.estimate.text().endswith("초"), timeout=30_000)

@@ -33,8 +33,8 @@ class StudyRecord:
     created: str
 
     @classmethod
-    def of(cls, study: Any) -> StudyRecord:
-        """Return the record of a study of the store (`storage.studies.Study`)."""
+    def of(cls, study: Any, trials: int) -> StudyRecord:
+        """Return the record of a study of the store (`storage.studies.Study`) with its number of trials, those of a resumed one all."""
         passport, result = study.passport, study.result
         score = (result.get("best") or {}).get("score")
         return cls(
@@ -44,7 +44,7 @@ class StudyRecord:
             str(passport.get("market", "")),
             str(passport["plan"].get("objective", "")),
             study.state,
-            int(result.get("evaluations") or 0),
+            trials,
             float(score) if isinstance(score, int | float) else float("nan"),
             moment(study.created_ns),
         )

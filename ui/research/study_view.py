@@ -16,7 +16,7 @@ from ui.models.runs import METRICS, TrialModel, TrialRecord
 from ui.models.studies import StudyModel, StudyRecord
 from ui.research.session import Task
 from ui.research.view import Desk, Tabs, View, small_button
-from ui.research_data import FoundStudy, holding_unit, read_studies, read_study
+from ui.research_data import FoundStudy, holding_unit, read_searches, read_study
 from ui.text import Said, bind, language, on_language, word
 from ui.widgets.badge import Badge
 from ui.widgets.data_table import DataTable
@@ -108,7 +108,7 @@ class StudyView(View):
     # --- the command ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.job(lambda: read_studies(self.desk.data_dir), self._list)
+        self.job(lambda: read_searches(self.desk.data_dir, self.walks), self._list)
 
     def begin(self, task: Task) -> None:
         self.found = None
@@ -140,8 +140,8 @@ class StudyView(View):
 
     # --- a stored study -----------------------------------------------------------------------------------
 
-    def _list(self, found: list[Any]) -> None:
-        rows = [StudyRecord.of(one) for one in found if bool(one.passport["plan"].get("walk_forward")) == self.walks]
+    def _list(self, found: list[tuple[Any, int]]) -> None:
+        rows = [StudyRecord.of(one, trials) for one, trials in found]
         self.studies.replace([(one.study, one) for one in rows])
         self.tabs.show_count(self.study_table, len(rows))
         if not self.trials.count and self.found is None and rows and not self._is_running:
