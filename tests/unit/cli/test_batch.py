@@ -74,8 +74,9 @@ def test_what_is_not_there_is_refused_before_it_is_queued(
     spoken = tuple(part for word in words for part in told.get(word, (word,)))
     status, refused = call(capsys, *queue(data, command=spoken))
     assert (status, refused["error"]["code"]) == (2, code)
-    status, alone = call(capsys, *spoken, "--data-dir", str(data), "--json")
-    assert (alone["error"]["code"], alone["error"]["message"]) == (code, refused["error"]["message"]), "the command's own sentence"
+    if "{texts}" not in words:  # those would be compiled first
+        status, alone = call(capsys, *spoken, "--data-dir", str(data), "--json")
+        assert (alone["error"]["code"], alone["error"]["message"]) == (code, refused["error"]["message"]), "the command's own sentence"
     assert ask(capsys, data, "list")[1]["jobs"] == []
 
 
