@@ -62,7 +62,8 @@ def _texts(widget: QWidget) -> Iterator[tuple[str, int, int]]:
         for place in range(widget.count()):
             if not widget.isSectionHidden(place):
                 text = str(widget.model().headerData(place, Qt.Horizontal, Qt.DisplayRole) or "")
-                yield text, widget.sectionSize(place), _wide(widget, text) + HEADING_ROOM
+                inside = widget.sectionViewportPosition(place) + widget.sectionSize(place) <= widget.viewport().width() + 1
+                yield text, widget.sectionSize(place) if inside else 0, _wide(widget, text) + HEADING_ROOM
 
 
 def _label(label: QLabel) -> Iterator[tuple[str, int, int]]:

@@ -364,10 +364,12 @@ def test_stored_runs_reports_and_comparison(do: Callable[..., KindPage], page: R
     assert len(view.curves.lines) == 2
     heard: list[str] = []
     page.told.connect(lambda code, fields: heard.append(code))
-    for language in ("en", "ko"):  # faster than the command that says the table anew
+    view.tabs.setCurrentWidget(view.one)
+    for language in ("en", "ko", "en", "ko"):  # faster than the command that says the table anew
         set_language(language)
-    qtbot.waitUntil(lambda: not made.quick.is_running(), timeout=20_000)
+    qtbot.waitUntil(lambda: not made.quick.is_running() and not made._next, timeout=20_000)
     assert not heard
+    assert view.tabs.currentWidget() is view.one  # nobody is taken away from what he looks at
     assert view.compared.columns[1].label.startswith("실행")
     view.table.selectRow(0)
     qtbot.waitUntil(lambda: view.one.trades.count > 0, timeout=30_000)

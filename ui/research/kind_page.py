@@ -362,7 +362,8 @@ class KindPage(QWidget):
             self.queue_asked.emit(found[0])
 
     def stop(self) -> None:
-        """Stop what runs; what it found is saved."""
+        """Stop what runs; what it found is saved, and what waits for it is not begun."""
+        self._next.clear()
         for session in (self.session, self.quick):
             if session.is_running():
                 session.stop()

@@ -123,7 +123,8 @@ class RunsView(View):
         self.table.opened.connect(self._open)
         self._currency = "KRW"
         self._compared: list[str] = []
-        self._is_again = False
+        self._is_wished = False
+        """Whether a person asked for the comparison that comes; otherwise it is the one on show in another language."""
         on_language(self, self._compare_again)
 
     def start(self) -> None:
@@ -151,13 +152,12 @@ class RunsView(View):
         if len(keys) < 2:
             self.told.emit("ui.runs.choose_two", {})
         else:
-            self._is_again = False
+            self._is_wished = True
             self.asked.emit("compare", ["compare", *keys])
 
     def _compare_again(self) -> None:
         # The table comes in words from the command: in another language it is asked for again.
         if self._compared:
-            self._is_again = True
             self.asked.emit("compare", ["compare", *self._compared])
 
     def _to(self, kind: str, name: str) -> None:
@@ -168,11 +168,12 @@ class RunsView(View):
             self.told.emit("ui.runs.choose", {})
 
     def end(self, task: Task) -> None:
-        result = task.result
+        result, is_wished = task.result, self._is_wished or bool(task.values)
+        if task.path == "compare":
+            self._is_wished = False
         if task.state != "done" and not (task.path == "rerun" and "same" in result):
             return
-        if task.path == "compare" and self._is_again:
-            self._is_again = False
+        if task.path == "compare" and not is_wished:
             self._show_compared(result, turn=False)  # the same in another language: what was told stays
             return
         written = result.get("written", [])
