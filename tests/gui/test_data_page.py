@@ -249,3 +249,27 @@ def test_a_set_out_of_the_running_has_a_word_and_no_score() -> None:
 
     set_language("ko")
     assert [score_text(value) for value in (NO_TRADES, OUT_OF_LIMITS, -1.5)] == ["거래 없음", "제한 밖", "-1.50"]
+
+
+def test_a_path_longer_than_its_field_is_whole_in_the_tip(made: KindPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PyQt5.QtCore import QEvent, QPoint
+    from PyQt5.QtGui import QHelpEvent
+    from PyQt5.QtWidgets import QApplication, QToolTip
+
+    told: list[str] = []
+    monkeypatch.setattr(QToolTip, "showText", lambda place, text, widget: told.append(text))
+    made.show_command("data import")
+    line: Any = made.form.fields["sources"].inner
+    line.setText("/a/very/long/folder/of/recorded/market/data/BTCUSDT-1m-2026-09.csv")
+    QApplication.sendEvent(line, QHelpEvent(QEvent.ToolTip, QPoint(1, 1), QPoint(1, 1)))
+    assert told == [line.text()]
+
+
+def test_a_legend_shows_both_colours_of_one_thing(qtbot: Any) -> None:
+    from ui.charts.study_charts import BarsChart
+    from ui.theme.style import colour
+
+    chart = BarsChart("ui.empty.windows", str)
+    qtbot.addWidget(chart)
+    chart.show_legend(("up+down", "ui.legend.day"))
+    assert all(colour(name).name() in chart.legend_label.text() for name in ("up", "down"))

@@ -109,7 +109,7 @@ class ResultChart(QWidget):
         self.update()
 
     def show_legend(self, *parts: tuple[str, str]) -> None:
-        """Say what the colours mean, each (token of the theme, code of the word); ``accent:90`` is a token laid on thinly.
+        """Say what the colours mean, each (token of the theme, code of the word); ``accent:90`` is a token laid on thinly, ``up+down`` two of one thing.
 
         A colour (``#3ab3a8``) and a name that is no code stand as they are.
         """
@@ -120,7 +120,8 @@ class ResultChart(QWidget):
         """Write legend and the word of the bottom axis, which stands in the corner below the values."""
         self.corner.setText(tr(self.bottom_word) if self.bottom_word else "")
         self.corner.setVisible(self.has_data and bool(self.bottom_word))
-        parts = [f'<span style="color:{_tint(tone)}">■</span> {tr(code)}' for tone, code in self._legend]
+        marks = {tone: "".join(f'<span style="color:{_tint(one)}">■</span>' for one in tone.split("+")) for tone, _ in self._legend}
+        parts = [f"{marks[tone]} {tr(code)}" for tone, code in self._legend]
         self.legend_label.setText("&nbsp;&nbsp;&nbsp;".join(parts))
         self.legend_label.setStyleSheet(f"color: {theme().muted}; font-size: {theme().font_px - 2}px")
         self.legend_label.setVisible(self.has_data and bool(parts))

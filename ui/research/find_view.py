@@ -54,7 +54,7 @@ class FindView(View):
         self.moves = RowModel((text_column("move", "ui.col.move", 0), *MOVE_COLUMNS), self)
         self.moves_table = DataTable(self.moves, "movesTable", "ui.empty.find", tight=True)
         self.by_hour = BarsChart("ui.empty.find", lambda value: f"{fmt.number(value, 3)}%", bottom="ui.axis.hour")
-        self.by_hour.show_legend(("up", "ui.legend.end"))
+        self.by_hour.show_legend(("up+down", "ui.legend.end"))
         self.symbols = RowModel(SYMBOL_COLUMNS, self)
         self.symbol_table = DataTable(self.symbols, "symbolTable", "ui.empty.find", tight=True)
         pages = [(self.moves_table, "ui.tab.moves_after"), (self.by_hour, "ui.tab.by_hour"), (self.symbol_table, "ui.tab.by_symbol")]

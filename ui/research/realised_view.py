@@ -40,7 +40,7 @@ class RealisedView(View):
         self.total = QLabel()
         self.total.setObjectName("realisedTotal")
         self.chart = BarsChart("ui.empty.realised", self._money, bottom="ui.axis.period")
-        self.chart.show_legend(("up", "ui.legend.period"), ("warn", "ui.legend.total"))
+        self.chart.show_legend(("up+down", "ui.legend.period"), ("warn", "ui.legend.total"))
         self.rows = RowModel(COLUMNS, self)
         self.table = DataTable(self.rows, "realisedTable", "ui.empty.realised", tight=True)
         picture = Panel("ui.panel.realised", self.chart)

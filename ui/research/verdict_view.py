@@ -64,7 +64,7 @@ class VerdictView(View):
         self.map.show_what("ui.map.around")
         self.sweeps = LinesChart("ui.empty.verdict_map", self._short, bottom="ui.axis.step")
         self.paths = BarsChart("ui.empty.paths", self._money, bottom="ui.axis.path")
-        self.paths.show_legend(("up", "ui.legend.path"))
+        self.paths.show_legend(("up+down", "ui.legend.path"))
         self.logits = BarsChart("ui.empty.logits", lambda value: fmt.number(value, 0), bottom="ui.axis.logit")
         self.logits.show_legend(("accent", "ui.legend.logit"))
         self.pictures = Tabs(

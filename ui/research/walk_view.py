@@ -38,7 +38,7 @@ class WalkView(StudyView):
         self.windows = RowModel(COLUMNS, self)
         self.window_table = DataTable(self.windows, "windowTable", "ui.empty.windows", tight=True)
         self.unseen = BarsChart("ui.empty.windows", self._money, bottom="ui.axis.day")
-        self.unseen.show_legend(("up", "ui.legend.day"), ("warn", "ui.legend.total"))
+        self.unseen.show_legend(("up+down", "ui.legend.day"), ("warn", "ui.legend.total"))
         self.sides = BarsChart("ui.empty.windows", self._money, bottom="ui.axis.window")
         self.sides.show_legend(("muted", "ui.legend.inside"), ("accent", "ui.legend.outside"))
         self.moves = LinesChart("ui.empty.moves", lambda value: fmt.number(value), bottom="ui.axis.window")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PyQt5.QtCore import QDate, Qt, pyqtSignal
+from PyQt5.QtCore import QDate, QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QCalendarWidget,
     QCheckBox,
@@ -17,6 +17,7 @@ from PyQt5.QtWidgets import (
     QMenu,
     QPlainTextEdit,
     QToolButton,
+    QToolTip,
     QWidget,
     QWidgetAction,
 )
@@ -262,10 +263,11 @@ class DayField(LineField):
 
 
 class FileField(LineField):
-    """A path typed or chosen; several where the option takes several."""
+    """A path typed or chosen, whole in the tip; several where the option takes several."""
 
     def __init__(self, option: Option) -> None:
         super().__init__(option)
+        self.line.installEventFilter(self)
         button = QToolButton()
         button.setObjectName("browseButton")
         button.setText("…")
@@ -273,6 +275,12 @@ class FileField(LineField):
         bind(button, "setAccessibleName", "ui.form.browse")
         button.clicked.connect(self.browse)
         self.row.addWidget(button)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.line and event.type() == QEvent.ToolTip and self.line.text():
+            QToolTip.showText(event.globalPos(), self.line.text(), self.line)  # type: ignore[attr-defined]
+            return True
+        return bool(super().eventFilter(watched, event))
 
     def browse(self) -> None:
         """Let a person choose; what is cancelled changes nothing."""
