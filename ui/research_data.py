@@ -81,7 +81,8 @@ def read_study(data_dir: Path, name: str) -> FoundStudy:
     names = [str(one) for one in kept.passport["plan"]["metrics"]]
     front = {one["number"] for one in kept.result.get("front") or ()}
     windows = len((kept.result.get("walk_forward") or {}).get("windows", ()))
-    trials = store.trials(f"{name}/{windows}" if windows else name)
+    walks = bool(kept.passport["plan"].get("walk_forward"))
+    trials = store.trials(f"{name}/{max(windows, 1)}" if walks else name)
     best = int(np.argmax(trials.scores)) if len(trials) else -1
     figures = {key: trials.metrics[:, place] for place, key in enumerate(names)} if len(trials) else {}
     found = FoundStudy(kept, [], trials.vectors, trials.scores, figures)

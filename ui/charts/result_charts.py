@@ -109,7 +109,9 @@ class ResultChart(QWidget):
         self.update()
 
     def show_legend(self, *parts: tuple[str, str]) -> None:
-        """Say what the colours mean, each (token of the theme, code of the word); ``accent:90`` is a token laid on thinly, ``up+down`` two of one thing.
+        """Say what the colours mean, each (token of the theme, code of the word).
+
+        ``accent:90`` is a token laid on thinly, ``up+down`` are two of one thing.
 
         A colour (``#3ab3a8``) and a name that is no code stand as they are.
         """
