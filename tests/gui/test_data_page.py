@@ -273,3 +273,17 @@ def test_a_legend_shows_both_colours_of_one_thing(qtbot: Any) -> None:
     qtbot.addWidget(chart)
     chart.show_legend(("up+down", "ui.legend.day"))
     assert all(colour(name).name() in chart.legend_label.text() for name in ("up", "down"))
+
+
+def test_a_walk_forward_that_was_stopped_early_shows_its_first_window(tmp_path: Path) -> None:
+    import numpy as np
+
+    from storage.studies import Studies
+    from ui.research_data import read_searches, read_study
+
+    store = Studies(DataDir(tmp_path).user_library)
+    name = store.new_study("grid", {"plan": {"walk_forward": "rolling", "metrics": ["tc", "tg"]}}, 1)
+    store.add_trials(f"{name}/1", 0, np.array([[1.0], [2.0]]), np.array([3.0, 4.0]), np.array([[1.0, 2.0], [3.0, 4.0]]), ())
+    assert [trial.score for trial in read_study(tmp_path, name).trials] == [3.0, 4.0]
+    assert [(one.study, count) for one, count in read_searches(tmp_path, True)] == [(name, 2)]
+    assert read_searches(tmp_path, False) == []
