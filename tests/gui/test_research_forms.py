@@ -469,7 +469,7 @@ def test_a_paused_search_goes_on_by_its_study(page: ResearchPage, monkeypatch: p
     made = page.page_of("search")
     started: list[list[str]] = []
     monkeypatch.setattr(made.session.runner, "start", started.append)
-    made.take({"--strategy": NAME, "--ranges": RANGES})
+    made.take({"--strategy": NAME, "--ranges": RANGES, "--no-verdict": True, "--workers": "1"})
     made.run()
     made.session._progressed({"note": "run", "study": "ga-7"})
     made.session._progressed({"done": 10, "total": 100, "rate": 5.0, "left_s": 18.0, "best": 1.5, "note": "ga-7"})
@@ -481,6 +481,7 @@ def test_a_paused_search_goes_on_by_its_study(page: ResearchPage, monkeypatch: p
     assert "ga-7" in made.strip.text.text()
     made.strip.resume_button.click()
     assert started[1][:2] == ["optimise", "--resume=ga-7"]
+    assert {"--no-verdict", "--workers=1"} <= set(started[1])
 
 
 def test_what_ran_when_the_window_closed_is_offered_again(page: ResearchPage, qtbot: Any) -> None:

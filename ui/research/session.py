@@ -19,6 +19,8 @@ from ui.models.command_options import Forms
 from ui.text import language
 
 STOPPED = "ui.research.stopped"
+OF_THE_RUN = ("--workers", "--no-verdict", "--no-cache")
+"""Options of a search that its study does not keep: who goes on says them again."""
 
 
 @dataclass
@@ -108,7 +110,8 @@ class Session(QObject):
         """Go on with a task, or with a study by its name."""
         study, words = (task, []) if isinstance(task, str) else (task.study, task.words)
         values = {} if isinstance(task, str) else task.values
-        self.start("optimise", ["optimise", f"--resume={study}"] if study else words, values)
+        kept = [word for word in words if word.split("=")[0] in OF_THE_RUN]
+        self.start("optimise", ["optimise", f"--resume={study}", *kept] if study else words, values)
 
     def _progressed(self, told: dict[str, Any]) -> None:
         if self.task is None:
