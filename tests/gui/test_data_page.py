@@ -115,7 +115,10 @@ def test_what_a_check_finds_stays_until_the_data_changes(made: KindPage, do: Cal
     assert [row.problem for row in view.problems.records] == ["10분 이상 봉이 없습니다: 2026-09-04 09:10 – 2026-09-04 09:29"]
     assert view.problems.records[0].where.endswith("· 실제 기록 · BTCUSDT")
     view.start()
-    do("data list")
+    do("data list", market="upbit")
+    assert view.data.count == 0
+    do("data list", market=None)
+    assert view.data.count == 1
     assert view.problems.count == 1
     do("data import", sources=[str(bars(tmp_path / "ETHUSDT-1m-2026-09.csv"))])
     assert view.problems.count == 0

@@ -52,6 +52,8 @@ class DataView(View):
         column.addWidget(panel)
         self._found: dict[str, Any] = {}
         self._verified: dict[str, Any] | None = None
+        self._market = ""
+        """The list is of this market alone; "" is all."""
         self._told: tuple[str, dict[str, Any]] = ("", {})
         on_language(self, self._say)
 
@@ -70,7 +72,7 @@ class DataView(View):
 
     def _show(self, found: dict[str, Any]) -> None:
         self._found = found
-        rows = found["datasets"]
+        rows = [one for one in found["datasets"] if self._market in ("", one["market"])]
         self.data.show(
             {
                 "market_word": [word("ui.market", one["market"]) for one in rows],
@@ -84,8 +86,8 @@ class DataView(View):
         )
         self.tabs.show_count(self.table, len(rows))
         self._show_problems()
-        markets = sorted({one["source"] for one in rows})
-        self.picked.emit({"offer": {"--source": [(source, "") for source in markets]}})
+        sources = sorted({one["source"] for one in found["datasets"]})
+        self.picked.emit({"offer": {"--source": [(source, "") for source in sources]}})
 
     def _show_problems(self) -> None:
         """Show what the last check found, or what lies aside where nothing was checked."""
@@ -102,11 +104,14 @@ class DataView(View):
     def begin(self, task: Task) -> None:
         if task.path in CHANGES:
             self._verified = None  # of what was there before
+            self._market = ""
         self._told = ("", {})
         self._answer()
 
     def end(self, task: Task) -> None:
         result = task.result
+        if task.path == "data list" and task.state == "done":
+            self._market = next((word.partition("=")[2] for word in task.words if word.startswith("--market=")), "")
         if task.path == "data verify" and result:
             self._verified = result
             self._show_problems()
