@@ -112,6 +112,8 @@ class BatchView(View):
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._pick())
         self._waiting = self._again = False
         self._by = "tg"
+        self._chosen: tuple[str, ...] = ()
+        """Jobs, by number or name, whose results are listed; none is all."""
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self.look)
@@ -133,7 +135,7 @@ class BatchView(View):
             self._again = True
             return
         self._waiting = True
-        by = self._by
+        by, chosen = self._by, self._chosen
 
         def done(found: tuple[list[JobRecord], dict[str, Any]]) -> None:
             self._waiting = False
@@ -146,11 +148,12 @@ class BatchView(View):
             self._waiting = self._again = False
             self.fail(error)
 
-        self.desk.jobs.run(lambda: read_queue(self.desk.data_dir, by), done, failed)
+        self.desk.jobs.run(lambda: read_queue(self.desk.data_dir, by, chosen), done, failed)
 
     def end(self, task: Task) -> None:
         if task.path == "batch results" and task.state == "done":
             self._by = str(task.result.get("by", "tg"))
+            self._chosen = tuple(word for word in task.words[2:] if not word.startswith("--"))
             self.tabs.setCurrentWidget(self.board_table)
         self.look()
 
@@ -164,12 +167,12 @@ class BatchView(View):
         columns["run"] = [str(one["run"] or one["study"] or fmt.DASH) for one in rows]
         columns |= {key: [float(one["metrics"].get(key, float("nan"))) for one in rows] for key in BOARD}
         columns["words"] = [tuple(one["words"]) for one in rows]
-        if len(rows) != self.board.count or any(a != r.words for a, r in zip(columns["words"], self.board.records, strict=True)):
+        if _keys(columns) != [(one.job, one.turn) for one in self.board.records]:
             self.board.show(columns)
         failed = board["failed"]
-        if len(failed) != self.failed.count:
-            said = [(one["code"], one["fields"]) for one in failed]
-            self.failed.show({**{key: [one[key] for one in failed] for key in ("job", "turn", "words")}, "reason": said})
+        wrong: dict[str, list[Any]] = {key: [one[key] for one in failed] for key in ("job", "turn", "words")}
+        if _keys(wrong) != [(one.job, one.turn) for one in self.failed.records]:
+            self.failed.show({**wrong, "reason": [(one["code"], one["fields"]) for one in failed]})
         for table, count in ((self.table, len(jobs)), (self.board_table, len(rows)), (self.failed_table, len(failed))):
             self.tabs.show_count(table, count)
 
@@ -189,8 +192,13 @@ class BatchView(View):
             self.asked.emit("batch edit", ["batch", "edit", *change, *keys])
 
 
-def read_queue(data_dir: Any, by: str) -> tuple[list[JobRecord], dict[str, Any]]:
-    """Return the queue's jobs and the board of what came of them."""
+def _keys(columns: dict[str, list[Any]]) -> list[tuple[int, int]]:
+    """Return which turns a table shows, in its order: the same command may stand in it many times."""
+    return list(zip(columns["job"], columns["turn"], strict=True))
+
+
+def read_queue(data_dir: Any, by: str, chosen: tuple[str, ...] = ()) -> tuple[list[JobRecord], dict[str, Any]]:
+    """Return the queue's jobs and the board of what came of them, of `chosen` ones (numbers or names) where some are named."""
     from backtester.board import board
     from storage.batches import RUNNING, WAITING, Batches
     from utility.paths import DataDir
@@ -205,7 +213,7 @@ def read_queue(data_dir: Any, by: str) -> tuple[list[JobRecord], dict[str, Any]]
         share = float(told["done"]) / float(told["total"]) if told.get("total") else float("nan")
         due = moment(job.due_ns) if job.state == WAITING and job.due_ns > 0 else fmt.DASH
         out.append(JobRecord(job.job, job.batch, job.state, job.schedule, due, share, job.turn, tuple(job.words)))
-    found = board(turns, by)
+    found = board([one for one in turns if not chosen or str(one.job) in chosen or one.batch in chosen], by)
     said = {(one.job, one.turn): tuple(one.words) for one in turns}
     found["failed"] = [{**one, "words": said[one["job"], one["turn"]]} for one in found["failed"]]
     return out, found

@@ -123,6 +123,8 @@ class RunsView(View):
         self.table.opened.connect(self._open)
         self._currency = "KRW"
         self._compared: list[str] = []
+        self._most: int | None = None
+        """Runs that are listed; None is all."""
         self._is_wished = False
         """Whether a person asked for the comparison that comes; otherwise it is the one on show in another language."""
         on_language(self, self._compare_again)
@@ -131,7 +133,7 @@ class RunsView(View):
         self.job(lambda: read_runs(self.desk.data_dir), self._list)
 
     def _list(self, found: list[Any]) -> None:
-        self.runs.replace([(one.run, StoredRun.of(one)) for one in found])
+        self.runs.replace([(one.run, StoredRun.of(one)) for one in found[: self._most]])
         values = [(str(one.run), f"{one.run} · {one.passport.get('strategy', '')}") for one in found[:200]]
         self.picked.emit({"offer": {"number": values}})
 
@@ -184,8 +186,11 @@ class RunsView(View):
             bind(self.answer, "setText", "runs.same" if result["same"] else "runs.differs", **result)
         elif self.written:
             bind(self.answer, "setText", "ui.runs.written", path="\n".join(self.written))
-        elif task.path == "runs" and len(result.get("runs", ())) == 1:
-            self.one.show_number(int(result["runs"][0]["run"]))
+        elif task.path == "runs":
+            self._most = next((int(word.partition("=")[2]) for word in task.words if word.startswith("--limit=")), None)
+            self.start()
+            if len(result["runs"]) == 1:
+                self.one.show_number(int(result["runs"][0]["run"]))
         self.answered.setVisible(task.path == "rerun" or bool(self.written))
         self.open_button.setVisible(bool(self.written))
 
