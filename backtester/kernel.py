@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from backtester.bands import ROOM_SHARE, followed_band, hold_bounds, seen_band
+
 USES_ORDER_QTY = USES_RETURNS = USES_HOLDING = False
 HAS_MARKS = False
 N_COLUMNS, N_FEATURES, N_VARIABLES, N_PRESETS, N_KEPT = 1, 0, 1, 1, 0
 SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS = False, False, False
+FOLLOWS, FOLLOWS_MAX, FOLLOWS_MIN = False, False, False
 N_TERMS, N_BUILT, NEEDS = 0, 0, (False,)
+N_ABREAST, LANES, HAS_ABREAST = 0, 1, False
 HOLDS_DAYS = False
 
 
@@ -84,8 +88,8 @@ def flag_rows(
 
 
 @njit(nogil=True)
-def hold_bounds(variables: Any, bounds: Any) -> None:
-    """Stand-in: no bounds."""
+def fill_abreast(windows: Any, columns: Any, blocks: Any, b: int, extremes: Any, side: Any, tile: Any, i0: int, i1: int) -> None:
+    """Stand-in: no series of several days at once."""
 
 
 # === LOOP ===
@@ -106,13 +110,32 @@ from backtester.outcome import (  # noqa: E402, F401 - the fields of a trade are
     OUT_UNITS,
     put_trade,
 )
-from backtester.pointer import fetch, number_at  # noqa: E402
+from backtester.pointer import address_of, fetch, number_at  # noqa: E402
 from backtester.pricing import BOOK_ASK, BOOK_BID, price_order  # noqa: E402
-from backtester.skip import SPAN, WORDS, merge, next_exit, next_flagged_exit, next_set, price_band, time_bound  # noqa: E402
+from backtester.skip import (  # noqa: E402
+    LINE,
+    LINE_STEP,
+    NEVER,
+    SPAN,
+    WORDS,
+    fetch_marked,
+    merge,
+    next_exit,
+    next_flagged_exit,
+    next_set,
+    price_band,
+    price_line,
+    return_at,
+    time_bound,
+    widened,
+)
+from strategy.abreast import make_tile  # noqa: E402
 from strategy.borrow import borrow  # noqa: E402
 from trading.numbers import UNIT_F, clock_seconds  # noqa: E402
 from trading.position_vars import (  # noqa: E402
     FORCE_EXIT,
+    MAX_RETURN_PCT,
+    MIN_RETURN_PCT,
     ORDER_QTY,
     POSITION_QTY,
     POSITION_SIZE,
@@ -121,9 +144,10 @@ from trading.position_vars import (  # noqa: E402
     update_holding,
     update_returns,
 )
-from trading.positions import PARAMS_SIZE  # noqa: E402
+from trading.positions import INTEGER_MONEY, PARAMS_SIZE  # noqa: E402
 from trading.sizing import quantity  # noqa: E402
 
+# In this loop `min`, `max` and `int` are written out: Numba compiles its own functions for them anew in every module.
 CHUNK = 2048  # rows whose features are built just before they are read, so that columns are still in cache
 NONE, ENTRY, EXIT = 0, 1, 2
 BETTING, ENTRY_LEVELS, EXIT_LEVELS, LATENCY, FILL_LAST, INTERVAL, AUCTION_GATE, DELAY_MS, LEVEL_SHARE, REACH = range(10)
@@ -135,19 +159,13 @@ WORK_TAGS = 9  # place in `work` of what says which pieces are there; zero befor
 
 
 @njit(_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def begin_sums(sums):  # type: ignore[no-untyped-def]
-    """Begin a day's running sums after its first row; their differences do not hang on where they begin."""
-    for f in range(len(sums) // 3 * 2, len(sums)):
-        sums[f, 0] = sums[f, 1] = 0
-
-
-@njit(_nrt=False, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def more_features(windows, cols, sums, extremes, scratch, ready, upto):  # type: ignore[no-untyped-def]
     """Continue the features over rows `ready` … upto−1."""
     fill_features(windows, cols, sums, extremes, scratch, ready - ready, ready, upto)
     for e in range(len(extremes) - N_BUILT - N_KEPT, len(extremes) - N_BUILT):
+        kept = extremes[e]
         for row in range(ready, upto):
-            extremes[e, row] = np.nan  # nobody has asked for it yet (kept.py)
+            kept[row] = np.nan  # nobody has asked for it yet (kept.py)
     return upto
 
 
@@ -196,14 +214,16 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
     int
         Number of trades; more than ``len(out)`` means that the rest was not kept.
     """
-    betting, entry_levels, exit_levels = options[BETTING], int(options[ENTRY_LEVELS]), int(options[EXIT_LEVELS])
-    latency, fill_last, interval_s = int(options[LATENCY]), options[FILL_LAST] != 0.0, int(options[INTERVAL])
-    auction_gate, delay_ms, reach = options[AUCTION_GATE] != 0.0, int(options[DELAY_MS]), int(options[REACH])
+    betting, entry_levels, exit_levels = options[BETTING], np.int64(options[ENTRY_LEVELS]), np.int64(options[EXIT_LEVELS])
+    latency, fill_last, interval_s = np.int64(options[LATENCY]), options[FILL_LAST] != 0.0, np.int64(options[INTERVAL])
+    auction_gate, delay_ms, reach = options[AUCTION_GATE] != 0.0, np.int64(options[DELAY_MS]), np.int64(options[REACH])
     at_once = latency == 0 and delay_ms == 0
     sums, extremes, scratch = borrow(work[0]), borrow(work[1]), borrow(work[2])
     position, state, prices, sizes = borrow(work[3]), borrow(work[4]), borrow(work[5]), borrow(work[6])
     flags, flag_words, tags = borrow(work[7]), borrow(work[8]), borrow(work[9])
-    marks, mark_words, bounds = borrow(work[10]), borrow(work[11]), borrow(work[12])
+    marks, mark_words, bounds, line = borrow(work[10]), borrow(work[11]), borrow(work[12]), borrow(work[13])
+    side, tile = borrow(work[14]), borrow(work[15])
+    tile[0, 0] = 0.0  # no days stand in `side`
     ids, slots = borrow(ids), borrow(slots)
     columns = borrow_inputs(inputs)
     last, universe, row_time, book = borrow(last), borrow(universe), borrow(row_time), borrow(book)
@@ -227,7 +247,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                 ready = zero
             group += rebuild[s] != 0 or s == 0
             vector = variables[s]
-            first = max(begin, warmups[s] - 1)
+            first = begin if begin > warmups[s] - 1 else warmups[s] - 1
             clear_position(position)
             for k in range(len(state)):
                 state[k] = day_state[k]
@@ -238,9 +258,11 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
             signal_row, entry_row, entry_seconds = 0, 0, 0
             entry_raw = 0.0
             low, high, until = np.inf, -np.inf, zero
+            top, bottom, follows = -np.inf, np.inf, False  # of prices since the entry; whether they are kept
             marked = -1  # piece whose conditions of an entry are joined in `marks`
             if SKIPS_HOLD:
-                hold_bounds(vector, bounds)
+                bounds[0], bounds[1], bounds[2] = np.inf, -np.inf, np.inf
+                hold_bounds(vector, position, bounds)
             i = 0 if HAS_MARKS else first
             while i < n:
                 if ((SKIPS_ENTRY and not holding) or (SKIPS_HOLD and holding)) and waiting < 0:
@@ -248,7 +270,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                     end_of_search = n - 1 if holding else n
                     while i < end_of_search:
                         piece = i // SPAN
-                        i0, i1 = piece * SPAN, min((piece + 1) * SPAN, n)
+                        i0 = piece * SPAN
+                        i1 = i0 + SPAN if i0 + SPAN < n else n
                         k, k_end = zero, zero
                         if holding:
                             if HAS_EXIT_ROWS:
@@ -258,7 +281,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                             marked = piece
                             for word in range(WORDS):
                                 mark_words[word] = -1
-                        slot = zero
+                        slot, is_new = zero, k < k_end and not holding
                         while k < k_end:
                             t = slots[2, k]
                             slot = slots[0, t] + ids[s, t] % slots[1, t]
@@ -268,8 +291,12 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                     if ready < i1:
                                         if reach >= 0 and ready < i0 - reach:
                                             if ready == 0:
-                                                begin_sums(sums)
+                                                # A day's running sums begin after its first row: differences do not hang on where.
+                                                for f in range(len(sums) // 3 * 2, len(sums)):
+                                                    sums[f, 0] = sums[f, 1] = 0
                                             ready = i0 - reach
+                                        if HAS_ABREAST:
+                                            fill_abreast(windows[s], columns, blocks, b, extremes, side, tile, ready, i1)
                                         ready = more_features(windows[s], cols, sums, extremes, scratch, ready, i1)
                                     build = tags[0, piece] != group
                                     tags[0, piece] = group
@@ -277,14 +304,34 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                 tags[slot, piece] = stamp + ids[s, t] + 1
                             k += 1
                             if not holding and not merge(mark_words, flag_words[slot], piece * WORDS):
+                                is_new = False
                                 break
+                        if is_new:  # what an entry reads first comes from memory while the rows before it are run
+                            fetch_marked(mark_words, address_of(universe), address_of(row_time), lo + i0)
                         if holding:
-                            end = min(i0 + SPAN, n - 1)
+                            end = i1 if i1 < n else n - 1
+                            start = i
                             if HAS_EXIT_ROWS:
                                 i = next_flagged_exit(flags[slot], day_last, day_time, i, end, low, high, until)
                             else:
                                 i = next_exit(day_last, day_time, i, end, low, high, until)
+                            if FOLLOWS and follows:
+                                top, bottom = widened(day_last, start, i, top, bottom)
                             if i < end:
+                                if (
+                                    FOLLOWS
+                                    and follows
+                                    and (until == NEVER or day_time[i] < until)
+                                    and not (HAS_EXIT_ROWS and flags[slot][i] != 0)
+                                ):
+                                    # The row may only have moved the highest or lowest price, and what hangs on them.
+                                    top, bottom = max(top, day_last[i]), min(bottom, day_last[i])
+                                    low, high = followed_band(vector, position, bounds, line, top, bottom, ROOM_SHARE)
+                                    if not low < day_last[i] < high:
+                                        low, high = followed_band(vector, position, bounds, line, top, bottom, 0.0)
+                                    if low < day_last[i] < high:
+                                        i += 1
+                                        continue
                                 break
                         else:
                             i = i0 + next_set(marks, mark_words, i - i0)
@@ -295,9 +342,13 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                     first_level = BOOK_BID if holding == (sign > 0) else BOOK_ASK
                     fetch(book[first_level], lo + i)  # the code will mostly want to trade here
                 elif not HAS_MARKS and waiting > i:
-                    i = min(waiting, n - 1)
+                    i = waiting if waiting < n else n - 1
                 if i >= ready:
-                    ready = more_features(windows[s], cols, sums, extremes, scratch, ready, min(max(ready + CHUNK, i + 1), n))
+                    upto = ready + CHUNK if ready + CHUNK > i else i + 1
+                    upto = upto if upto < n else n
+                    if HAS_ABREAST:
+                        fill_abreast(windows[s], columns, blocks, b, extremes, side, tile, ready, upto)
+                    ready = more_features(windows[s], cols, sums, extremes, scratch, ready, upto)
                 if HAS_MARKS:
                     counters[ERRORS] += mark(cols, sums, extremes, i, zero, vector, position, state)
                     if i < first:
@@ -312,6 +363,13 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                 elif holding:
                     if HOLDS_DAYS:
                         day_params = params[row_params[lo + i]]
+                    if FOLLOWS and follows:
+                        top, bottom = max(top, day_last[i]), min(bottom, day_last[i])
+                        best, worst = (top, bottom) if sign > 0 else (bottom, top)
+                        if FOLLOWS_MAX:
+                            position[MAX_RETURN_PCT] = return_at(position, day_params, best)
+                        if FOLLOWS_MIN:
+                            position[MIN_RETURN_PCT] = return_at(position, day_params, worst)
                     if USES_RETURNS:
                         update_returns(position, day_params, day_last[i])
                     if USES_HOLDING:
@@ -324,6 +382,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                         act = EXIT
                     elif result < 0:
                         counters[ERRORS] += 1
+                    if SKIPS_HOLD and FOLLOWS:
+                        low, high = (np.inf, -np.inf) if follows else seen_band(vector, position, bounds, line)
                 elif day_universe[i] != 0.0:
                     if USES_ORDER_QTY:
                         position[ORDER_QTY] = quantity(betting, day_last[i], decimals) / UNIT_F
@@ -352,7 +412,13 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                         entry_seconds = clock_seconds(day_time[i], interval_s)
                         open_position(position, day_params, sign, units, entry_raw, signal_row, day_time[i])
                         if SKIPS_HOLD:
-                            low, high = price_band(position, day_params, bounds[0], bounds[1])
+                            price_line(position, day_params, line)
+                            if FOLLOWS:
+                                low, high, top, bottom = np.inf, -np.inf, -np.inf, np.inf  # until a row has been seen
+                                # Where 수익률 never falls as the price rises, two prices tell all that was. Won fees are cut: it may.
+                                follows = line[LINE_STEP] != 0.0 and day_params[INTEGER_MONEY] == 0.0 and not (auction_gate or HOLDS_DAYS)
+                            else:
+                                low, high = price_band(line, bounds[0], bounds[1])
                             until = time_bound(day_time[i], entry_seconds, bounds[2], interval_s)
                 if holding and (act == EXIT or i == n - 1):
                     whole, exit_raw = price_order(book, day_last[i], lo + i, sign < 0, exit_levels, units, fill_last, prices, sizes)
@@ -380,7 +446,8 @@ def make_work(rows, n_state, n_slots=1):  # type: ignore[no-untyped-def]
     return (
         make_sums.py_func(rows), extremes, make_scratch.py_func(rows), np.zeros(POSITION_SIZE), np.zeros(n_state),
         np.zeros(5), np.zeros(5, dtype=np.int64), flags, flags.view(np.int64), np.zeros((n_slots, pieces), dtype=np.int64),
-        marks, marks.view(np.int64), np.zeros(3),
+        marks, marks.view(np.int64), np.zeros(3), np.zeros(LINE),
+        np.zeros((max(N_ABREAST * LANES, 1), rows if HAS_ABREAST else 1)), make_tile(),
     )  # fmt: skip
 
 

@@ -50,6 +50,17 @@ def fetch(typingctx: Any, address: Any, row: Any) -> Any:
     return signature, codegen
 
 
+@intrinsic  # type: ignore[misc]
+def address_of(typingctx: Any, column: Any) -> Any:
+    """Return where a column of one dimension begins."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.int64))
+
+    return types.int64(column), codegen
+
+
 def endless(rows: int) -> NDArray[np.float64]:
     """Return the column of sizes of a level that holds any quantity on every row; it takes no memory and has no address."""
     return np.broadcast_to(np.array(ENDLESS), (rows,))

@@ -88,10 +88,19 @@ def bulk_angle(column, out, e, lag, i0, i1, n, coefficient):  # type: ignore[no-
         out[e, i] = window_angle(column, i - lag, 0, n, coefficient)
 
 
+@njit(**_BULK)
+def bulk_lag(out, source, e, lag, i0, i1):  # type: ignore[no-untyped-def]
+    """Write into row `e` what row `source` holds of the rows `lag` before; rows i0 … i0+lag−1 are left as they are."""
+    target, values = out[e, min(i0 + lag, i1) : i1], out[source, i0 : max(i1 - lag, i0)]
+    for i in range(len(target)):
+        target[i] = values[i]
+
+
 def warm() -> None:
     """Compile everything here with the types production uses."""
     sums, out = np.zeros((3, 3), dtype=np.int64), np.zeros((1, 2))
     bulk_mean(sums, 0, out, 0, 0, 0, 2, 1, 1, 1.0)
     bulk_whole_mean(sums, 0, out, 0, 0, 0, 2, 1, 1)
     bulk_sum(sums, 0, out, 0, 0, 0, 2, 1, 1)
+    bulk_lag(out, 0, 0, 0, 0, 2)
     bulk_angle(out[0].copy(), out, 0, 0, 0, 2, 1, 1.0)

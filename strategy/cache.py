@@ -25,6 +25,7 @@ How Numba's cache works across processes, and what a module text must therefore 
 # mypy: disable-error-code="attr-defined,list-item,unused-ignore"
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
 import importlib
@@ -164,11 +165,23 @@ def _import(name: str, folder: Path, source_text: str, stamp: str) -> ModuleType
         dispatcher._cache = kind(dispatcher.py_func)
     warm = module.__dict__.get("warm")
     if warm is not None:
-        with _deep_recursion():
+        with _deep_recursion(), _without_collecting():
             warm()
     for dispatcher in own:
         dispatcher._cache.disable()
     return module
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Let a compilation, which makes millions of small objects and no garbage to speak of, not be searched for some time and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

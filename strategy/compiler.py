@@ -30,7 +30,7 @@ from strategy.nodes import (
     walk,
 )
 from strategy.program import Program
-from strategy.series import ON
+from strategy.series import ABREAST, ON
 
 ARGUMENTS = "inputs, sums, extremes, i, lo, variables, position, state"
 OPTIONS = 'nogil=True, error_model="numpy", forceinline=True'
@@ -218,7 +218,7 @@ def _fillers(program: Program) -> list[str]:
             f"    if windows[{place}] == {ON}:",
             f"        params = windows[{place + 1} : {place + 1 + len(feature.settings)}].view(np.float64)",
             f"        {function.place[1]}({taken}, extremes, zero + {base}, params, lo, i0, i1)",
-            "    else:",
+            f"    elif windows[{place}] != {ABREAST}:",
             f"        fill_zero(extremes, zero + {base}, zero + {len(function.outputs)}, i0, i1)",
         ]
     body += _formula_fillers(program)

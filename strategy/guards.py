@@ -7,13 +7,15 @@ a comparison of arrays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategy.emit import ExpressionEmitter
 from strategy.nodes import Expr, Number, Series, Variable, Window, walk
-from strategy.plan import Plan, either, plan, used_variables
+from strategy.plan import Plan, plan, used_variables
 from strategy.program import Program
+from strategy.truths import either
 
 LAG_MAX = 1e6
 """Rows back up to which a look-back of an earlier row is built; texts ask for a handful."""
@@ -29,9 +31,10 @@ class Guards:
     text : str
         ``flag_rows(t, build, inputs, sums, extremes, i0, i1, variables, position, state, out)`` writes 1 where condition t may
         hold, else 0, and builds the look-backs it reads before, if it is told to;
-        ``hold_bounds(variables, bounds)`` writes the least 수익률 above and the greatest below, and the least seconds, at which a
-        sell can act.
-        Rows are counted from the day's first. Constants SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS, N_TERMS, N_BUILT, NEEDS.
+        ``hold_bounds(variables, position, bounds)`` lowers the first of `bounds` to the least 수익률 above, raises the second to the
+        greatest below and lowers the third to the least seconds, at which a sell can act.
+        Rows are counted from the day's first. Constants SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS, N_TERMS, N_BUILT, NEEDS; FOLLOWS,
+        FOLLOWS_MAX and FOLLOWS_MIN: the sell text reads one of 최고수익률 and 최저수익률, and which.
     terms : tuple of tuple of int
         Variables that each condition of an entry hangs on, in the order of t.
     exit_rows : tuple of int or None
@@ -76,7 +79,8 @@ class _RowsEmitter(ExpressionEmitter):
         lag = int(node.pre.value) if isinstance(node.pre, Number) and 0.0 <= node.pre.value <= LAG_MAX else -1
         if not isinstance(node.n, Number | Variable) or lag < 0 or kind not in ("sum", "angle"):
             return super()._window(node)
-        key = f"{node.operation} {node.key} {node.decimals} {node.coefficient!r} {self.whole(node.n)} {lag}"
+        what = f"{node.operation} {node.key} {node.decimals} {node.coefficient!r} {self.whole(node.n)}"
+        key, at_row = f"{what} {lag}", self.built.get(f"{what} 0")
         if key not in self.built:
             row = self.first + len(self.built)
             self.built[key] = row
@@ -84,16 +88,29 @@ class _RowsEmitter(ExpressionEmitter):
             value = node.n.value if isinstance(node.n, Number) else node.n.index
             self.lengths.append(("constant" if constant else "variable", int(max(min(value, 1e9), -1e9))))
             length = str(self.lengths[-1][1]) if constant else f"count(variables[u({int(value)})])"
+            # What was built of the row itself is only moved; the first rows look back past those that are built.
+            end = "i1" if at_row is None or not lag else f"min(i0 + {lag}, i1)"
             if kind == "angle":
                 column = self.program.columns.index(node.key)
-                line = f"bulk_angle(inputs[{column}], extremes, zero + {row}, zero + {lag}, i0, i1, zero + {length}, {node.coefficient!r})"
+                line = (
+                    f"bulk_angle(inputs[{column}], extremes, zero + {row}, zero + {lag}, i0, {end}, zero + {length}, {node.coefficient!r})"
+                )
             else:
                 unit = 10 ** self.program.decimals(node.key)
-                where = f"sums, zero + {place}, extremes, zero + {row}, zero + {lag}, i0, i1, zero + {length}, zero + {unit}"
+                where = f"sums, zero + {place}, extremes, zero + {row}, zero + {lag}, i0, {end}, zero + {length}, zero + {unit}"
                 name = {"mean": "bulk_mean", "mean_int": "bulk_whole_mean", "sum": "bulk_sum"}[node.operation]
                 line = f"{name}({where}, {10.0**node.decimals!r})" if node.operation == "mean" else f"{name}({where})"
             self.put(line)
+            if end != "i1":
+                self.put(f"bulk_lag(extremes, zero + {at_row}, zero + {row}, zero + {lag}, i0, i1)")
         row = self.built[key]
+        self.used_built.add(row)
+        return f"b{row}[u(i)]"
+
+    def _series(self, node: Series) -> str:
+        if node.ago is not None or not math.isnan(self.program.warm_up):
+            return super()._series(node)
+        row = self.program.series_row(node)
         self.used_built.add(row)
         return f"b{row}[u(i)]"
 
@@ -115,6 +132,7 @@ def guards(program: Program, made: Plan, first: int) -> Guards:
     emitter = _RowsEmitter(program, first)
     conditions = list(made.entry)
     exits = made.exits
+    follows = () if exits is None else exits.follows
     rows: Expr | None = None
     if exits is not None and exits.rows:
         rows = exits.rows[0]
@@ -134,7 +152,11 @@ def guards(program: Program, made: Plan, first: int) -> Guards:
         flags += ["    " + line for line in _constants(emitter)]
         flags += ["        for i in range(i0, i1):", f"            out[u(i)] = {truth}"]
     used = sorted(
-        {name for name in ("bulk_angle", "bulk_mean", "bulk_sum", "bulk_whole_mean") if any(name in line for line in emitter.lines)}
+        {
+            name
+            for name in ("bulk_angle", "bulk_lag", "bulk_mean", "bulk_sum", "bulk_whole_mean")
+            if any(name in line for line in emitter.lines)
+        }
     )
     lines = [f"from strategy.bulk import {', '.join(used)}", ""] if used else []
     lines += [
@@ -147,6 +169,7 @@ def guards(program: Program, made: Plan, first: int) -> Guards:
         "",
         *_bounds(program, exits.up if exits else (), exits.down if exits else (), exits.seconds if exits else ()),
         f"SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS = {bool(made.entry)}, {exits is not None}, {rows is not None}",
+        f"FOLLOWS, FOLLOWS_MAX, FOLLOWS_MIN = {bool(follows)}, {'max_return_pct' in follows}, {'min_return_pct' in follows}",
         f"N_TERMS, N_BUILT = {len(made.entry)}, {len(emitter.built)}",
         f"NEEDS = {tuple(needs) or (False,)!r}",
         "",
@@ -178,8 +201,7 @@ def _constants(emitter: ExpressionEmitter) -> list[str]:
 
 def _bounds(program: Program, up: Sequence[Expr], down: Sequence[Expr], seconds: Sequence[tuple[Expr, int]]) -> list[str]:
     emitter = ExpressionEmitter(program)
-    lines = [f"@njit({OPTIONS})", "def hold_bounds(variables, bounds):"]
-    lines += ["    bounds[0] = np.inf", "    bounds[1] = -np.inf", "    bounds[2] = np.inf"]
+    lines = [f"@njit({OPTIONS})", "def hold_bounds(variables, position, bounds):"]
     for place, exprs, test in ((0, up, "not x >= bounds[0]"), (1, down, "not x <= bounds[1]")):
         for expr in exprs:
             nothing = "-np.inf" if place == 0 else "np.inf"  # a bound that is no number bounds nothing
@@ -187,7 +209,7 @@ def _bounds(program: Program, up: Sequence[Expr], down: Sequence[Expr], seconds:
     for expr, factor in seconds:
         lines += [f"    x = {emitter.value(expr)} * {float(factor)!r} - {float(factor - 1)!r}", "    if not x >= bounds[2]:"]
         lines.append("        bounds[2] = -np.inf if x != x else x")
-    return [*lines, "", ""]
+    return [*lines, *([] if len(lines) > 2 else ["    pass"]), "", ""]
 
 
 NO_GUARDS = Guards(
@@ -197,11 +219,12 @@ def flag_rows(t, build, inputs, sums, extremes, i0, i1, variables, position, sta
 
 
 @njit(nogil=True)
-def hold_bounds(variables, bounds):
+def hold_bounds(variables, position, bounds):
     pass
 
 
 SKIPS_ENTRY, SKIPS_HOLD, HAS_EXIT_ROWS = False, False, False
+FOLLOWS, FOLLOWS_MAX, FOLLOWS_MIN = False, False, False
 N_TERMS, N_BUILT, NEEDS = 0, 0, (False,)
 """,
     terms=(),

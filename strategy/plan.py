@@ -12,7 +12,7 @@ any row may act.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from domain.intervals import time_unit_s
@@ -29,7 +29,6 @@ from strategy.nodes import (
     Flag,
     For,
     If,
-    Kind,
     Local,
     Logic,
     Node,
@@ -37,7 +36,6 @@ from strategy.nodes import (
     PositionField,
     Power,
     RowCount,
-    RowsSince,
     Series,
     SetAttribute,
     SetFlag,
@@ -52,21 +50,20 @@ from strategy.nodes import (
     is_fixed,
     walk,
 )
+from strategy.truths import FALSE, TRUE, UNKNOWN, both, choose, either, flat, negate, relax
 
 MAX_NODES = 3_000
 """A formula that grows past this (tests are written out where flags meet) is not worth its rows."""
 
 MAX_TERMS = 6
 
-TRUE, FALSE = Truth(value=True), Truth(value=False)
-UNKNOWN = RowsSince(name="", kind=Kind.BOOL)
-"""Stands for a truth that nobody knows beforehand; no text can write it."""
 
 _ROW = (
     Number, Truth, Variable, Column, Derived, RowCount, TextTest, Window, Series, Unary, Binary, Power, Compare, Logic, Choice, Call,
 )  # fmt: skip
 """Nodes that hang on the row, the symbol and `self.vars` alone."""
 
+_HELD, _EXTREMES = ("return_pct", "holding_time", "holding_seconds"), ("max_return_pct", "min_return_pct")
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
@@ -84,15 +81,19 @@ class Exits:
     rows : tuple of Expr
         Conditions on the row alone.
     up, down : tuple of Expr
-        수익률 at or above, at or below one of these; they hang on constants and `self.vars` only.
+        수익률 at or above, at or below one of these; they hang on constants and `self.vars`, or on a straight line of 최고수익률 or
+        of 최저수익률 besides.
     seconds : tuple of (Expr, int)
         Seconds held at or above expression · factor − (factor − 1).
+    follows : tuple of str
+        Which of max_return_pct and min_return_pct the text reads; who leaves rows out has to know what they would have made of them.
     """
 
     rows: tuple[Expr, ...] = ()
     up: tuple[Expr, ...] = ()
     down: tuple[Expr, ...] = ()
     seconds: tuple[tuple[Expr, int], ...] = ()
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -245,75 +246,6 @@ def _rebuilt(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr | None:
     return replace(expr, **values) if values else expr  # type: ignore[arg-type]
 
 
-# --- formulas: Truth, Logic of two operands, negated and plain tests, UNKNOWN ----------------------------
-
-
-def negate(formula: Expr) -> Expr:
-    """Return the opposite; a comparison keeps its operator, because no number compares with NaN either way."""
-    if isinstance(formula, Truth):
-        return FALSE if formula.value else TRUE
-    if formula is UNKNOWN:
-        return UNKNOWN
-    if isinstance(formula, Logic):
-        parts = [negate(one) for one in formula.operands]
-        return either(*parts) if formula.operator == "and" else both(*parts)
-    if isinstance(formula, Unary):
-        return formula.operand
-    return Unary(kind=Kind.BOOL, operator="not", operand=formula)
-
-
-def both(a: Expr, b: Expr) -> Expr:
-    """Return a and b."""
-    if a == FALSE or b == FALSE:
-        return FALSE
-    if a in (TRUE, b):
-        return b
-    return a if b == TRUE else Logic(kind=Kind.BOOL, operator="and", operands=(a, b))
-
-
-def either(a: Expr, b: Expr) -> Expr:
-    """Return a or b."""
-    if a == TRUE or b == TRUE:
-        return TRUE
-    if a in (FALSE, b):
-        return b
-    return a if b == FALSE else Logic(kind=Kind.BOOL, operator="or", operands=(a, b))
-
-
-def choose(test: Expr, then: Expr, other: Expr) -> Expr:
-    """Return then where test holds, other elsewhere."""
-    if then == other:
-        return then
-    if then == TRUE:
-        return either(test, other)
-    if then == FALSE:
-        return both(negate(test), other)
-    if other == TRUE:
-        return either(negate(test), then)
-    if other == FALSE:
-        return both(test, then)
-    return either(both(test, then), both(negate(test), other))
-
-
-def flat(formula: Expr, operator: str) -> list[Expr]:
-    """Return the operands of nested and, or nested or."""
-    if isinstance(formula, Logic) and formula.operator == operator:
-        return [part for one in formula.operands for part in flat(one, operator)]
-    return [formula]
-
-
-def relax(formula: Expr, is_usable: Callable[[Expr], bool]) -> Expr:
-    """Return a weaker formula of usable tests only: what cannot be used is taken as true."""
-    if isinstance(formula, Truth):
-        return formula
-    if formula is UNKNOWN:
-        return TRUE
-    if isinstance(formula, Logic):
-        parts = [relax(one, is_usable) for one in formula.operands]
-        return both(*parts) if formula.operator == "and" else either(*parts)
-    return formula if is_usable(formula) else TRUE
-
-
 # --- plans -------------------------------------------------------------------------------------------------
 
 
@@ -406,13 +338,12 @@ def _exits(tree: Tree, may_fail: Callable[[Expr], bool], interval_s: int) -> Exi
     found = _acts(tree, False, may_fail)
     if found is None:
         return None
-    if any(isinstance(node, PositionField) and node.key in ("max_return_pct", "min_return_pct") for node in tree.nodes()):
-        return None  # a highest return is known only to who has seen every row
     acts: Expr = FALSE
     for formulas in found:
         for one in formulas:
             acts = either(acts, one)
-    out = Exits()
+    read = {node.key for node in tree.nodes() if isinstance(node, PositionField)}
+    out = Exits(follows=tuple(key for key in _EXTREMES if key in read))
     for way in flat(acts, "or"):
         added = _way_out(way, out, interval_s)
         if added is None:
@@ -463,10 +394,44 @@ def _bound(part: Expr) -> tuple[str, bool, Expr] | None:
     left, (operator, right) = test.first, test.rest[0]
     if operator not in _FLIPPED:
         return None
-    if isinstance(right, PositionField):
+    if any(_is_field(node, _HELD) for node in walk(right)):
         left, right, operator = right, left, _FLIPPED[operator]
-    if not isinstance(left, PositionField) or left.key not in ("return_pct", "holding_time", "holding_seconds") or not is_fixed(right):
+    if isinstance(left, Binary) and left.operator == "-":
+        left, operator, right = _without_extreme(left, operator, right)
+    if not isinstance(left, PositionField) or left.key not in _HELD:
+        return None
+    extremes = {node.key for node in walk(right) if isinstance(node, PositionField)}
+    if not (is_fixed(right) or (left.key == "return_pct" and len(extremes) == 1 and _is_line(right))):
         return None
     if is_negated:
         operator = _OPPOSITE[operator]
     return left.key, operator in (">", ">="), right
+
+
+def _without_extreme(left: Binary, operator: str, right: Expr) -> tuple[Expr, str, Expr]:
+    """Return 최고수익률 − 수익률 ≥ x as 수익률 ≤ 최고수익률 − x.
+
+    The two differ by roundings in the sixteenth digit; the price band that comes of a bound (`backtester/skip.py`) allows for far more.
+    """
+    if _is_field(left.left, _EXTREMES) and _is_field(left.right, ("return_pct",)):
+        return left.right, _FLIPPED[operator], Binary(kind=left.kind, operator="-", left=left.left, right=right)
+    if _is_field(left.left, ("return_pct",)) and _is_field(left.right, _EXTREMES):
+        return left.left, operator, Binary(kind=left.kind, operator="+", left=left.right, right=right)
+    return left, operator, right
+
+
+def _is_line(expr: Expr) -> bool:
+    """Tell whether an expression is a straight line in 최고수익률 or 최저수익률, all else being fixed."""
+    if _is_field(expr, _EXTREMES) or is_fixed(expr):
+        return True
+    if isinstance(expr, Unary):
+        return expr.operator == "-" and _is_line(expr.operand)
+    if not isinstance(expr, Binary):
+        return False
+    if expr.operator in ("+", "-"):
+        return _is_line(expr.left) and _is_line(expr.right)
+    return expr.operator == "*" and is_fixed(expr.left) + is_fixed(expr.right) == 1 and _is_line(expr.left) and _is_line(expr.right)
+
+
+def _is_field(node: Node, keys: Collection[str]) -> bool:
+    return isinstance(node, PositionField) and node.key in keys

@@ -21,6 +21,8 @@ MAX_PERIOD = 100_000
 """TA-Lib's longest period."""
 ON = 2
 """Stands before a series' settings in the windows of a parameter set when it is on."""
+ABREAST = 3
+"""Stands there when it is on and the host fills it, several days at once (strategy/abreast.py)."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class SeriesFunction:
         In the order of `params`.
     kept : int
         Rows of `extremes` after the outputs that `fill` keeps for itself.
+    abreast : str
+        Name in strategy/abreast.py of a function that fills its one output for several days at once; none when empty.
     """
 
     key: str
@@ -83,6 +87,7 @@ class SeriesFunction:
     outputs: tuple[tuple[str, str], ...]
     settings: tuple[Setting, ...] = ()
     kept: int = 0
+    abreast: str = ""
 
     @property
     def rows(self) -> int:
@@ -157,7 +162,7 @@ INDICATORS = (
         (*_periods("PPO", 2, "fastperiod", "slowperiod"), _average("PPO_matype")), 2 + 2 * SPARE,
     ),
     SeriesFunction("ROC", "oscillators.fill_roc", _C, (("ROC", "roc"),), _periods("ROC", 1)),
-    SeriesFunction("RSI", "oscillators.fill_rsi", _C, (("RSI", "rsi"),), _periods("RSI", 2), 2),
+    SeriesFunction("RSI", "oscillators.fill_rsi", _C, (("RSI", "rsi"),), _periods("RSI", 2), 2, "rsi_abreast"),
     SeriesFunction(
         "SAR", "oscillators.fill_sar", _HL, (("SAR", "sar"),), (Setting("SAR_acceleration", "factor"), Setting("SAR_maximum", "factor")), 4
     ),

@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "strategy.bulk",
+        "strategy.abreast",
         "backtester.skip",
         "trading.fills.partial",
         "backtester.delay",

@@ -5,6 +5,7 @@ The compiled engine with a plan is compared with the one without in tests/unit/b
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from stock.markets import KRX
 from strategy.guards import make_plan
 from strategy.interpreter import Interpreter, Walk
 from strategy.language import StrategyErrors
-from strategy.nodes import Expr
-from strategy.plan import TRUE, Exits
+from strategy.nodes import Expr, Kind, PositionField
+from strategy.nodes import walk as nodes_of
+from strategy.plan import Exits
 from strategy.program import build
 from strategy.table import SymbolTable
+from strategy.truths import TRUE
 from tests.strategy_texts import N_VARS, Texts, days, positions, spell
 
 MARKETS: tuple[tuple[Market, int], ...] = ((UPBIT, 1), (UPBIT, 60), (KRX, 1), (BINANCE_FUTURES, 1))
@@ -33,8 +36,9 @@ class Rules(Texts):
     def test(self, depth: int) -> str:
         kind = self.draw(st.integers(0, 12))
         if kind == 0:
-            field = self.pick(("⟦수익률|return_pct⟧", "⟦보유시간|holding_time⟧", "⟦최고수익률|max_return_pct⟧"))
-            bound = self.pick(("self.vars[1]", "2", "-self.vars[2] * 3", "self.vars[0] + 1"))
+            best, worst, now = "⟦최고수익률|max_return_pct⟧", "⟦최저수익률|min_return_pct⟧", "⟦수익률|return_pct⟧"
+            field = self.pick((now, now, "⟦보유시간|holding_time⟧", best, f"{best} - {now}", f"{now} - {worst}"))
+            bound = self.pick(("self.vars[1]", "2", "-self.vars[2] * 3", "self.vars[0] + 1", f"{best} * 0.7", f"{worst} + 1.5"))
             form = self.pick(("{0} {2} {1}", "{1} {2} {0}", "not {0} {2} {1}", "-3 <= {0} {2} {1}"))
             return form.format(field, bound, self.pick(("<", "<=", ">", ">=")))
         return super().test(depth).replace("⟦경과틱수|rows_since⟧('a') < 5", "ready(3)")
@@ -140,7 +144,7 @@ def check_plan(case: tuple[Market, int, tuple[str, str], list[float], int]) -> N
             continue
         before = position.copy()
         acts = interpreter.sell(table.inputs, table.sums, table.extremes, i, 0, variables, position, state) != 0
-        passed = may_leave(plan.exits, truth, value, before, interval_s)
+        passed = may_leave(plan.exits, truth, partial(value, vector=before), before, interval_s)
         assert passed or not acts, (sell, i)
 
 
@@ -173,4 +177,24 @@ def test_what_remembers_or_counts_rows_is_called_on_every_row() -> None:
     assert make_plan(memory).exits is None
     trailing = build("매수 = 등락율 > 1", "매도 = 최고수익률 - 수익률 > 1", UPBIT, 1)
     assert len(make_plan(trailing).entry) == 1
-    assert make_plan(trailing).exits is None
+
+
+def test_a_trailing_stop_is_a_bound_that_moves() -> None:
+    best, worst = PositionField(kind=Kind.NUMBER, key="max_return_pct"), PositionField(kind=Kind.NUMBER, key="min_return_pct")
+    for text in (
+        "매도 = 최고수익률 - 수익률 > 1",
+        "매도 = 1 < 최고수익률 - 수익률",
+        "매도 = 수익률 - 최고수익률 <= -1",
+        "매도 = 수익률 < 최고수익률 * 0.8",
+    ):
+        exits = make_plan(build("매수 = 등락율 > 1", text, UPBIT, 1)).exits
+        assert exits is not None
+        assert (exits.follows, exits.up, len(exits.down), exits.rows) == (("max_return_pct",), (), 1, ())
+        assert any(node == best for node in nodes_of(exits.down[0]))
+    exits = make_plan(build("매수 = 등락율 > 1", "매도 = 수익률 > 최저수익률 + self.vars[1]", UPBIT, 1)).exits
+    assert exits is not None
+    assert (exits.follows, len(exits.up), exits.down) == (("min_return_pct",), 1, ())
+    assert any(node == worst for node in nodes_of(exits.up[0]))
+    no_line = ("최고수익률 * 최고수익률", "max(최고수익률, 2)", "최고수익률 + 최저수익률", "최고수익률 % 2")
+    for text in ("매도 = 최고수익률 > 2", "매도 = 최고수익률 - 수익률 > 현재가", *(f"매도 = 수익률 < {one}" for one in no_line)):
+        assert make_plan(build("매수 = 등락율 > 1", text, UPBIT, 1)).exits is None

@@ -10,7 +10,7 @@ import pytest
 from backtester.engine import Engine, Options, prepare, steps_of
 from backtester.executors import LocalExecutor
 from backtester.sharing import share
-from backtester.skip import NEVER, price_band, time_bound
+from backtester.skip import LINE, NEVER, price_band, price_line, time_bound
 from coin.markets import BINANCE, BINANCE_FUTURES, UPBIT
 from domain.instruments import Market
 from domain.records import POSITION_SIZE
@@ -45,6 +45,18 @@ TRAILING = (
     "매수 = 현재가 > 최고현재가(12, 1) and 등락율각도(self.vars[0]) > self.vars[1]",
     "매도 = 최고수익률 - 수익률 > 0.5 or 체결강도 < 체결강도평균(self.vars[0])",
 )
+STEPS_DOWN = (
+    "매수 = 등락율 > self.vars[1] and 체결강도 > 체결강도평균(self.vars[0])",
+    """
+고점 = 최고수익률
+if 고점 > self.vars[3] * 0.3 and 수익률 < 고점 * 0.6:
+    매도 = True
+elif 수익률 - 최저수익률 > self.vars[3] or 보유시간 > self.vars[4]:
+    매도 = True
+elif not 최고수익률 - 수익률 < 1.2 and 체결강도 < 120:
+    매도 = True
+""",
+)
 BOTH_WAYS = (
     "BUY_LONG = 등락율 > self.vars[1] and 체결강도 > 100\nSELL_SHORT = 등락율 < 0 and 체결강도 < 95",
     """
@@ -53,8 +65,20 @@ if 수익률 >= self.vars[3] or 보유시간 > self.vars[4] or 등락율각도(5
     BUY_SHORT = True
 """,
 )
+BOTH_FALL = (
+    BOTH_WAYS[0],
+    "if 최고수익률 - 수익률 >= self.vars[3] or 보유시간 > self.vars[4] * 5:\n    SELL_LONG = True\n    BUY_SHORT = True",
+)
 
-CASES = [(UPBIT, CHAIN, 1), (KRX, CHAIN, 60), (UPBIT, TRAILING, 1), (BINANCE_FUTURES, BOTH_WAYS, 1)]
+CASES = [
+    (UPBIT, CHAIN, 1),
+    (KRX, CHAIN, 60),
+    (UPBIT, TRAILING, 1),
+    (BINANCE_FUTURES, BOTH_WAYS, 1),
+    (UPBIT, STEPS_DOWN, 1),
+    (KRX, STEPS_DOWN, 1),
+    (BINANCE_FUTURES, BOTH_FALL, 60),
+]
 
 
 @pytest.mark.parametrize(("market", "texts", "interval_s"), CASES, ids=lambda one: getattr(one, "code", ""))
@@ -78,6 +102,12 @@ def test_the_same_trades_with_and_without_a_plan(market: Market, texts: tuple[st
     assert trades > 40
 
 
+def band(position: np.ndarray, params: np.ndarray, up: float, down: float) -> tuple[float, float]:
+    line = np.zeros(LINE)
+    price_line(position, params, line)
+    return price_band(line, up, down)
+
+
 @pytest.mark.parametrize("market", [UPBIT, BINANCE, KRX, BINANCE_FUTURES], ids=lambda one: one.code)
 def test_inside_the_band_no_bound_is_met(market: Market) -> None:
     """The band is right to the last price step for any size of position, and not so narrow that nothing is skipped."""
@@ -93,7 +123,7 @@ def test_inside_the_band_no_bound_is_met(market: Market) -> None:
         position = np.zeros(POSITION_SIZE)
         open_position(position, params, sign, qty, price * (qty / 1e8), 0, 20260105090000)
         up, down = float(np.round(rng.uniform(0, 8), 2)), -float(np.round(rng.uniform(0, 8), 2))
-        low, high = price_band(position, params, up, down)
+        low, high = band(position, params, up, down)
         cost = position[ENTRY_COST]
         for edge in (low, high):
             if not np.isfinite(edge):
@@ -110,10 +140,10 @@ def test_inside_the_band_no_bound_is_met(market: Market) -> None:
 def test_bounds_that_are_none_or_always_met() -> None:
     params = market_params(UPBIT, 20260105)
     position = np.zeros(POSITION_SIZE)
-    assert price_band(position, params, 1.0, -1.0) == (np.inf, -np.inf)  # nothing is held: no band
+    assert band(position, params, 1.0, -1.0) == (np.inf, -np.inf)  # nothing is held: no band
     open_position(position, params, 1, 100_000_000, 1000.0, 0, 20260105090000)
-    assert price_band(position, params, np.inf, -np.inf) == (-np.inf, np.inf)
-    assert price_band(position, params, -np.inf, -np.inf) == (np.inf, -np.inf)
+    assert band(position, params, np.inf, -np.inf) == (-np.inf, np.inf)
+    assert band(position, params, -np.inf, -np.inf) == (np.inf, -np.inf)
     assert time_bound(20260105235950, 86_390, 20.0, 1) == NEVER
     assert time_bound(20260105235950, 86_390, -np.inf, 1) == 20260105000000
     assert time_bound(20260105090000, 32_400, 75.5, 1) == 20260105090115
