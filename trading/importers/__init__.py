@@ -296,16 +296,16 @@ def _settle_quotes(files: list[EventFile]) -> None:
 
 def _sort_in(path: Path, tally: FileTally, job: _Job, market: str | None, symbols: Sequence[str] | None, mapping: dict[str, str]) -> None:
     """Recognise a file by its content and put it where it is handled; else refuse it with a reason."""
-    if not is_parquet(path):
-        check_text(path)
     names = heading_of(path)
+    if not is_parquet(path):
+        check_text(path, bool(names))
     unnamed = [] if is_parquet(path) else columns_by_shape(path)
     names = unnamed or names
     tally.headings = 1 if names and not unnamed else 0
     schema = schema_of(names)
     if schema is not None:
         tally.family = "rows"
-        exported = read_exported(path, read_table(path), schema, tally)
+        exported = read_exported(path, read_table(path, tally), schema, tally)
         job.rows.append((MARKETS[market] if market else market_for(exported, MARKETS), exported))
         return
     if is_best(names) or set(DEPTH) <= set(names):
@@ -347,7 +347,7 @@ def _sort_tape(
     names: list[str] | None,
 ) -> None:
     tally.family = "tape"
-    table = read_table(path, names)
+    table = read_table(path, tally, names)
     symbol = "" if "symbol" in columns else _symbol_of_table(path, symbols)
     if "symbol" not in columns and not symbol:
         raise InputError("import.symbol_needed", file=str(path))
@@ -359,7 +359,7 @@ def _sort_tape(
 
 def _sort_quotes(path: Path, tally: FileTally, job: _Job, market: str | None, symbols: Sequence[str] | None, names: list[str]) -> None:
     """Put a table of best quotes or depth changes where it is handled; only the futures' archives have such tables."""
-    table = read_table(path)
+    table = read_table(path, tally)
     named = str(table.column("symbol")[0].as_py()) if "symbol" in names and table.num_rows else ""
     symbol = named or _symbol_of_table(path, symbols)
     if not symbol:
@@ -380,7 +380,7 @@ def _sort_bars(
     names: list[str] | None,
 ) -> None:
     tally.family = "bars"
-    table = read_table(path, names)
+    table = read_table(path, tally, names)
     if not table.num_rows:
         return
     symbol = ""
@@ -393,8 +393,8 @@ def _sort_bars(
     told = market or market_of_symbol(first)
     interval_s = interval_of(table, columns)
     if not told and interval_s == 60:
-        tally.rows_in = int(table.num_rows)
-        tally.reasons["other_market"] = tally.rows_in
+        tally.rows_in += int(table.num_rows)
+        tally.reasons["other_market"] += int(table.num_rows)
         return
     told = told or "krx"  # refused below for its interval, whatever it is
     file = BarFile(path, MARKETS[told], table, columns, symbol, tally)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trading.importers.csv_lines import separator_of
 from trading.importers.files import open_text
 from utility.amounts import is_number
 
@@ -36,7 +37,7 @@ def columns_by_shape(path: Path) -> list[str]:
         line = next(iter(open_text(path)), b"").decode("ascii")
     except UnicodeDecodeError:
         return []
-    fields = line.split(",")
+    fields = line.split(separator_of(line) or ",")
     if len(fields) == 12 and all(is_number(field) for field in fields) and float(fields[0]) > 10**11:
         return list(KLINES)
     for names in (TRADES, AGGREGATES):

@@ -27,16 +27,20 @@ NAMES: dict[str, tuple[str, ...]] = {
         "date",
         "time",
         "Date",
+        "체결시간",
+        "일시",
+        "일자",
+        "시간",
     ),
-    "open": ("open", "openingPrice", "opening_price", "Open"),
-    "high": ("high", "highPrice", "high_price", "High"),
-    "low": ("low", "lowPrice", "low_price", "Low"),
-    "close": ("close", "tradePrice", "trade_price", "Close"),
-    "volume": ("volume", "candleAccTradeVolume", "candle_acc_trade_volume", "Volume"),
-    "value": ("quote_volume", "quote_asset_volume", "candleAccTradePrice", "candle_acc_trade_price", "value", "Amount"),
+    "open": ("open", "openingPrice", "opening_price", "Open", "시가"),
+    "high": ("high", "highPrice", "high_price", "High", "고가"),
+    "low": ("low", "lowPrice", "low_price", "Low", "저가"),
+    "close": ("close", "tradePrice", "trade_price", "Close", "종가", "현재가"),
+    "volume": ("volume", "candleAccTradeVolume", "candle_acc_trade_volume", "Volume", "거래량"),
+    "value": ("quote_volume", "quote_asset_volume", "candleAccTradePrice", "candle_acc_trade_price", "value", "Amount", "거래대금"),
     "taker": ("taker_buy_volume", "taker_buy_base_asset_volume"),
     "taker_value": ("taker_buy_quote_volume", "taker_buy_quote_asset_volume"),
-    "symbol": ("symbol", "code", "market", "ticker", "Code"),
+    "symbol": ("symbol", "code", "market", "ticker", "Code", "종목코드"),
 }
 NEEDED = ("time", "open", "high", "low", "close", "volume")
 STEP_NAMES = {60: "1m", 180: "3m", 300: "5m", 600: "10m", 900: "15m", 1800: "30m", 3600: "60m", 86_400: "1d"}
@@ -150,7 +154,7 @@ class BarFile:
             self._refuse(~((prices > 0) & (prices < 1e15)).all(axis=1), "price")
             self._refuse((high < prices.max(axis=1)) | (low > prices.min(axis=1)), "high_low")
             self._refuse((self._values["volume"] < 0) | (self._values["volume"] >= 9e10), "volume")
-        tally.rows_in = len(bad)
+        tally.rows_in = tally.unread + len(bad)
         tally.symbols = sorted({str(one) for one in self._symbols})
 
     def _refuse(self, mask: Any, reason: str) -> None:

@@ -86,7 +86,7 @@ def read_exported(path: Path, table: pa.Table, schema: RowSchema, tally: FileTal
     same = (np.diff(rows["instrument"][order]) == 0) & (np.diff(rows["row_time"][order]) == 0)
     twice[order[1:][same]] = True
     reason[twice & (reason == "")] = "duplicate"
-    tally.rows_in = len(rows)
+    tally.rows_in = tally.unread + len(rows)
     tally.refuse_each(reason)
     tally.rows_stored = int((reason == "").sum())
     tally.symbols = codes

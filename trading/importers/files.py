@@ -15,6 +15,7 @@ from utility.text_file import looks_like
 
 HEAD_BYTES = 1 << 16
 """As much of a text is looked at to tell its encoding."""
+BOM = b"\xef\xbb\xbf"
 GZIP, ZIP, PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
 
 
@@ -51,15 +52,20 @@ def open_text(path: Path) -> Iterator[bytes]:
         with open_binary(path) as file:
             for line in file:
                 number += 1
-                line = line.rstrip(b"\r\n")
+                line = (line.removeprefix(BOM) if number == 1 else line).rstrip(b"\r\n")
                 if line:
                     yield line
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError("import.damaged", file=str(path), line=number + 1, reason=str(error)) from error
 
 
-def check_text(path: Path) -> None:
-    """Refuse a file that holds nothing, and text in the encoding of another age.
+def first_line(path: Path) -> bytes:
+    """Return the first line that is not empty, b"" for none; InputError ``import.damaged``."""
+    return next(open_text(path), b"")
+
+
+def check_text(path: Path, is_table: bool) -> None:
+    """Refuse a file that holds nothing, and text in the encoding of another age; tables may be in CP949.
 
     Raises
     ------
@@ -71,14 +77,14 @@ def check_text(path: Path) -> None:
         head += line + b"\n"
         if len(head) > HEAD_BYTES:
             break
-    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+    if not head.strip():
         raise InputError("import.empty", file=str(path))
     try:
         head.decode()
     except UnicodeDecodeError as error:
         encoding = looks_like(bytes(head))
         # Anything else that is no UTF-8 is a damaged line, and whoever reads the lines counts it as one.
-        if encoding:
+        if encoding and not (is_table and encoding == "CP949"):
             raise InputError("file.not_utf8", path=str(path), line=head.count(b"\n", 0, error.start) + 1, encoding=encoding) from error
 
 

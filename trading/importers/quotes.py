@@ -44,8 +44,8 @@ class _Table:
         self.decimals = (decimals_in(prices[good]), decimals_in(sizes[good]))
 
     def _refuse_all(self, reason: str) -> None:
-        self.tally.rows_in = len(self._times)
-        self.tally.reasons[reason] = len(self._times)
+        self.tally.rows_in = self.tally.unread + len(self._times)
+        self.tally.reasons[reason] += len(self._times)
 
 
 class BestQuotes(_Table):
@@ -85,7 +85,7 @@ class BestQuotes(_Table):
             if (mask & left).any():
                 self.tally.reasons[reason] += int((mask & left).sum())
             left &= ~mask
-        self.tally.rows_in = len(left)
+        self.tally.rows_in = self.tally.unread + len(left)
         good = np.flatnonzero(left)
         for lo in range(0, len(good), _CHUNK):
             mine = good[lo : lo + _CHUNK]
@@ -124,7 +124,7 @@ class DepthChanges(_Table):
             self._refuse_all(refused[self.symbol])
             return
         index = next(k for k, one in enumerate(instruments) if one.code == self.symbol)
-        self.tally.rows_in = len(self._times)
+        self.tally.rows_in = self.tally.unread + len(self._times)
         if self._bad.any():
             self.tally.reasons["number"] += int(self._bad.sum())
         good = np.flatnonzero(~self._bad)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.errors import InvariantError
 
@@ -36,6 +38,10 @@ class FileTally:
     """The same for a person: lines of a text, rows of a Parquet file, from 1."""
     headings: int = 0
     """Lines of a text before its first row."""
+    unread: int = 0
+    """Rows that were left out before the table was read, each with its reason."""
+    file_rows: NDArray[np.int64] | None = None
+    """Place in the file of each row of the table; None where they are the same."""
     symbols: list[str] = field(default_factory=list)
     note: str = ""
 
@@ -44,12 +50,19 @@ class FileTally:
         return sum(self.reasons.values())
 
     def refuse(self, reason: str, row: int) -> None:
-        """Count a row, by its place in the file from 0, that the file's reader refuses."""
+        """Count a row, by its place in the file's table from 0, that the file's reader refuses."""
         self.reasons[reason] += 1
         self.read_as_bad[reason] += 1
         told = self.places.setdefault(reason, [])
         if len(told) < FIRST_TOLD:
-            told.append(row)
+            told.append(row if self.file_rows is None else int(self.file_rows[row]))
+
+    def leave_out(self, bad: Sequence[tuple[int, str]], file_rows: NDArray[np.int64] | None) -> None:
+        """Refuse the rows (place in the file, reason) that are no rows of the table, and remember where the others stand."""
+        for row, reason in bad:
+            self.refuse(reason, row)
+        self.unread = self.rows_in = len(bad)
+        self.file_rows = file_rows
 
     def refuse_each(self, reasons: np.ndarray) -> None:
         """Count the rows that have a reason in an array of one word a row; "" is a good row."""

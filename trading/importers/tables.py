@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import zipfile
+import zlib
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,33 +18,54 @@ from numpy.typing import NDArray
 
 from domain.errors import InputError
 from domain.instruments import Market
-from trading.importers.files import PARQUET, magic, open_binary
+from trading.importers.csv_lines import GoodLines, decoded, heading_fields, separator_of
+from trading.importers.files import PARQUET, first_line, magic, open_binary
+from trading.importers.report import FileTally
 
+_EPOCH = re.compile(r"[0-9]{9,19}(?:\.[0-9]*)?")
+_STAMP = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?:[0-9]{4}|[0-9]{6})")
+_SAMPLE = 1_000
 _EPOCH_UNITS = ((10**17, 1), (10**14, 1_000), (10**11, 1_000_000), (0, 1_000_000_000))
 
 
-def read_table(path: Path, names: list[str] | None = None) -> pa.Table:
+def read_table(path: Path, tally: FileTally, names: list[str] | None = None) -> pa.Table:
     """Return a Parquet file, or a CSV file with every column as text (numbers are read later, exactly).
 
-    `names` are the columns of a CSV file that does not name them itself.
+    `names` are the columns of a CSV file that does not name them itself. Lines of a CSV file that are no rows are refused
+    in `tally`, which is told where the rows of the table stand in the file.
 
     Raises
     ------
     InputError
-        ``import.table``: not a table, with the parser's words (line and field).
+        ``import.table``: not a table, with the parser's words; ``import.long_line``.
     """
     try:
         if magic(path) == PARQUET:
             with pq.ParquetFile(path) as file:
                 return file.read()
-        reading = pa_csv.ReadOptions(column_names=names)
+        told = heading_of(path)
+        separator = separator_of(decoded(first_line(path)) or "")
+        columns = names or told
         with open_binary(path) as file:
-            heading = pa_csv.open_csv(file, read_options=reading).schema.names
-        with open_binary(path) as file:
-            options = pa_csv.ConvertOptions(column_types={name: pa.string() for name in heading}, strings_can_be_null=True)
-            return pa_csv.read_csv(file, read_options=reading, convert_options=options)
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+            lines = GoodLines(file, separator, len(columns), 0 if names else 1)
+            table = _parsed(lines, separator, columns)
+    except InputError as error:
+        error.fields.setdefault("file", str(path))
+        raise
+    except (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError("import.table", file=str(path), reason=str(error)) from error
+    tally.leave_out(lines.bad, lines.kept())
+    return table
+
+
+def _parsed(lines: GoodLines, separator: str, columns: list[str]) -> pa.Table:
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    if lines.is_empty():  # the parser takes no table without rows
+        return schema.empty_table()
+    options = pa_csv.ConvertOptions(column_types=schema, strings_can_be_null=True)
+    parsing = pa_csv.ParseOptions(delimiter=separator)
+    reading = pa_csv.ReadOptions(column_names=columns)
+    return pa_csv.read_csv(lines, read_options=reading, parse_options=parsing, convert_options=options)
 
 
 def is_parquet(path: Path) -> bool:
@@ -63,13 +87,13 @@ def heading_of(path: Path) -> list[str]:
         if magic(path) == PARQUET:
             with pq.ParquetFile(path) as file:
                 return [str(name) for name in file.schema_arrow.names]
-        with open_binary(path) as file:
-            line = file.readline().decode("utf-8-sig").strip()
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
+        line = decoded(first_line(path))
+    except (pa.ArrowException, InputError, OSError):
         return []
-    if "," not in line or any(mark in line for mark in "{}[]"):
+    separator = separator_of(line or "")
+    if not line or not separator or any(mark in line for mark in "{}[]"):
         return []
-    return [name.strip().strip('"') for name in line.split(",")]
+    return heading_fields(line, separator)
 
 
 def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -109,24 +133,43 @@ def times_ns(column: pa.ChunkedArray, market: Market | None, zone: str | None = 
         values, bad = numbers(column)
         return _epochs(values, bad)
     texts = column.to_pylist()
-    first = next((text for text in texts if text), "")
-    if first.replace(".", "", 1).isdigit() and len(first.partition(".")[0]) >= 9:
-        whole = np.array([int(text) if text and text.isdigit() else -1 for text in texts], np.int64)
-        if (whole >= 0).all():
-            return _whole_epochs(whole), np.zeros(len(whole), bool)
-        values, bad = numbers(column)
+    if _are_epochs(texts):
+        # Whole numbers are read as such: a float does not hold nanoseconds exactly.
+        whole = np.array([int(text) if text and text.isdecimal() and len(text) < 20 else -1 for text in texts], np.int64)
+        values, bad = (whole.astype(np.float64), whole < 0) if (whole >= 0).all() else numbers(column)
+        if (bad | (whole >= 0)).all():
+            return _whole_epochs(np.maximum(whole, 0)), whole <= 0
         return _epochs(values, bad)
     out = np.zeros(len(texts), np.int64)
     wrong = np.zeros(len(texts), bool)
     for k, text in enumerate(texts):
-        try:
-            moment = dt.datetime.fromisoformat(text.strip())
-        except (ValueError, AttributeError):
+        moment = _moment(text or "")
+        if moment is None:
             wrong[k] = True
             continue
         moment = moment if moment.tzinfo else moment.replace(tzinfo=clock)
         out[k] = int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
     return out, wrong
+
+
+def _are_epochs(texts: list[str | None]) -> bool:
+    """Tell whether half of the first times or more are counts since 1970; 12 and 14 figures from 19 or 20 on are a date and time."""
+    told = [text for text in texts[:_SAMPLE] if text]
+    counts = [text for text in told if _EPOCH.fullmatch(text) and not _STAMP.fullmatch(text)]
+    return 0 < len(told) <= 2 * len(counts)
+
+
+def _moment(text: str) -> dt.datetime | None:
+    """Return a date and time of ISO's form, of figures alone (YYYYMMDDhhmm[ss]) or with slashes or dots in the date."""
+    text = text.strip()
+    if _STAMP.fullmatch(text):
+        text = f"{text[:8]}T{text[8:]}"
+    for told in (text, text[:10].replace("/", "-").replace(".", "-") + text[10:]):
+        try:
+            return dt.datetime.fromisoformat(told)
+        except ValueError:
+            continue
+    return None
 
 
 def decimals_in(values: NDArray[np.float64]) -> int:

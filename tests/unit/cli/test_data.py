@@ -142,7 +142,7 @@ def test_a_snapshot_without_a_time_is_not_of_1970(capsys: pytest.CaptureFixture[
     [
         (b"", "import.empty", "empty"),
         (b"\xef\xbb\xbf\r\n\r\n", "import.empty", "empty"),
-        ("시간,시가,고가,저가,종가,거래량\n20260105090000,1,1,1,1,1\n".encode("cp949"), "file.not_utf8", "CP949"),
+        ("가격을 적은 글\n둘째 줄\n".encode("cp949"), "file.not_utf8", "CP949"),
     ],
 )
 def test_an_empty_file_and_one_of_another_encoding_are_refused_by_what_they_are(
