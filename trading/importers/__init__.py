@@ -18,8 +18,8 @@ from trading.importers.exported import ExportedRows, market_for, read_exported, 
 from trading.importers.files import check_text, open_binary, open_text, sha256_of
 from trading.importers.quotes import BANDS, DEPTH, BestQuotes, DepthChanges, is_best
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
-from trading.importers.remembered import outcome_of, recall, remember, tell_again
-from trading.importers.report import FileTally, ImportReport
+from trading.importers.remembered import Outcome, is_wanted_again, outcome_of, recall, remember, settle_taken, tell_again
+from trading.importers.report import NOT_CHOSEN, FileTally, ImportReport
 from trading.importers.rows_in import import_bars, import_exported
 from trading.importers.stom_db import is_database
 from trading.importers.stom_rows import DatabaseImport, unfinished
@@ -105,17 +105,20 @@ def import_files(
         raise InputError("import.no_file", path=", ".join(str(source) for source in sources))
     report = ImportReport(dry_run=dry_run)
     job = _Job()
-    seen = _imported_hashes(store)
+    stored = _imported(store)
     hashes: dict[str, str] = {}
     again: dict[int, str] = {}
+    earlier: dict[int, Outcome | None] = {}
     for path in paths:
         tally = FileTally(str(path))
         report.files.append(tally)
         digest = sha256_of(path)
-        if digest in seen:
+        taken = stored.get(digest, frozenset())
+        before = recall(store, digest) if digest in stored else None
+        if digest in hashes.values() or (digest in stored and not is_wanted_again(before, symbols, taken)):
             tally.family, again[len(report.files) - 1] = "again", digest
             continue
-        seen.add(digest)
+        tally.taken, earlier[len(report.files) - 1] = taken, before
         hashes[str(path)] = digest
         if is_database(path):
             job.databases.append((path, tally))
@@ -141,6 +144,8 @@ def import_files(
         store.unlock()
     for tally in report.files:
         tally.first_at = _first_at(Path(tally.path), tally)
+    for place, before in earlier.items():
+        settle_taken(report.files[place], before)
     _tell_again(store, report, hashes, again)
     return report
 
@@ -202,18 +207,17 @@ def _run(
         refused = _refused(MARKETS[code], {symbol for one in bars for symbol in one.tally.symbols}, symbols)
         import_bars(store, MARKETS[code], bars, refused, report, origin([one.path for one in bars]))
     for rule_book, exported in job.rows:
-        import_exported(store, rule_book, exported, report, origin([exported.path]))
+        import_exported(store, rule_book, exported, _refused(rule_book, set(exported.codes), symbols), report, origin([exported.path]))
 
 
-def _imported_hashes(store: TickStore) -> set[str]:
-    taken = {
-        one["sha256"]
-        for market in store.markets()
-        if SOURCE in store.sources(market)
-        for _, manifest in store.manifests(market, SOURCE)
-        for one in manifest.info.origin.get("files", [])
-    }
-    return taken - unfinished(store)
+def _imported(store: TickStore) -> dict[str, frozenset[str]]:
+    """Return hash → symbols of the files that what is stored came from."""
+    found: dict[str, frozenset[str]] = {}
+    for market in store.markets():
+        for _, manifest in store.manifests(market, SOURCE) if SOURCE in store.sources(market) else ():
+            for one in manifest.info.origin.get("files", []):
+                found[one["sha256"]] = found.get(one["sha256"], frozenset()) | manifest.codes.keys()
+    return {digest: codes for digest, codes in found.items() if digest not in unfinished(store)}
 
 
 def _count_rows(path: Path) -> int:
@@ -235,7 +239,7 @@ def _refused(market: Market, found: set[str], symbols: Sequence[str] | None) -> 
     """Return symbol → why it is not imported."""
     refused = {symbol: "other_quote" for symbol in found if foreign_quote(market, symbol)}
     if symbols:
-        refused |= {symbol: "not_chosen" for symbol in found if symbol not in symbols and symbol not in refused}
+        refused |= {symbol: NOT_CHOSEN for symbol in found if symbol not in symbols and symbol not in refused}
     return refused
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from domain.errors import InputError
 from domain.instruments import NS, Market
 from trading.bars import Bars
-from trading.importers.report import FileTally
+from trading.importers.report import TAKEN, FileTally
 from trading.importers.tables import decimals_in, numbers, times_ns
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -172,7 +172,7 @@ class BarFile:
 
     def split(self, refused: dict[str, str]) -> list[SymbolBars]:
         """Return the good bars by symbol, oldest first; refuse repeats and minutes that do not start on the minute."""
-        for symbol, reason in refused.items():
+        for symbol, reason in (refused | dict.fromkeys(self.tally.taken, TAKEN)).items():
             self._refuse(self._symbols == symbol, reason)
         self._refuse(self._times % (60 * NS) != 0, "off_minute")
         out = []

@@ -16,7 +16,7 @@ from storage.segments import GAP_DTYPE
 from storage.ticks import SegmentWriter, TickStore
 from trading import row_state as rs
 from trading.importers.recordings import units_in
-from trading.importers.report import FileTally, ImportReport
+from trading.importers.report import TAKEN, FileTally, ImportReport
 from trading.rows import RowBuilder
 
 SOURCE = "recorded"
@@ -123,7 +123,7 @@ def _marked(
     file: EventFile, number: int, instruments: list[Instrument], refused: dict[str, str], singles: set[str], booked: set[str]
 ) -> Iterator[np.ndarray]:
     """Yield a file's chunks with the file's number in fields that are free until the events are numbered."""
-    for chunk in file.chunks(instruments, refused, singles, booked):
+    for chunk in file.chunks(instruments, refused | dict.fromkeys(file.tally.taken, TAKEN), singles, booked):
         chunk["pad"] = number % 256
         chunk["seq"] = 1 + number // 256
         yield chunk

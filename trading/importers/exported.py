@@ -39,6 +39,16 @@ class ExportedRows:
     rows: np.ndarray
     tally: FileTally
 
+    def leave_out(self, refused: dict[str, str]) -> None:
+        """Refuse the rows of symbols (symbol → reason)."""
+        for place, code in enumerate(self.codes):
+            mine = self.rows["instrument"] == place
+            if code in refused and mine.any():
+                self.tally.reasons[refused[code]] += int(mine.sum())
+                self.rows = self.rows[~mine]
+        self.tally.rows_stored = len(self.rows)
+        self.tally.check()
+
 
 def schema_of(names: list[str]) -> RowSchema | None:
     """Return the row schema whose columns a table has, None when it is no table of rows."""

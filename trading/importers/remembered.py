@@ -1,4 +1,7 @@
-"""What became of a file's rows when it was imported: a file that comes a second time is answered with it, and not read again."""
+"""What became of a file's rows when it was imported: a file that comes a second time is answered with it, and not read again.
+
+Only where symbols were left out the first time (`--symbol`) and are wanted now, the file is read for those.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import msgspec
 
 from storage.segments import write_synced
 from storage.ticks import TickStore
-from trading.importers.report import FileTally, ImportReport
+from trading.importers.report import NOT_CHOSEN, TAKEN, FileTally, ImportReport
 
 UNTOLD = "import.untold"
 """Note on a file whose first import left no record (an older version's, or one that was killed): its refusals are not known."""
@@ -50,6 +53,31 @@ def recall(store: TickStore, digest: str) -> Outcome | None:
         return msgspec.json.decode(_path(store, digest).read_bytes(), type=Outcome)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def is_wanted_again(outcome: Outcome | None, symbols: Sequence[str] | None, taken: frozenset[str]) -> bool:
+    """Tell whether a file that was imported has rows of symbols that were left out and are chosen now."""
+    return outcome is not None and bool(outcome.reasons.get(NOT_CHOSEN)) and (not symbols or not taken.issuperset(symbols))
+
+
+def settle_taken(tally: FileTally, before: Outcome | None) -> None:
+    """Say of rows that were not read again what was said of them before: stored ones are known, refused ones are refused still."""
+    rows = tally.reasons.pop(TAKEN, 0)
+    for kept in (tally.read_as_bad, tally.places, tally.first_at):
+        kept.pop(TAKEN, None)
+    if before is None:
+        tally.rows_known += rows
+        return
+    refused = max(rows - (before.rows_in - sum(before.reasons.values())), 0)
+    tally.rows_known += rows - refused
+    # A reason without a symbol (a line that cannot be read) was counted anew; what is counted less than before is of the symbols taken.
+    reasons = {reason: count for reason, count in before.reasons.items() if reason != NOT_CHOSEN}
+    for anew in (tally.reasons.copy(), Counter[str]()):
+        for reason, count in reasons.items():
+            share = min(refused, max(count - anew[reason], 0))
+            tally.reasons[reason] += share
+            refused -= share
+    tally.first_at = {reason: before.first_at[reason] for reason in reasons if reason in before.first_at} | tally.first_at
 
 
 def tell_again(tally: FileTally, outcome: Outcome | None, report: ImportReport) -> None:

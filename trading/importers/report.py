@@ -16,6 +16,10 @@ FIRST_TOLD = 5
 """Places of refused rows that are told, of each reason."""
 
 
+TAKEN = "taken"
+NOT_CHOSEN = "not_chosen"
+
+
 @dataclass
 class FileTally:
     """Counts of one file: rows in = rows stored + known + rejected, each rejection with its reason.
@@ -43,6 +47,8 @@ class FileTally:
     file_rows: NDArray[np.int64] | None = None
     """Place in the file of each row of the table; None where they are the same."""
     symbols: list[str] = field(default_factory=list)
+    taken: frozenset[str] = frozenset()
+    """Symbols that were imported from this very file before: their rows are not read again (reason `TAKEN` until the end)."""
     note: str = ""
 
     @property

@@ -18,7 +18,7 @@ from trading.importers.covered import DayStock
 from trading.importers.events import SOURCE
 from trading.importers.exported import ExportedRows
 from trading.importers.recordings import derived_instrument
-from trading.importers.report import ImportReport
+from trading.importers.report import TAKEN, ImportReport
 
 
 def known_instruments(store: TickStore, market: Market, decimals: dict[str, tuple[int, int] | None]) -> list[Instrument]:
@@ -71,8 +71,11 @@ def import_bars(
         store.append_gaps(market.code, SOURCE, entries, market.day_offset_s(), instruments)
 
 
-def import_exported(store: TickStore, market: Market, file: ExportedRows, report: ImportReport, origin: dict[str, Any]) -> None:
-    """Take exported rows back as they are."""
+def import_exported(
+    store: TickStore, market: Market, file: ExportedRows, refused: dict[str, str], report: ImportReport, origin: dict[str, Any]
+) -> None:
+    """Take exported rows back as they are; rows of refused symbols (symbol → reason) and of symbols taken before are left out."""
+    file.leave_out(refused | dict.fromkeys(file.tally.taken, TAKEN))
     rows = file.rows
     schema = file.schema
     decimals = {
@@ -81,13 +84,14 @@ def import_exported(store: TickStore, market: Market, file: ExportedRows, report
             _places(rows, k, schema.index("bid_size1")),
         )
         for k, code in enumerate(file.codes)
+        if (rows["instrument"] == k).any()
     }
     instruments = known_instruments(store, market, dict(decimals))
     place = {instrument.code: k for k, instrument in enumerate(instruments)}
     fresh = ~_known(store, market, file)
     rows, file.tally.rows_known = rows[fresh], int((~fresh).sum())
     file.tally.rows_stored -= file.tally.rows_known
-    rows["instrument"] = np.array([place[code] for code in file.codes], np.int32)[rows["instrument"]]
+    rows["instrument"] = np.array([place.get(code, -1) for code in file.codes], np.int32)[rows["instrument"]]
     rows = rows[np.argsort(rows["row_time"], kind="stable")]
     rows["seq"] = store.next_seq(market.code, SOURCE) + np.arange(len(rows))
     rows["exchange_ns"] = rows["received_ns"] = clock_ns(rows["row_time"], schema.interval_s, market.day_offset_s())

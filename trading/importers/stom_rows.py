@@ -8,6 +8,7 @@ text that reads them is refused on such rows (storage/columns.py).
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,13 +20,13 @@ from numpy.typing import NDArray
 from domain.errors import InputError
 from domain.instruments import NS, Instrument, Market
 from domain.records import ROW_NO_BOOK, RowSchema
-from storage.segments import GAP_DTYPE, Part
+from storage.segments import GAP_DTYPE, Part, write_synced
 from storage.ticks import ROW_KINDS, SegmentWriter, TickStore
 from trading.importers.bar_files import market_of_symbol
 from trading.importers.covered import DayStock
 from trading.importers.events import SOURCE
 from trading.importers.recordings import derived_instrument
-from trading.importers.report import FileTally, ImportReport
+from trading.importers.report import NOT_CHOSEN, TAKEN, FileTally, ImportReport
 from trading.importers.rows_in import clock_ns
 from trading.importers.stom_db import StomDatabase, SymbolTable, open_database
 from trading.importers.tables import decimals_in
@@ -70,6 +71,7 @@ class DatabaseImport:
         self._progress = on_progress or (lambda _: None)
         self._notes: list[str] = []
         self._writer: SegmentWriter | None = None
+        self._session = secrets.token_hex(8)
 
     def run(self) -> None:
         """Import; a failure takes back what this run stored.
@@ -83,7 +85,7 @@ class DatabaseImport:
         mark = mark_of(self._store, self._digest)
         if not self._report.dry_run:
             mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
+            write_synced(mark, self._session.encode())
         try:
             with open_database(self._path) as database:
                 if not database.tables:
@@ -112,8 +114,10 @@ class DatabaseImport:
         for table in database.tables:
             schema = table.layout.schema
             told = market_for_table(table.code, schema.kind) if self._market is None else self._market
-            if self._symbols and table.code not in self._symbols:
-                self._tally.reasons["not_chosen"] += table.rows
+            if table.code in self._tally.taken:
+                self._tally.reasons[TAKEN] += table.rows
+            elif self._symbols and table.code not in self._symbols:
+                self._tally.reasons[NOT_CHOSEN] += table.rows
             elif table.layout.missing:
                 self._tally.reasons["missing_columns"] += table.rows
                 self._notes.append(f"{table.code}: {', '.join(table.layout.missing)}")
@@ -122,7 +126,7 @@ class DatabaseImport:
                 self._notes.append(table.code)
             else:
                 groups.setdefault((told, schema.interval_s), []).append(table)
-        self._tally.symbols = sorted({table.code for tables in groups.values() for table in tables})
+        self._tally.symbols = sorted({table.code for tables in groups.values() for table in tables} | self._tally.taken)
         return [(self._markets[code], interval_s, groups[code, interval_s]) for code, interval_s in sorted(groups)]
 
     # --- one market and interval ------------------------------------------------------------------
@@ -135,6 +139,7 @@ class DatabaseImport:
         days = sorted({day for table in tables for day in table.days})
         origin = {
             "what": "import",
+            "session": self._session,
             "files": [{"name": self._path.name, "sha256": self._digest}],
         }
         for day in days:
@@ -337,21 +342,24 @@ def unfinished(store: TickStore) -> set[str]:
 
 
 def take_back(store: TickStore, digest: str) -> None:
-    """Delete everything that an unfinished import of this file stored."""
+    """Delete everything that an unfinished import of this file stored; what another import of it stored stays."""
     mark = mark_of(store, digest)
     if not mark.exists():
         return
+    session = mark.read_text("utf-8")
     for market in store.markets():
         for path in (store.folder / market / SOURCE).glob("*/*/*.part"):
             info = Part(path).info
-            if info is not None and _is_of(info.origin, digest):
+            if info is not None and _is_of(info.origin, digest, session):
                 path.unlink(missing_ok=True)
         for path, manifest in list(store.manifests(market, SOURCE)):
-            if _is_of(manifest.info.origin, digest):
+            if _is_of(manifest.info.origin, digest, session):
                 path.with_suffix(".json").unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
     mark.unlink(missing_ok=True)
 
 
-def _is_of(origin: dict[str, Any], digest: str) -> bool:
+def _is_of(origin: dict[str, Any], digest: str, session: str) -> bool:
+    if session and origin.get("session") != session:
+        return False
     return any(one["sha256"] == digest for one in origin.get("files", []))
