@@ -133,12 +133,7 @@ def import_files(
     try:
         for path, tally in job.databases:
             task = DatabaseImport(store, MARKETS, path, hashes[str(path)], tally, report, market, symbols, on_progress)
-            try:
-                task.run()
-            except InputError as error:
-                if len(paths) == 1:
-                    raise
-                _refuse(tally, error, tally.rows_in)
+            _take_database(task, tally, len(paths) == 1)
         _run(store, job, symbols, report, hashes, on_progress)
     finally:
         store.unlock()
@@ -148,6 +143,16 @@ def import_files(
         settle_taken(report.files[place], before)
     _tell_again(store, report, hashes, again)
     return report
+
+
+def _take_database(task: DatabaseImport, tally: FileTally, is_alone: bool) -> None:
+    """Import a database; one among other files that cannot be used is told, and the others are imported."""
+    try:
+        task.run()
+    except InputError as error:
+        if is_alone:
+            raise
+        _refuse(tally, error, tally.rows_in)
 
 
 def _tell_again(store: TickStore, report: ImportReport, hashes: dict[str, str], again: dict[int, str]) -> None:
