@@ -308,6 +308,8 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                                 break
                         if is_new:  # what an entry reads first comes from memory while the rows before it are run
                             fetch_marked(mark_words, address_of(universe), address_of(row_time), lo + i0)
+                            if not fill_last:
+                                fetch_marked(mark_words, book[BOOK_ASK], book[BOOK_BID], lo + i0)
                         if holding:
                             end = i1 if i1 < n else n - 1
                             start = i

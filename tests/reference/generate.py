@@ -288,6 +288,8 @@ class Maker:
             f"{rng.choice(('보유시간', 'holding_time'))} {rng.choice(('>', '>='))} {unit}",
             f"holding_seconds > {unit * (1 if self.rows.interval_s == 1 else 60)}",
             f"최고수익률 > {self.number(moves, 0.2, 0.6)} and 수익률 < 최고수익률 * 0.75",
+            f"{rng.choice(('최고수익률', 'max_return_pct'))} - 수익률 >= {self.number(moves, 0.2, 0.8)}",
+            f"수익률 > {rng.choice(('최저수익률', 'min_return_pct'))} + {self.number(moves, 0.3, 0.9)}",
             f"{rng.choice(('최저수익률', 'min_return_pct'))} < -0.3 and {rng.choice(('수익률', 'return_pct'))} > -0.2",
             f"{rng.choice(('수익금', 'pnl'))} {rng.choice(('> 0', '< -100', '> 500'))}",
             f"{rng.choice(('데이터길이', 'row_count'))} - {rng.choice(('매수틱번호', 'entry_row'))} > {unit}",
