@@ -43,7 +43,7 @@ def cut(rows: Rows, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.array(out, dtype=np.int64).reshape(-1, kernel.BLOCK_FIELDS), np.array(symbols, dtype=np.int64), np.array(days, dtype=np.int64)
 
 
-def clock_seconds(row_time: NDArray[np.int64], interval_s: int) -> NDArray[np.int64]:
+def day_seconds(row_time: NDArray[np.int64], interval_s: int) -> NDArray[np.int64]:
     """Return the time of day in seconds, of daily bars the seconds since 1970: only their positions cross a day."""
     if interval_s != 1:
         row_time = row_time * 100

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trading.numbers import clock_seconds
+from trading.numbers import day_seconds
 
 MS = 1_000
 DELAY_MS_MAX = 86_400_000
@@ -32,9 +32,9 @@ def due_row(times, i, n, rows, delay_ms, interval_s):  # type: ignore[no-untyped
     due = i + rows
     if delay_ms <= 0 or due >= n:
         return due
-    start = clock_seconds(times[due], interval_s)
+    start = day_seconds(times[due], interval_s)
     due += 1
-    while due < n and (clock_seconds(times[due], interval_s) - start) * MS < delay_ms:
+    while due < n and (day_seconds(times[due], interval_s) - start) * MS < delay_ms:
         due += 1
     return due
 

@@ -18,7 +18,7 @@ from backtester.kernel import BLOCK_HI, BLOCK_LO
 from domain.instruments import Market
 from domain.intervals import day_unit
 from trading.fills.halts import VI_STATE, in_auction, previous_close, price_limits, vi_is_on
-from trading.numbers import clock_seconds
+from trading.numbers import day_seconds
 
 if TYPE_CHECKING:
     from backtester.engine import Prepared
@@ -51,7 +51,7 @@ def mark_halts(row_time, last, release, change, ask5, bid5, blocks, interval_s, 
         state[:] = 0
         close, day = 0.0, row_time[lo] // day_unit
         for row in range(lo, hi):
-            second = clock_seconds(row_time[row], interval_s) + interval_s - 1
+            second = day_seconds(row_time[row], interval_s) + interval_s - 1
             is_on = vi_is_on(state, second, np.int64(release[row]), halt_s)
             is_empty = len(ask5) > 0 and ask5[row] == 0.0 and bid5[row] == 0.0
             halted[row] = is_on or is_empty or in_auction(second, auctions)

@@ -131,7 +131,7 @@ from backtester.skip import (  # noqa: E402
 )
 from strategy.abreast import make_tile  # noqa: E402
 from strategy.borrow import borrow  # noqa: E402
-from trading.numbers import UNIT_F, clock_seconds  # noqa: E402
+from trading.numbers import UNIT_F, day_seconds  # noqa: E402
 from trading.position_vars import (  # noqa: E402
     FORCE_EXIT,
     MAX_RETURN_PCT,
@@ -375,7 +375,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                     if USES_RETURNS:
                         update_returns(position, day_params, day_last[i])
                     if USES_HOLDING:
-                        update_holding(position, clock_seconds(day_time[i], interval_s) - entry_seconds, interval_s)
+                        update_holding(position, day_seconds(day_time[i], interval_s) - entry_seconds, interval_s)
                     position[ORDER_QTY] = position[POSITION_QTY]
                     position[FORCE_EXIT] = 0.0
                     result = sell(cols, sums, extremes, i, zero, vector, position, state)
@@ -411,7 +411,7 @@ def run_blocks(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machin
                         holding = True
                         forced = False
                         entry_row = i
-                        entry_seconds = clock_seconds(day_time[i], interval_s)
+                        entry_seconds = day_seconds(day_time[i], interval_s)
                         open_position(position, day_params, sign, units, entry_raw, signal_row, day_time[i])
                         if SKIPS_HOLD:
                             price_line(position, day_params, line)

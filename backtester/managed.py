@@ -64,7 +64,7 @@ from backtester.kernel import (
 from backtester.pointer import number_at
 from backtester.skip import SPAN, WORDS, merge, next_set
 from strategy.borrow import borrow
-from trading.numbers import UNIT_F, clock_seconds
+from trading.numbers import UNIT_F, day_seconds
 from trading.position_vars import FORCE_EXIT, ORDER_QTY, POSITION_SIZE, clear_position, update_holding, update_returns
 from trading.positions import PARAMS_SIZE
 from trading.sizing import quantity
@@ -358,7 +358,7 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     on_row(account, row, blocks[b, BLOCK_SYMBOL], price, day, day_params)
                 if i < first:
                     continue
-                seconds = clock_seconds(row_time[row], interval_s)
+                seconds = day_seconds(row_time[row], interval_s)
                 act, rule, forced, units, at_limit = NONE, zero, False, zero, 0.0
                 quiet, ended, was_held = False, False, lane[HELD] > 0
                 is_halted = can_halt and halted[row] != 0

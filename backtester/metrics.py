@@ -20,7 +20,7 @@ from backtester.executors import LocalExecutor
 from backtester.figures import METRIC_KEYS, NO_TRADES, OBJECTIVES, OUT_OF_LIMITS
 from backtester.formula import Formula
 from domain.errors import InputError
-from trading.numbers import clock_seconds, round_to
+from trading.numbers import day_seconds, round_to
 
 KOREAN = {
     "tc": "거래횟수",
@@ -85,7 +85,7 @@ def timeline_of(row_time, blocks, days, first_day_row, interval_s):  # type: ign
             if k > first_day_row[d] and are_equal(times, row_time[blocks[k - 1, 0] : blocks[k - 1, 1]]):
                 continue  # symbols mostly have the same times
             for i in range(len(times)):
-                seen[clock_seconds(times[i], interval_s) // interval_s] = times[i]
+                seen[day_seconds(times[i], interval_s) // interval_s] = times[i]
         for s in range(len(seen)):
             if seen[s] >= 0:
                 out[count] = seen[s]
@@ -171,8 +171,8 @@ def set_metrics(raw, row_time, times, rank, betting, days, year_days, amount_dec
     unit = 1 if interval_s == 1 else 60
     for k in order:
         held += (
-            clock_seconds(row_time[int(raw[k, kernel.OUT_EXIT])], interval_s)
-            - clock_seconds(row_time[int(raw[k, kernel.OUT_ENTRY])], interval_s)
+            day_seconds(row_time[int(raw[k, kernel.OUT_EXIT])], interval_s)
+            - day_seconds(row_time[int(raw[k, kernel.OUT_ENTRY])], interval_s)
         ) // unit
         value = raw[k, kernel.OUT_RETURN]
         returns += value

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtester import kernel
-from backtester.cut import clock_seconds
+from backtester.cut import day_seconds
 from backtester.engine import Prepared
 from domain.intervals import time_unit_s
 from domain.records import ROUND_TRIP_DTYPE
@@ -21,7 +21,7 @@ def round_trips(prepared: Prepared, raw: NDArray[np.float64]) -> NDArray[np.void
     out["symbol"] = prepared.symbols[raw[:, kernel.OUT_BLOCK].astype(np.int64)]
     out["side"] = raw[:, kernel.OUT_SIGN]
     out["entry_time"], out["exit_time"] = prepared.row_time[entry], prepared.row_time[leave]
-    held = clock_seconds(out["exit_time"], prepared.interval_s) - clock_seconds(out["entry_time"], prepared.interval_s)
+    held = day_seconds(out["exit_time"], prepared.interval_s) - day_seconds(out["entry_time"], prepared.interval_s)
     out["holding_time"] = held // time_unit_s(prepared.interval_s)
     out["qty"] = raw[:, kernel.OUT_UNITS] / 1e8
     for side, column in (("entry", kernel.OUT_ENTRY_RAW), ("exit", kernel.OUT_EXIT_RAW)):

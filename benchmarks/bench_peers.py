@@ -36,7 +36,7 @@ environment.prepare()
 import numpy as np  # noqa: E402
 
 from backtester import kernel  # noqa: E402
-from backtester.cut import clock_seconds  # noqa: E402
+from backtester.cut import day_seconds  # noqa: E402
 from backtester.engine import Engine, Options, prepare  # noqa: E402
 from benchmarks.bench_bars import R2, r2_engine  # noqa: E402
 from benchmarks.bench_step import BETTING, FEE, R1, r1_engine  # noqa: E402
@@ -180,7 +180,7 @@ class Ours:
         self.columns = {name: rows.columns[key][:count] for name, key in columns.items()} | {
             "start": np.repeat(spans[:, 0], lengths),
             "end": np.repeat(spans[:, 1] - 1, lengths),
-            "seconds": clock_seconds(self._prepared.row_time[:count], rows.interval_s),
+            "seconds": day_seconds(self._prepared.row_time[:count], rows.interval_s),
             "v": self._set[0],
             "betting": np.array(options.betting),
             "fee": np.array(FEE),

@@ -19,7 +19,7 @@ from strategy.kernels import window_angle
 from trading import order_rules
 from trading.ladder import ladder_table
 from trading.managed_limits import ManagedLimits, Turn
-from trading.numbers import UNIT_F, clock_seconds
+from trading.numbers import UNIT_F, day_seconds
 from trading.order_rules import (
     ANGLE_ROWS,
     BY_SIGNAL,
@@ -140,7 +140,7 @@ class ManagedCodes:
 
     def _is_open(self, symbol: Symbol) -> bool:
         listed = symbol.instrument.code in self.settings.entry.blacklist
-        seconds = clock_seconds(symbol.row_time, self.interval_s)
+        seconds = day_seconds(symbol.row_time, self.interval_s)
         return bool(entry_is_open(self.rules, listed, seconds, symbol.last_price, self.ladder, symbol.day))
 
     def _least(self, symbol: Symbol) -> float:
@@ -181,7 +181,7 @@ class ManagedCodes:
                 leaves, rule = True, result
             elif splits > 1 and step_is_due(self.rules, position[RETURN_PCT], exits):
                 leaves, rule = True, SPLIT_RULE
-            seconds, entries = clock_seconds(symbol.row_time, self.interval_s), symbol.holding.entries
+            seconds, entries = day_seconds(symbol.row_time, self.interval_s), symbol.holding.entries
             leaves = leaves and bool(exit_may_leave(self.rules, symbol.memory, seconds, entries, price, self.ladder, symbol.day))
             if leaves and units < symbol.qty:
                 leaves = units > 0 and units / UNIT_F * price >= self._least(symbol)
@@ -236,7 +236,7 @@ class ManagedCodes:
         self, symbol: Symbol, sign: int, units: int, amount: float, entries: int, read_ns: int, flags: int, values: np.ndarray
     ) -> None:
         """Ask for an entry where nothing speaks against it."""
-        host, seconds = self.host, clock_seconds(symbol.row_time, self.interval_s)
+        host, seconds = self.host, day_seconds(symbol.row_time, self.interval_s)
         if units <= 0 or not host.may_act() or not entry_may_leave(self.rules, symbol.memory, seconds, entries):
             return
         rests = self.rules[ENTRY, IS_LIMIT] != 0.0

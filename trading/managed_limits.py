@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.orders import Action, Intent, Order, OrderKind, make_intent_id, price_decimal
-from trading.numbers import clock_seconds
+from trading.numbers import day_seconds
 from trading.order_rules import ENTRY, EXIT, REPLACES, cancel_is_due, is_buying, limit_price, replace_is_due, replace_price
 from trading.resting import REPLACED_STEP, Plan, Resting
 
@@ -63,7 +63,7 @@ class ManagedLimits:
         if resting is None or symbol.pending is None:
             return Turn()
         codes, is_exit = self.codes, resting.action is Action.EXIT
-        side, seconds = codes.rules[SIDES[resting.action]], clock_seconds(symbol.row_time, codes.interval_s)
+        side, seconds = codes.rules[SIDES[resting.action]], day_seconds(symbol.row_time, codes.interval_s)
         if not self.host.is_live:
             return Turn(is_quiet=True)
         if self.host.disabled and not is_exit:
@@ -114,7 +114,7 @@ class ManagedLimits:
         replaced = 0 if before is None else before.replaced + 1
         step = REPLACED_STEP + replaced if replaced else plan.step
         root = "" if before is None else before.root
-        since_s = int(clock_seconds(symbol.row_time, self.codes.interval_s))
+        since_s = int(day_seconds(symbol.row_time, self.codes.interval_s))
         resting = Resting(action, sign, root, price, since_s, replaced, plan.rule, plan.label)
         side = sign if action is Action.ENTRY else -sign
         self.host.emit(
@@ -179,7 +179,7 @@ class ManagedLimits:
             return False
         price = float(order.price or 0)
         sign = order.side if order.action is Action.ENTRY else -order.side
-        since_s = int(clock_seconds(order.row_time, self.codes.interval_s))
+        since_s = int(day_seconds(order.row_time, self.codes.interval_s))
         resting = Resting(order.action, sign, order.intent_id, price, since_s, replaced, order.rule, order.label)
         intent = Intent(
             intent_id=order.intent_id, account=order.account, strategy=text.name, version=text.version,

@@ -75,7 +75,7 @@ def row_seconds(row_time: int, interval_s: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def clock_seconds(row_time: int, interval_s: int) -> int:
+def day_seconds(row_time: int, interval_s: int) -> int:
     """Return the time of day of a row time in seconds; cheap, for rows of one day. Of a daily bar the seconds since 1970."""
     if interval_s >= 86_400:
         return row_seconds(row_time, interval_s)
@@ -95,4 +95,4 @@ def warm() -> None:
     round_to(1.5, 2)
     to_units(1.5)
     row_seconds(20260105000000, 1)
-    clock_seconds(20260105000000, 1)
+    day_seconds(20260105000000, 1)

@@ -37,7 +37,7 @@ from strategy.program import Program
 from trading.account import row_time_of
 from trading.managed_codes import ManagedCodes
 from trading.matching import sweep
-from trading.numbers import UNIT_F, clock_seconds
+from trading.numbers import UNIT_F, day_seconds
 from trading.position_vars import FORCE_EXIT, ORDER_QTY
 from trading.resting import Resting, is_of_strategy
 from trading.sizing import quantity
@@ -184,7 +184,7 @@ class StrategyHost:
         arguments = (table.inputs, table.sums, table.extremes, i, 0, self.variables, symbol.position, symbol.state)
         if self.program.marks:
             self.step_errors += self.step.mark(*arguments)
-        clock = clock_seconds(symbol.row_time, self.program.interval_s)
+        clock = day_seconds(symbol.row_time, self.program.interval_s)
         if clock >= self.end_s:
             if managed is not None and self.is_live:
                 managed.limits.close(symbol, read_ns, step=1)

@@ -14,7 +14,7 @@ from domain.records import POSITION_SIZE
 from strategy.program import Program
 from strategy.table import SymbolTable
 from trading.holding import Holding
-from trading.numbers import UNIT_F, clock_seconds, round_to, row_seconds
+from trading.numbers import UNIT_F, day_seconds, round_to, row_seconds
 from trading.order_rules import LAST_S, MEMORY, forget, note_close, note_fill
 from trading.position_vars import (
     ENTRY_COST,
@@ -201,7 +201,7 @@ class Symbol:
         intent_id = fill.client_order_id.rsplit("-", 1)[0]
         order = self._roots.get(intent_id, intent_id)
         self.holding.take(order, fill.qty, float(fill.price), is_entry, self.row_time)
-        note_fill(self.memory, clock_seconds(self.row_time, self.interval_s))
+        note_fill(self.memory, day_seconds(self.row_time, self.interval_s))
         if state.qty == 0:
             if not is_entry:
                 self._note_close()
@@ -220,19 +220,19 @@ class Symbol:
         """Count a trade that was closed before this host began, where it is of the day of its rows."""
         exit_time = int(trip["exit_time"])
         if row_date(exit_time, self.interval_s) == self.day:
-            note_close(self.memory, clock_seconds(exit_time, self.interval_s), float(trip["pnl"]))
+            note_close(self.memory, day_seconds(exit_time, self.interval_s), float(trip["pnl"]))
 
     def remember_fill(self, row_time: int) -> None:
         """Count a fill from before this host began."""
         if row_date(row_time, self.interval_s) == self.day:
-            note_fill(self.memory, max(clock_seconds(row_time, self.interval_s), self.memory[LAST_S]))
+            note_fill(self.memory, max(day_seconds(row_time, self.interval_s), self.memory[LAST_S]))
 
     def _note_close(self) -> None:
         """Remember whether the position that is closed now was a losing one."""
         params = self._params()
         decimals = int(params[AMOUNT_DECIMALS])
         paid, got = round_to(self.holding.entry_raw, decimals), round_to(self.holding.exit_raw, decimals)
-        note_close(self.memory, clock_seconds(self.row_time, self.interval_s), profit(params, paid, got, self.sign)[0])
+        note_close(self.memory, day_seconds(self.row_time, self.interval_s), profit(params, paid, got, self.sign)[0])
 
     def _enlarge(self, update: FillUpdate, is_new: bool, is_late: bool) -> None:
         fill, state, holding = update.fill, update.position, self.holding

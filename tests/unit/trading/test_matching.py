@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.matching import average_price, forced_amount, sweep
-from trading.numbers import clock_seconds, round_to, row_seconds, to_units
+from trading.numbers import day_seconds, round_to, row_seconds, to_units
 
 ONE = 100_000_000
 
@@ -84,5 +84,5 @@ def test_row_times_become_seconds() -> None:
     assert row_seconds(20260105000001, 1) - row_seconds(20260104235959, 1) == 2
     assert row_seconds(202403010000, 60) - row_seconds(202402282359, 60) == 86_400 + 60
     assert row_seconds(19700101000000, 1) == 0
-    assert clock_seconds(20260105010203, 1) == 3723
-    assert clock_seconds(202601050102, 60) == 3720
+    assert day_seconds(20260105010203, 1) == 3723
+    assert day_seconds(202601050102, 60) == 3720
