@@ -48,6 +48,7 @@ from utility.build import RESEARCH, lock_digest
 from utility.build import build as build_digest
 from utility.memory import budget
 from utility.paths import DataDir
+from utility.shared_reads import shared
 from utility.text_file import read_text
 
 DEFAULT_WINDOW = 30.0
@@ -178,7 +179,10 @@ def program_of(job: Job, reader: Reader | None = None) -> Program:
     """
     texts = (job.buy_text, job.sell_text, *(text for _, text in job.rows_since))
     own = for_strategies(job.formulas, job.market, job.interval_s, texts)
-    return build(job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, reader=reader, formulas=own, reading=job.reading)
+    laid_out = shared(build)
+    return laid_out(
+        job.buy_text, job.sell_text, job.market, job.interval_s, job.rows_since, reader=reader, formulas=own, reading=job.reading
+    )
 
 
 def compiled_code(job: Job, data: DataDir) -> tuple[Program, Steps, ModuleType]:

@@ -27,6 +27,7 @@ from domain.errors import InputError, InvariantError, StomError
 from storage.batches import OFF, RUNNING, WAITING, Batches, BatchJob, Turn
 from utility.lock import FileLock
 from utility.paths import DataDir
+from utility.shared_reads import sharing
 from utility.text import sentence
 
 BRINGS_ROWS = (("data", "import"), ("data", "download"), ("data", "make"))
@@ -146,9 +147,10 @@ def _look_at(many: Sequence[tuple[list[str], Path]], data: DataDir, store: Batch
     coming = [one.words for one in store.all() if one.state in (WAITING, RUNNING)] + [words for words, _ in many]
     rows_come = any(tuple(words[:2]) in BRINGS_ROWS for words in coming)
     told: set[str] = set()
-    for words, folder in many:
-        with contextlib.chdir(folder if folder.is_dir() else os.curdir):
-            look(words, data, now_ns, rows_come, told)
+    with sharing():  # what many of them name is read and checked once
+        for words, folder in many:
+            with contextlib.chdir(folder if folder.is_dir() else os.curdir):
+                look(words, data, now_ns, rows_come, told)
 
 
 def show_add(args: argparse.Namespace, result: dict[str, Any]) -> None:

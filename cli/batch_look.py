@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from backtester.finder import program_of as finder_program
 from backtester.job import Job, member_job, program_of, vector
-from cli.batch_words import words_at
+from cli.batch_words import parser_of, words_at
 from cli.find import find_job
 from cli.job_args import job_of
-from cli.main import build_parser
 from cli.optimise import searched_space, settled_plan
 from cli.output import place_of
 from cli.runs import check_compared
@@ -28,6 +26,7 @@ from storage.ticks import ROW_KINDS, TickStore
 from trading.importers import files_under
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
+from utility.shared_reads import shared
 
 Look = Callable[[argparse.Namespace, DataDir, bool], None]
 
@@ -45,7 +44,7 @@ def look(words: list[str], data: DataDir, now_ns: int, rows_come: bool, told: se
         Warnings that were given; those of this command are added.
     """
     dated = words_at(words, now_ns)
-    args = _parser(dated[0]).parse_args(dated)
+    args = parser_of(dated[0]).parse_args(dated)
     args.data_dir, args.told = data.root, told
     ask = LOOKS.get(" ".join([dated[0], getattr(args, "action", None) or ""]).strip())
     try:
@@ -58,12 +57,14 @@ def look(words: list[str], data: DataDir, now_ns: int, rows_come: bool, told: se
         raise
 
 
-_parser = cache(build_parser)  # a matrix asks the same one ten thousand times
+@shared
+def _source(root: Path, market: str, source: str | None, interval_s: int) -> str:
+    return TickStore(root).choose_source(market, source, ROW_KINDS[recorded_interval(interval_s)])
 
 
 def _has_rows(job: Job, data: DataDir, rows_come: bool) -> None:
     if not rows_come:
-        TickStore(data.root).choose_source(job.market.code, job.source, ROW_KINDS[recorded_interval(job.interval_s)])
+        _source(data.root, job.market.code, job.source, job.interval_s)
 
 
 def _backtest(args: argparse.Namespace, data: DataDir, rows_come: bool) -> None:
@@ -110,7 +111,7 @@ def _import(args: argparse.Namespace, data: DataDir, rows_come: bool) -> None:
 
 def _export(args: argparse.Namespace, data: DataDir, rows_come: bool) -> None:
     if not rows_come:
-        TickStore(data.root).choose_source(args.market, args.source, ROW_KINDS[recorded_interval(INTERVALS[args.interval])])
+        _source(data.root, args.market, args.source, INTERVALS[args.interval])
 
 
 LOOKS: dict[str, Look] = {

@@ -6,6 +6,7 @@ import argparse
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from backtester.schedule import ZONE, dated
 from cli.main import COMMANDS, build_parser
@@ -17,6 +18,10 @@ QUEUED = ("backtest", "optimise", "find", "verdict", "report", "compare", "rerun
 OWN = ("--data-dir", "--lang", "--json", "--quiet", "--progress", "--log-level", "--yes")
 """Options that belong to the runner; `--yes` is said by none: a study past the limit is a decision of a person at a terminal."""
 VARIED_MAX = 10_000
+
+
+parser_of = cache(build_parser)
+"""The parser of a command; a matrix asks the same one ten thousand times."""
 
 
 def checked(words: Sequence[str]) -> list[str]:
@@ -36,7 +41,7 @@ def checked(words: Sequence[str]) -> list[str]:
         if word.partition("=")[0] in OWN and word != "--yes":
             raise InputError("batch.own_option", option=word)
     try:
-        args: argparse.Namespace = build_parser(words[0]).parse_args(list(words))
+        args: argparse.Namespace = parser_of(words[0]).parse_args(list(words))
     except SystemExit as left:
         raise InputError("batch.refused", words=" ".join(words)) from left
     if not hasattr(args, "run"):

@@ -167,7 +167,7 @@ def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
     for one in result["gap_list"][:20]:
         print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
     fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_known", "rows_rejected", "gaps", "events")}
-    made = ", ".join(f"{interval} {count:,}" for interval, count in result["rows_made"].items()) or "0"
+    made = ", ".join(f"{named('interval', interval, tongue)} {count:,}" for interval, count in result["rows_made"].items()) or "0"
     print(sentence("data.import.sum", tongue, **fields, made=made))
     if result["dry_run"]:
         print(sentence("data.import.dry", tongue))
@@ -243,7 +243,7 @@ def _show_table(result: dict[str, Any], tongue: str) -> None:
     from rich.table import Table
 
     if not result["datasets"] and not result["events"]:
-        print(sentence("data.list.empty", tongue))
+        print(sentence("data.list.empty", tongue), sentence("data.list.typed", tongue))
         return
     table = Table(box=None)
     numeric = ("rows", "price_step", "qty_step")
@@ -310,7 +310,8 @@ def show_verify(args: argparse.Namespace, result: dict[str, Any]) -> None:
     tongue = language(args)
     for problem in result["problems"]:
         where = problem.get("file") or problem.get("session", "")
-        print(f"{problem['market']}/{problem['source']} {where}: {sentence('data.problem.' + problem['problem'], tongue)}")
+        place = f"{named('market', problem['market'], tongue)} · {named('source', problem['source'], tongue)} {where}"
+        print(f"{place}: {sentence('data.problem.' + problem['problem'], tongue)}")
     print(
         sentence("data.verify.sum", tongue, problems=len(result["problems"]), gaps=len(result["gaps"]), recovered=len(result["recovered"]))
     )

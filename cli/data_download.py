@@ -63,7 +63,7 @@ def run_download(args: argparse.Namespace) -> dict[str, Any] | int:
 
     def note(code: str, **fields: Any) -> None:
         if "reason" in fields:
-            fields["reason"] = sentence(fields["reason"], tongue, path="", cause="–")
+            fields["reason"] = sentence(fields["reason"], tongue, **{"path": "", "cause": "–"} | fields.pop("fields"))
         reporter.note(sentence(code, tongue, **fields))
 
     with stopping() as wish:
@@ -113,7 +113,7 @@ def show_download(args: argparse.Namespace, result: dict[str, Any]) -> None:
         print(sentence("download.kept_out", tongue, what=one))
     for name, count in result["reasons"].items():
         print(f"{sentence('import.reason.' + name, tongue)}: {count:,}")
-    names = ("interval", "rows", "events", "requests", "gaps", "days_stored", "days_there")
+    names = ("interval", "rows", "events", "requests", "gaps", "days_stored", "days_empty", "days_there")
     print(sentence("download.sum", tongue, **{name: result[name] for name in names}))
     if result["rows"]:
         print(sentence("download.no_book", tongue))

@@ -36,6 +36,7 @@ from trading.venues import market, markets
 from utility.order_settings_file import load_orders
 from utility.paths import DataDir
 from utility.settings_file import load as load_settings
+from utility.shared_reads import shared
 from utility.text_file import read_text
 
 WORKERS_MAX = 1024
@@ -246,12 +247,17 @@ def _texts(args: argparse.Namespace, data: DataDir, sides: tuple[str, ...]) -> t
     if args.strategy is not None:
         if args.buy is not None or args.sell is not None:
             raise InputError("backtest.two_strategies")
-        from storage.strategies import Strategies
-
-        return Strategies(data.user_library).texts(args.strategy, args.market, sides)
+        return _kept_texts(data.user_library, args.strategy, args.market, sides)
     if args.buy is None or args.sell is None:
         raise InputError("backtest.texts_missing")
     return Path(args.buy).stem, read_text(args.buy), read_text(args.sell), {}
+
+
+@shared
+def _kept_texts(library: Path, strategy: str, market_code: str, sides: tuple[str, ...]) -> tuple[str, str, str, dict[int, float]]:
+    from storage.strategies import Strategies
+
+    return Strategies(library).texts(strategy, market_code, sides)
 
 
 def executor_of(args: argparse.Namespace, settings: Settings) -> LocalExecutor | NodesExecutor:

@@ -39,6 +39,7 @@ from cli.verdict import hear
 from cli.words import chosen, say
 from domain.errors import DataError, InputError, InvariantError, RefusedError
 from domain.settings import Research, Settings
+from storage.ended_studies import RUNNING, lock_path
 from storage.studies import Studies
 from strategy.program import Program
 from utility.lock import FileLock
@@ -214,7 +215,9 @@ def run_optimise(args: argparse.Namespace) -> dict[str, Any]:
             for key in ("data", "program", "version"):
                 if before[key] != passport[key]:
                     raise RefusedError("optimise.changed", study=study, what=key)
-        held = FileLock(data.run / f"study-{study}.lock", "optimise.running").acquire()
+        held = FileLock(lock_path(data.run, study), "optimise.running").acquire()
+        # From here on whoever ends us from outside leaves a study that says so (storage/ended_studies.py).
+        store.set_state(study, RUNNING, store.study(study).result, time.time_ns())
         kept = b"" if args.no_cache else context(loaded)
         reporter.note("run", study=study, rows=loaded.prepared.rows, sets=_told(space.count), evaluations=_told(count))
         with stopping() as wish:

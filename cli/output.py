@@ -69,6 +69,8 @@ def report_error(args: argparse.Namespace, error: StomError) -> int:
         fields |= {"line": error.line, "column": error.column}
     place = fields.pop("in_file", "") or place_of(args, fields)
     text = (f"{place}: " if place else "") + sentence(error.code, language(args), **fields)
+    if has(f"{error.code}.typed", language(args)):  # what to type next; the window, which shows the same sentence, has forms for it
+        text += " " + sentence(f"{error.code}.typed", language(args), **fields)
     fields |= {"path": place} if place else {}
     if getattr(args, "json", False):
         body = {"error": {"code": error.code, "message": text, **{k: str(v) for k, v in fields.items()}}}

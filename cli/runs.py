@@ -22,6 +22,7 @@ from cli.parser import add_common
 from cli.progress import Reporter, add_progress
 from cli.values import whole
 from domain.errors import DataError, InputError
+from storage.ended_studies import ENDED, settle
 from storage.studies import Run, Studies
 from trading.texts import known_formulas
 from utility.paths import DataDir
@@ -80,11 +81,20 @@ def _as_dict(run: Run) -> dict[str, Any]:
 
 def run_runs(args: argparse.Namespace) -> dict[str, Any]:
     """Return the newest runs, or one of them with its passport."""
-    store = Studies(DataDir(args.data_dir).user_library)
+    data = DataDir(args.data_dir)
+    store = Studies(data.user_library)
     if args.number is None:
-        return {"runs": [_as_dict(one) for one in store.runs(args.limit)]}
+        return {"runs": [_as_dict(one) for one in store.runs(args.limit)], "unfinished": _unfinished(data, store)}
     run = store.run(args.number)
     return {"runs": [_as_dict(run)], "passport": run.passport}
+
+
+def _unfinished(data: DataDir, store: Studies) -> list[dict[str, Any]]:
+    """Return the studies that can be gone on with: stopped by a person, or ended from outside."""
+    settle(store, data.run)
+    found = store.in_state("stopped", ENDED)
+    counts = store.trial_counts([one.study for one in found])
+    return [{"study": one.study, "state": one.state, "trials": counts[one.study]} for one in found]
 
 
 def show_runs(args: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -95,6 +105,9 @@ def show_runs(args: argparse.Namespace, result: dict[str, Any]) -> None:
     for one in result["runs"]:
         fields = one | {"tg": one["metrics"].get("tg", 0.0), "mdd": one["metrics"].get("mdd", 0.0)}
         sys.stdout.write(sentence("runs.line", code, **fields) + "\n")
+    for one in result.get("unfinished", ()):
+        said = sentence(f"studies.{one['state']}", code, count=one["trials"])
+        sys.stdout.write(f"{one['study']}: {said} " + sentence("studies.resume", code, study=one["study"]) + "\n")
     for key, value in result.get("passport", {}).items():
         if key not in TEXTS:
             sys.stdout.write(f"  {key}: {value}\n")

@@ -61,7 +61,7 @@ studies = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("updated_ns", BigInteger, nullable=False),
     Column("method", Text, nullable=False),
-    Column("state", Text, nullable=False),  # running, stopped, done
+    Column("state", Text, nullable=False),  # running, stopped, done, ended (from outside)
     Column("passport", Text, nullable=False),
     Column("result", Text, nullable=False),
 )
@@ -288,8 +288,14 @@ class Studies:
             rows = connection.execute(select(studies).order_by(studies.c.created_ns.desc()).limit(limit)).mappings().all()
             return [_study(dict(row)) for row in rows]
 
+    def in_state(self, *states: str) -> list[Study]:
+        """Return the studies in one of these states, newest first."""
+        query = select(studies).where(studies.c.state.in_(states)).order_by(studies.c.created_ns.desc())
+        with self._open() as connection:
+            return [_study(dict(row)) for row in connection.execute(query).mappings().all()]
+
     def set_state(self, name: str, state: str, result: dict[str, Any], utc_ns: int) -> None:
-        """Store how a study stands: running, stopped or done, and its best so far."""
+        """Store how a study stands: running, stopped, done or ended, and its best so far."""
         with self._open(write=True) as connection:
             connection.execute(update(studies).where(studies.c.study == name).values(state=state, result=_json(result), updated_ns=utc_ns))
 

@@ -22,6 +22,7 @@ from strategy.language import parse
 from strategy.learned import refuse_learned
 from strategy.nodes import Tree
 from strategy.program import Program, build
+from utility.shared_reads import shared
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ReadTexts:
     formulas: tuple[Formula, ...]
 
 
+@shared
 def known_formulas(library: Path, market: Market, interval_s: int) -> tuple[Formula, ...]:
     """Return the formulas that texts may name, of the library's file; a bar longer than a minute takes those of minutes.
 

@@ -56,7 +56,7 @@ def history(market_code: str, rest: str | None = None) -> History:
         ``download.no_history``: no venue tells this market's past.
     """
     if market_code not in HISTORIES:
-        raise InputError("download.no_history", market=market_code, known=", ".join(HISTORIES))
+        raise InputError("download.no_history", market=market_code, markets=", ".join(HISTORIES))
     module, facts = HISTORIES[market_code]
     past = importlib.import_module(module)
     told = (getattr(past, facts),) if facts else ()

@@ -116,11 +116,14 @@ def read_studies(data_dir: Path, most: int = 500) -> list[Any]:
 
 
 def read_searches(data_dir: Path, walks: bool, most: int = 500) -> list[tuple[Any, int]]:
-    """Return the newest walk-forwards, or searches that are none, each with its number of trials."""
+    """Return the newest walk-forwards, or searches that are none, each with its number of trials; those ended from outside say so."""
+    from storage.ended_studies import settle
     from storage.studies import Studies
     from utility.paths import DataDir
 
-    store = Studies(DataDir(data_dir).user_library)
+    data = DataDir(data_dir)
+    store = Studies(data.user_library)
+    settle(store, data.run)
     found = [one for one in store.studies(most) if bool(one.passport["plan"].get("walk_forward")) == walks]
     counts = store.trial_counts([one.study for one in found])
     return [(one, counts[one.study]) for one in found]

@@ -109,7 +109,7 @@ class PublicRest:
         try:
             reply = self._client.get(self._base_url + path, params=httpx.QueryParams(tuple(pairs)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable("venue.unreachable", cause=type(error).__name__) from error
+            raise Unreachable("venue.unreachable_at", address=self._base_url, cause=type(error).__name__) from error
         headers = {name.lower(): value for name, value in reply.headers.items()}
         answer = Answer(status=reply.status_code, headers=headers, body=reply.content)
         if self._heard is not None:

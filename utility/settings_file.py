@@ -21,6 +21,7 @@ import msgspec
 
 from domain.errors import SettingError
 from domain.settings import SETTINGS_VERSION, Group, Settings
+from utility.shared_reads import shared
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Version → function that carries a file of that version to the next one."""
@@ -225,6 +226,7 @@ def read_tree(tree: Any) -> Settings:
     return check(tree | {"version": SETTINGS_VERSION})
 
 
+@shared
 def load(path: Path) -> Settings:
     """Return the settings of `path`, the defaults when there is no file.
 

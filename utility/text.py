@@ -40,7 +40,7 @@ def sentence(code: str, language: str, /, **fields: Any) -> str:
     fields = {name: _word(name, value, language) for name, value in fields.items()}
     try:
         return template.format(**fields)
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, AttributeError):
         return " ".join([template, *(f"{key}={value}" for key, value in fields.items())])
 
 
@@ -68,14 +68,28 @@ SHAPES = (
 """What the JSON reader and Python's parser complain of, with the parts that a sentence needs; ``$`` is the whole of a file."""
 
 
-NAMED = ("source", "kind", "part")
-"""Fields whose values are words of ours with a name in the catalogue (``source.made``): where the store's data is from, what it is."""
+NAMED = {"source": "source", "kind": "kind", "part": "part", "market": "ui.market", "found": "ui.market", "interval": "ui.interval"}
+"""Field whose value is a word of ours → where its name stands in the catalogue (``source.made``); ``{market.code}`` is the word itself."""
+LISTED = {"stored": ("ui.market", "source", "kind"), "kinds": ("kind",), "markets": ("ui.market",)}
+"""The same of fields that hold several, with marks between them."""
+_ONE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class _Name(str):
+    """The name of a word of ours; `code` is the word, which a sentence about commands needs."""
+
+    code: str
 
 
 def _word(name: str, value: Any, language: str) -> Any:
     """Return a field as it is said: a word of ours by its name, a reason by ``reason.<text>`` (the system speaks English only)."""
-    if name in NAMED:
-        return catalogue(language).get(f"{name}.{value}", value)
+    words = catalogue(language)
+    if name in NAMED and isinstance(value, str):
+        told = _Name(words.get(f"{NAMED[name]}.{value}", value))
+        told.code = value
+        return told
+    if name in LISTED and isinstance(value, str):
+        return _ONE.sub(lambda one: next((words[at] for kind in LISTED[name] if (at := f"{kind}.{one[0]}") in words), one[0]), value)
     if name not in REASONS or not isinstance(value, str):
         return value
     for shape, code in SHAPES:

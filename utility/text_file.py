@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 from domain.errors import InputError
+from utility.shared_reads import shared
 
 MAX_BYTES = 1 << 20
 _HANGUL = re.compile("[가-힣]{2}")
 
 
+@shared
 def read_text(path: str | Path, limit: int = MAX_BYTES) -> str:
     """Return the text of a UTF-8 file, without a byte order mark.
 

@@ -288,7 +288,7 @@ def test_holes_are_said(rig: Any, tmp_path: Path) -> None:
     assert found.gaps[0]["to_ns"] == START_NS - 60 * NS
     empty = task(rig, tmp_path, days=(DAY - 1, DAY - 1), codes=rig.codes[:1]).run()
     assert [one["cause"] for one in empty.gaps] == ["nothing_there"]
-    assert empty.rows == 0
+    assert (empty.rows, empty.days_stored, empty.days_empty) == (0, 0, 1)
     assert task(rig, tmp_path, days=(DAY - 1, DAY - 1), codes=rig.codes[:1]).run().days_there == 1
 
 

@@ -51,6 +51,8 @@ class Downloaded:
         A part of what was asked for was there already.
     kept_out : list of str
         ``<code> <day>`` that hold rows with a book: candles would push them aside, so they stay as they are.
+    days_stored, days_empty, days_there : int
+        Days of a symbol that are stored now, that the venue has nothing for, that were there before.
     stopped : bool
         Ended by a wish; what was heard is kept.
     """
@@ -62,6 +64,7 @@ class Downloaded:
     requests: int = 0
     resumed: bool = False
     days_stored: int = 0
+    days_empty: int = 0
     days_there: int = 0
     kept_out: list[str] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class Downloaded:
             "requests": self.requests,
             "resumed": self.resumed,
             "days_stored": self.days_stored,
+            "days_empty": self.days_empty,
             "days_there": self.days_there,
             "kept_out": self.kept_out,
             "rows_rejected": sum(self.reasons.values()),
@@ -174,7 +178,7 @@ class Download:
 
     def _check(self) -> None:
         if self._kind not in self._history.kinds:
-            raise InputError("download.kind", market=self._market.code, kind=self._kind, known=", ".join(self._history.kinds))
+            raise InputError("download.kind", market=self._market.code, kind=self._kind, kinds=", ".join(self._history.kinds))
         first, _ = self._span(self._days[0])
         if first >= self._now_ns:
             raise InputError("download.future", day=day_of(first, self._market.day_offset_s()))
@@ -233,7 +237,8 @@ class Download:
             closes[one.code] = end, _last_price(pages)
         if found:
             days.put(label, found, (first, end), before)
-            self.result.days_stored += len(found)
+            self.result.days_stored += sum(len(pages) > 0 for pages in found.values())
+            self.result.days_empty += sum(len(pages) == 0 for pages in found.values())
         if end - first == DAY_S * NS:  # of a day that runs, what was heard is the beginning of the next answer
             for spool in spools:
                 spool.remove()
@@ -284,7 +289,7 @@ class Download:
                 failures += 1
                 if failures == ATTEMPTS:
                     raise
-                self._note("download.again", reason=error.code, attempt=failures + 1, attempts=ATTEMPTS)
+                self._note("download.again", reason=error.code, fields=error.fields, attempt=failures + 1, attempts=ATTEMPTS)
                 self._wait(0.5 * 2**failures)
 
     def _wait(self, seconds: float) -> None:

@@ -41,7 +41,7 @@ def _sums(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in result.items():
         if key in SKIPPED or value in (None, [], {}):
             continue
-        if key in ("events", "rows_known", "days_there", "rows_rejected") and not value:
+        if key in ("events", "rows_known", "days_empty", "days_there", "rows_rejected") and not value:
             continue
         yield word("ui.answer", key), word(WORDED[key], str(value)) if key in WORDED else _plain(value)
     for kind, count in (result.get("rows_made") or {}).items():

@@ -12,9 +12,13 @@ from ui import format as fmt
 from ui.models.records import Records
 from ui.models.runs import fair_score, score_text
 from ui.models.table import CENTRE, LEFT, Column
-from ui.text import word
+from ui.text import tr, word
 
-TONES = {"running": "accent", "stopped": "warn", "done": "ok", "failed": "danger", "waiting": "muted", "off": "faint", "missed": "warn"}
+TONES = {"running": "accent", "stopped": "warn", "ended": "warn", "done": "ok", "failed": "danger"} | {
+    "waiting": "muted",
+    "off": "faint",
+    "missed": "warn",
+}
 """Token of each state of a study or a queued job."""
 
 
@@ -62,7 +66,15 @@ STUDY_COLUMNS = (
     Column("strategy", "ui.col.strategy", LEFT, lambda v, r: v, width=0),
     Column("market", "ui.col.market", CENTRE, lambda v, r: word("ui.market", v), width=11),
     Column("objective", "ui.col.objective", CENTRE, lambda v, r: v, tip=lambda r: word("ui.objective", r.objective), width=7),
-    Column("state", "ui.col.status", CENTRE, lambda v, r: word("ui.runstate", v), tone=lambda r: TONES.get(r.state, "text"), width=7),
+    Column(
+        "state",
+        "ui.col.status",
+        CENTRE,
+        lambda v, r: word("ui.runstate", v),
+        tone=lambda r: TONES.get(r.state, "text"),
+        tip=lambda r: tr("studies.ended", count=r.evaluations) if r.state == "ended" else "",
+        width=7,
+    ),
     Column("evaluations", "ui.col.evaluations", format=lambda v, r: fmt.integer(v), width=9),
     Column("score", "ui.col.score", format=lambda v, r: score_text(v), sign=fair_score, width=13),
 )

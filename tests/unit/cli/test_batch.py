@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 
+from backtester import job as job_module
 from cli.batch_words import expand, with_option, words_at
 from cli.main import run_command
 from domain.errors import InputError
 from storage.batches import Batches
 from storage.studies import Studies
+from storage.ticks import TickStore
 from tests.research_cli import SETS, call, make_data
 from utility.lock import FileLock
+from utility.shared_reads import shared, sharing
+from utility.text_file import read_text
 
 MANY = "?=" + "|".join(map(str, range(101)))
 ROOT = Path(__file__).resolve().parents[3]
@@ -237,3 +241,47 @@ def test_every_word_of_the_queue_has_help(capsys: pytest.CaptureFixture[str]) ->
         assert run_command(["batch", action, "--help", "--lang", "ko"]) == 0
         said = capsys.readouterr().out
         assert "--data-dir" in said
+
+
+def test_what_variations_share_is_checked_once(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, int] = {"build": 0, "choose_source": 0}
+
+    def counted(owner: Any, name: str) -> None:
+        whole = getattr(owner, name)
+
+        def count(*args: Any, **kwargs: Any) -> Any:
+            asked[name] += 1
+            return whole(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, count)
+
+    counted(job_module, "build")
+    counted(TickStore, "choose_source")
+    assert call(capsys, *queue(data, "--vary", "betting=" + "|".join(map(str, range(100_000, 100_040)))))[1]["count"] == 40
+    assert asked == {"build": 1, "choose_source": 1}
+    assert ask(capsys, data, "edit", "all", "--change", "latency=1")[1]["changed"] == 40
+    assert asked == {"build": 2, "choose_source": 2}  # a later command looks anew
+    # A file that is changed between two commands is read as it stands.
+    (data / "buy.txt").write_text("매수 = 없는이름 > 1\n", "utf-8")
+    assert call(capsys, *queue(data))[1]["error"]["code"].startswith("strategy.")
+
+
+def test_answers_are_shared_inside_the_block_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def read() -> str:
+        return read_text(path)
+
+    path.write_text("one", "utf-8")
+    with sharing():
+        assert read() == "one"
+        path.write_text("two", "utf-8")
+        assert read() == "one"
+        with pytest.raises(InputError):
+            read_text(tmp_path / "gone.txt")
+        (tmp_path / "gone.txt").write_text("here", "utf-8")
+        assert read_text(tmp_path / "gone.txt") == "here"  # an error is no answer
+    assert read() == "two"
+    twice = shared(lambda *given: len(given[0]))
+    with sharing():
+        assert twice([1, 2]) == 2  # what cannot be hashed is answered anew

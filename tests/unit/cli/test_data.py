@@ -21,7 +21,7 @@ from domain.records import EVENT_DTYPE, FIRST, LAST, SNAPSHOT, row_schema
 from storage.columns import open_rows
 from storage.segments import PartWriter
 from storage.ticks import TickStore
-from utility.text import catalogue
+from utility.text import LANGUAGES, catalogue, sentence
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> dict[str, Any]:
@@ -169,11 +169,26 @@ def test_what_is_not_stored_is_refused_with_what_is(capsys: pytest.CaptureFixtur
     error = run(capsys, *words, "--market", "binance", status=2)["error"]
     assert (error["code"], error["stored"], error["kind"]) == ("store.no_data", "upbit made (1s 1m)", "1s")
     assert "data list" in error["message"]
-    assert "시장 binance" in error["message"]
+    assert "바이낸스 현물" in error["message"]
+    assert "업비트 KRW 가상(made) (1초 행 1분 행)" in error["message"]
+    shown = sentence("store.no_data", "ko", **error)  # what the window says: forms have no command lines
+    assert "data " not in shown
+    assert error["message"].startswith(shown)
     error = run(capsys, *words, "--market", "upbit", "--symbol", "KRW-BTX", status=2)["error"]
     assert error["code"] == "store.unknown_symbol"
     assert "KRW-BTC" in error["known"]
     assert error["known"] in error["message"]
+
+
+def test_sentences_of_the_store_fit_the_window_and_name_markets() -> None:
+    families = ("store.", "data.", "download.", "import.")
+    shared = [code for code in catalogue("ko") if code.startswith(families) and not code.endswith(".typed")]
+    assert [code for code in shared for tongue in LANGUAGES if "`data" in catalogue(tongue)[code]] == []
+    for tongue, name in (("ko", "업비트 KRW"), ("en", "Upbit KRW")):
+        told = sentence("download.symbol", tongue, market="upbit", symbol="KRW-X")
+        assert name in told
+        assert "--market upbit`" in sentence("store.unknown_symbol.typed", tongue, market="upbit")
+        assert "{" not in sentence("kill.nobody_sells", tongue, market="upbit", account="a", remaining="b")
 
 
 def test_one_word_for_a_market() -> None:
