@@ -427,8 +427,8 @@ def run_managed(  # type: ignore[no-untyped-def]  # noqa: C901 - one state machi
                     else:
                         result = sell(cols, sums, extremes, i, zero, vector, position, state)
                         if result < 0:
-                            counters[ERRORS] += 1
-                        elif result > 0 and position[FORCE_EXIT] != 0.0:
+                            counters[ERRORS] += 1  # what leaves by price asks no code
+                        if result > 0 and position[FORCE_EXIT] != 0.0:
                             leaves, forced, rule = True, True, result
                         elif lane[PENDING] != EXIT:
                             if result > 0 and (exit_splits == 1 or exit_rules[BY_SIGNAL] != 0.0):

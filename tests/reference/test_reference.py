@@ -12,6 +12,7 @@ import pytest
 
 from backtester.job import run_one
 from backtester.metrics import METRIC_KEYS
+from domain.order_settings import Exit, OrderSettings
 from tests.recorded import RECORDED
 from tests.reference import data, door, results
 from tests.reference.generate import Draw, Maker
@@ -89,6 +90,27 @@ def test_figures_as_pandas_has_them(made: Case) -> None:
         "tpi": (trades["pnl"] >= 0).mean() * (1 + (gain.mean() if len(gain) else 0.0) / abs(loss.mean())) if len(loss) else 1.0,
     }
     assert {key: figures[key] for key in same} == pytest.approx(same, rel=1e-9, abs=1e-7)
+
+
+# What drawn rules met once in a thousand: a clock in a text; an exit by price on a row whose text ends in an error; a trailing stop.
+MISSED = """
+if now() > timedelta_sec(20, 매수시간):
+    매도 = True
+elif 최고수익률 - 수익률 > 0.3 or 1 / (시분초 - 시분초) > 0:
+    매도 = True
+"""
+BY_PRICE = OrderSettings(exit=Exit(splits=2, split_by_signal=False, split_down=True, split_down_pct=0.02, split_up=True, split_up_pct=0.02))
+
+
+@pytest.mark.parametrize("orders", [None, BY_PRICE], ids=["plain", "orders"])
+def test_what_drawn_rules_missed(made: Case, orders: OrderSettings | None) -> None:
+    if made.rows.market != "upbit":
+        pytest.skip("one market tells")
+    draw = made.draws[0]
+    rules = replace(draw.rules, buy="매수 = 체결강도 > 0", sell=MISSED, variables={0: 5.0}, rows_since=())
+    done = door.compare(Draw(rules, replace(draw.settings, orders=orders, latency=1, delay_ms=1500), {}), made.rows)
+    assert not done.differences
+    assert done.trades > 5
 
 
 @pytest.mark.skipif(RECORDED is None, reason="no recorded market data on this machine")
