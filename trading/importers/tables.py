@@ -25,6 +25,8 @@ from trading.importers.report import FileTally
 _EPOCH = re.compile(r"[0-9]{9,19}(?:\.[0-9]*)?")
 _STAMP = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?:[0-9]{4}|[0-9]{6})")
 _SAMPLE = 1_000
+_REACH = (0, 9_214_646_400)
+"""Seconds since 1970 of the first and the last year (2262) that is a time."""
 _EPOCH_UNITS = ((10**17, 1), (10**14, 1_000), (10**11, 1_000_000), (0, 1_000_000_000))
 
 
@@ -98,7 +100,8 @@ def heading_of(path: Path) -> list[str]:
 
 def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return (float64 values, mask of those that are no finite number), each text read to the nearest float."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    column = _plain(column)
+    if pa.types.is_string(column.type):
         try:
             values = pc.cast(column, pa.float64()).to_numpy()
         except pa.ArrowInvalid:
@@ -107,6 +110,22 @@ def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bo
         values = pc.cast(column, pa.float64(), safe=False).to_numpy()
     values = np.asarray(values, np.float64)
     return values, ~np.isfinite(values)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as numbers, times or texts, whatever its file packs them in (a dictionary, dates, long texts, bytes)."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(pc.cast(column, kind.value_type))
+    if pa.types.is_date(kind):
+        return pc.cast(column, pa.timestamp("s"))
+    is_known = pa.types.is_timestamp(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind)
+    if is_known or pa.types.is_decimal(kind):
+        return column
+    try:
+        return pc.cast(column, pa.string())
+    except pa.ArrowException:  # lists, structures, bytes that are no text: not one of them is a number or a time
+        return pa.chunked_array([pa.nulls(len(column), pa.string())])
 
 
 def _number(text: str | None) -> float:
@@ -122,14 +141,17 @@ def times_ns(column: pa.ChunkedArray, market: Market | None, zone: str | None = 
     A time without a zone is on `zone`'s clock, else on the market's (KRX: KST, coins: UTC), else UTC.
     """
     clock = ZoneInfo(zone or (market.zone if market else "UTC"))
+    column = _plain(column)
     kind = column.type
     if pa.types.is_timestamp(kind):
         if kind.tz is None:
-            column = pc.assume_timezone(column, str(clock))
-        whole = pc.cast(pc.cast(column, pa.timestamp("ns", "UTC")), pa.int64())
+            column = pc.assume_timezone(column, str(clock), ambiguous="earliest", nonexistent="earliest")
+        first, last = (pa.scalar(one, pa.timestamp("s", "UTC")) for one in _REACH)
+        can = pc.and_(pc.greater_equal(column, first), pc.less(column, last))  # what nanoseconds of 64 bits hold
+        whole = pc.cast(pc.cast(pc.if_else(can, column, None), pa.timestamp("ns", "UTC")), pa.int64())
         missing = whole.is_null().to_numpy()
         return whole.fill_null(0).to_numpy().astype(np.int64), missing
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if not pa.types.is_string(kind):
         values, bad = numbers(column)
         return _epochs(values, bad)
     texts = column.to_pylist()
@@ -166,9 +188,10 @@ def _moment(text: str) -> dt.datetime | None:
         text = f"{text[:8]}T{text[8:]}"
     for told in (text, text[:10].replace("/", "-").replace(".", "-") + text[10:]):
         try:
-            return dt.datetime.fromisoformat(told)
+            moment = dt.datetime.fromisoformat(told)
         except ValueError:
             continue
+        return moment if 1970 <= moment.year < 2262 else None
     return None
 
 

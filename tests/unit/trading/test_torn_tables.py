@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from domain.errors import InputError
 from storage.ticks import TickStore
 from trading.importers import csv_lines, import_files
-from trading.importers.tables import times_ns
+from trading.importers.tables import numbers, times_ns
 from utility.text import has
 
 T0_MS = 1_767_571_200_000
@@ -107,3 +109,27 @@ def test_times_are_read_by_what_most_are_and_exactly() -> None:
     stamps, wrong = times_ns(pa.chunked_array([["20260105000000", "202601050001", "2026.01.05 00:02"]]), None)
     assert not wrong.any()
     assert np.diff(stamps).tolist() == [60 * 10**9, 60 * 10**9]
+
+
+@pytest.mark.parametrize(
+    ("column", "bad"),
+    [
+        (pa.array([dt.date(2026, 1, 5), None]), [False, True]),
+        (pa.array([dt.datetime(2026, 1, 5), dt.datetime(9999, 1, 1)], pa.timestamp("s")), [False, True]),
+        (pa.array(["2026-01-05", "9999-01-01"]).dictionary_encode(), [False, True]),
+        (pa.array([b"2026-01-05 00:00", b"\xff"], pa.binary()), [True, True]),
+        (pa.array(["2026-01-05", ""], pa.large_string()), [False, True]),
+        (pa.array([[1], [2]]), [True, True]),
+    ],
+)
+def test_times_in_any_type_of_a_parquet_file(column: pa.Array, bad: list[bool]) -> None:
+    times, wrong = times_ns(pa.chunked_array([column]), None)
+    assert wrong.tolist() == bad
+    assert [int(one) // 10**9 for one in times[~wrong]] == [T0_MS // 1000] * bad.count(False)
+
+
+def test_numbers_in_any_type_of_a_parquet_file() -> None:
+    columns = [pa.array(["1.5", "x"]).dictionary_encode(), pa.array([Decimal("1.5"), None]), pa.array(["1.5", None], pa.large_string())]
+    for column in columns:
+        values, bad = numbers(pa.chunked_array([column]))
+        assert (values[0], bad.tolist()) == (1.5, [False, True])
