@@ -12,7 +12,7 @@ from domain.errors import InputError
 from domain.instruments import Instrument, Market
 from storage.ticks import TickStore
 from trading.importers.archives import columns_by_shape
-from trading.importers.bar_files import STEP_NAMES, BarFile, columns_of, interval_of, market_of_symbol, symbol_from_name
+from trading.importers.bar_files import STEP_NAMES, BarFile, code_of, columns_of, interval_of, market_of_symbol, symbol_from_name
 from trading.importers.events import SOURCE, EventFile, import_events
 from trading.importers.exported import ExportedRows, market_for, read_exported, schema_of
 from trading.importers.files import check_text, open_binary, open_text, sha256_of
@@ -398,7 +398,7 @@ def _sort_bars(
         if not symbol and interval_of(table, columns) == 60:
             raise InputError("import.symbol_needed", file=str(path))
         symbol = symbol or "?"
-    first = symbol or (str(table.column(columns["symbol"])[0].as_py()).rsplit(".", 1)[-1] if table.num_rows else "")
+    first = symbol or code_of(str(table.column(columns["symbol"])[0].as_py()))
     told = market or market_of_symbol(first)
     interval_s = interval_of(table, columns)
     if not told and interval_s == 60:

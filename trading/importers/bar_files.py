@@ -46,6 +46,7 @@ NEEDED = ("time", "open", "high", "low", "close", "volume")
 STEP_NAMES = {60: "1m", 180: "3m", 300: "5m", 600: "10m", 900: "15m", 1800: "30m", 3600: "60m", 86_400: "1d"}
 _MISSING_MINUTES = 10
 _CODE = re.compile(r"[0-9]{6}|(?:KRW|BTC|USDT)-[A-Z0-9]+|[A-Z0-9]+USDT")
+_KRX = re.compile(r"A?([0-9]{6})(?:\.K[SQ])?")
 _USDT = re.compile(r"(?<![A-Z0-9])[A-Z0-9]{2,}USDT(?![A-Z0-9])")
 _PAIR = re.compile(r"([A-Z0-9]{2,10})[_/](KRW|USDT)")
 
@@ -80,6 +81,14 @@ def symbol_from_name(path: Path) -> str:
     return ""
 
 
+def code_of(text: str, market: str = "") -> str:
+    """Return the code that a table's symbol means: ``005930.KS`` and ``A005930`` are 005930, and on KRX so is 5930 of a spreadsheet."""
+    found = _KRX.fullmatch(text)
+    if found is not None:
+        return found[1]
+    return text.zfill(6) if market == "krx" and text.isdecimal() else text.rsplit(".", 1)[-1]
+
+
 def market_of_symbol(symbol: str) -> str:
     """Return the market code that a symbol's form tells, "" for none; USDT pairs are taken for spot."""
     if re.fullmatch(r"[0-9]{6}", symbol):
@@ -93,7 +102,7 @@ def interval_of(table: pa.Table, columns: dict[str, str]) -> int:
     """Return the commonest distance between the bars of one symbol in seconds, 0 for none."""
     times, bad = times_ns(table.column(columns["time"]), None)
     if "symbol" in columns:
-        who = np.unique(np.array([str(one) for one in table.column(columns["symbol"]).to_pylist()]), return_inverse=True)[1]
+        who = np.unique(np.array([code_of(str(one)) for one in table.column(columns["symbol"]).to_pylist()]), return_inverse=True)[1]
     else:
         who = np.zeros(len(times), np.int64)
     times, who = times[~bad] // NS, who[~bad]
@@ -143,7 +152,7 @@ class BarFile:
                 self._refuse(wrong, name)
         if "symbol" in columns:
             texts = [str(text) for text in table.column(columns["symbol"]).to_pylist()]
-            self._symbols = np.array([text.rsplit(".", 1)[-1] for text in texts], object)
+            self._symbols = np.array([code_of(text, market.code) for text in texts], object)
         elif symbol:
             self._symbols = np.full(len(bad), symbol, object)
         else:

@@ -24,6 +24,8 @@ from trading.importers.report import FileTally
 
 _EPOCH = re.compile(r"[0-9]{9,19}(?:\.[0-9]*)?")
 _STAMP = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?:[0-9]{4}|[0-9]{6})")
+_GROUPED = re.compile(r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?$")
+"""A number with marks between its thousands, as spreadsheets and trading programs write it."""
 _SAMPLE = 1_000
 _REACH = (0, 9_214_646_400)
 """Seconds since 1970 of the first and the last year (2262) that is a time."""
@@ -67,7 +69,14 @@ def _parsed(lines: GoodLines, separator: str, columns: list[str]) -> pa.Table:
     options = pa_csv.ConvertOptions(column_types=schema, strings_can_be_null=True)
     parsing = pa_csv.ParseOptions(delimiter=separator)
     reading = pa_csv.ReadOptions(column_names=columns)
-    return pa_csv.read_csv(lines, read_options=reading, parse_options=parsing, convert_options=options)
+    table = pa_csv.read_csv(lines, read_options=reading, parse_options=parsing, convert_options=options)
+    if separator == ";":  # of countries that write a decimal comma: 1,234 may be 1.234
+        return table
+    for place, name in enumerate(columns):
+        if pc.any(pc.match_substring_regex(table.column(place), _GROUPED.pattern)).as_py():
+            texts = [text.replace(",", "") if text and _GROUPED.fullmatch(text) else text for text in table.column(place).to_pylist()]
+            table = table.set_column(place, name, pa.array(texts, pa.string()))
+    return table
 
 
 def is_parquet(path: Path) -> bool:

@@ -133,3 +133,20 @@ def test_numbers_in_any_type_of_a_parquet_file() -> None:
     for column in columns:
         values, bad = numbers(pa.chunked_array([column]))
         assert (values[0], bad.tolist()) == (1.5, [False, True])
+
+
+def test_numbers_with_marks_between_thousands_and_codes_as_programs_write_them(tmp_path: Path) -> None:
+    heading = "종목코드,일시,시가,고가,저가,종가,거래량\n"
+    rows = [
+        f'{code},2026-01-05 09:0{k},"1,000","1,010",990,"1,005.5","12,345,678"' for k, code in enumerate(("A005930", "005930.KS", "005930"))
+    ]
+    told = brought(tmp_path, heading + "\n".join(rows), "candles.csv")
+    assert (told["rows_stored"], told["files"][0]["symbols"]) == (3, ["005930"])
+    short = "\n".join(rows[1:]).replace("005930.KS", "5930").replace("005930", "5930")
+    (tmp_path / "b").mkdir()
+    other = brought(tmp_path / "b", heading + short, "candles.csv", market="krx")
+    assert other["files"][0]["symbols"] == ["005930"]
+    # Where a semicolon stands between columns, a comma may be the decimal one: no number is better than a wrong one.
+    (tmp_path / "c").mkdir()
+    foreign = brought(tmp_path / "c", table(*ROWS).replace(",", ";").replace("100.5", "1,005"))
+    assert foreign["reasons"] == {"close": 6}
