@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backtester import finder
 from backtester.engine import Engine, Options, module_text, prepare, steps_of
 from backtester.executors import LocalExecutor
 from backtester.trades import round_trips
@@ -47,6 +48,11 @@ def test_a_name_means_one_thing(market: Market, texts: tuple[str, str], interval
     found = meanings(module_text(steps_of(build(*texts, market, interval_s)), managed))
     allowed = {"warm"} if managed else set()  # the last one compiles what is used
     assert {name for name, several in found.items() if len(several) > 1} == allowed
+
+
+def test_a_name_means_one_thing_to_the_finder() -> None:
+    found = meanings(finder.module_text(build(*RICH, UPBIT, 60)))
+    assert not {name for name, several in found.items() if len(several) > 1}
 
 
 def test_a_clock_in_a_sell_text_is_the_rows_clock(tmp_path: Path) -> None:
