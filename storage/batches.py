@@ -17,8 +17,8 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, delet
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import DataError, InputError
-from storage.user_library import cause, make_tables, open_library
+from domain.errors import InputError
+from storage.user_library import make_tables, open_library, trouble
 
 metadata = MetaData()
 WAITING, RUNNING, DONE, FAILED, OFF = "waiting", "running", "done", "failed", "off"
@@ -121,7 +121,7 @@ class Batches:
             self._engine: Engine = open_library(path)
             make_tables(self._engine, metadata)
         except SQLAlchemyError as error:
-            raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
+            raise trouble("studies.unreadable", path, error) from error
 
     # --- jobs ---------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ import msgspec
 from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from domain.errors import DataError, InputError
+from domain.errors import InputError
 from domain.formulas import Formula
-from storage.user_library import cause, open_library
+from storage.user_library import open_library, trouble
 
 metadata = MetaData()
 versions = Table(
@@ -48,7 +48,7 @@ class Formulas:
             self._engine: Engine = open_library(path)
             metadata.create_all(self._engine)
         except (SQLAlchemyError, OSError) as error:
-            raise DataError("strategy.kept_unreadable", path=str(path), cause=cause(error)) from error
+            raise trouble("strategy.kept_unreadable", path, error) from error
 
     def all(self, market: str = "", interval_s: int = 0) -> list[Formula]:
         """Return the formulas there are, by name; of one market or interval where they are named."""

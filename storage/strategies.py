@@ -32,9 +32,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from domain.errors import DataError, InputError
+from domain.errors import InputError
 from storage.bundles import Bundle, plain_name, read_bundle
-from storage.user_library import cause, make_tables, open_library
+from storage.user_library import make_tables, open_library, trouble
 
 DEFAULTS = Path(__file__).parent / "library"
 DEFAULT_ORDER = ("데모_돌파", "기본_R1", "되돌림", "분봉_교차")
@@ -103,7 +103,7 @@ class Strategies:
             else:
                 metadata.create_all(self._engine)  # a library from before there were checks
         except (SQLAlchemyError, OSError) as error:
-            raise DataError("strategy.kept_unreadable", path=str(path), cause=cause(error)) from error
+            raise trouble("strategy.kept_unreadable", path, error) from error
 
     def _seed(self) -> None:
         make_tables(self._engine, metadata)
@@ -217,7 +217,7 @@ class Strategies:
             except IntegrityError:
                 continue  # another process took this number between our read and our write
             except SQLAlchemyError as error:
-                raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
+                raise trouble("strategy.kept_unreadable", self.path, error) from error
 
     def keep_check(self, name: str, version: int, found: dict[str, Any]) -> None:
         """Keep what a check of a version found, in place of what an earlier one did."""
@@ -227,7 +227,7 @@ class Strategies:
                 connection.execute(delete(checks).where((checks.c.name == row["name"]) & (checks.c.version == version)))
                 connection.execute(insert(checks), row)
         except SQLAlchemyError as error:
-            raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
+            raise trouble("strategy.kept_unreadable", self.path, error) from error
 
     def check_of(self, name: str, version: int) -> dict[str, Any] | None:
         """Return what the newest check of a version found, None when nobody checked it."""
@@ -253,7 +253,7 @@ class Strategies:
         except IntegrityError as error:
             raise InputError("strategy.kept_taken", name=after) from error
         except SQLAlchemyError as error:
-            raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
+            raise trouble("strategy.kept_unreadable", self.path, error) from error
 
     def _last(self, connection: Connection, name: str) -> Version | None:
         query = select(versions).where(versions.c.name == name).order_by(versions.c.version.desc()).limit(1)
@@ -265,7 +265,7 @@ class Strategies:
             with self._engine.connect() as connection:
                 return [dict(row) for row in connection.execute(query).mappings().all()]
         except SQLAlchemyError as error:
-            raise DataError("strategy.kept_unreadable", path=str(self.path), cause=cause(error)) from error
+            raise trouble("strategy.kept_unreadable", self.path, error) from error
 
 
 def _row(bundle: Bundle, version: int, utc_ns: int) -> dict[str, Any]:

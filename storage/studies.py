@@ -36,7 +36,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from domain.errors import DataError, InputError
 from storage import evaluations
-from storage.user_library import cause, make_tables, open_library
+from storage.user_library import make_tables, open_library, trouble
 
 metadata = MetaData()
 
@@ -181,22 +181,24 @@ class Studies:
             make_tables(self._engine, metadata)
             make_tables(self._engine, evaluations.metadata)
         except OperationalError as error:
-            raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
+            raise trouble("studies.unreadable", path, error) from error
         except DatabaseError as error:
-            raise DataError("studies.file_damaged", path=str(path), cause=str(error.orig)) from error
+            raise trouble("studies.file_damaged", path, error) from error
         except SQLAlchemyError as error:
-            raise DataError("studies.unreadable", path=str(path), cause=cause(error)) from error
+            raise trouble("studies.unreadable", path, error) from error
 
     @contextmanager
     def _open(self, write: bool = False) -> Iterator[Connection]:
         """Give a connection; a damaged file, also one whose JSON is, is said by name, and left as it is."""
         try:
             with self._engine.begin() if write else self._engine.connect() as connection:
+                if write:  # the lock comes first: what is counted before it is another process's, too
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
         except OperationalError as error:  # locked for long, or the disk is full: not damage
-            raise DataError("studies.unreadable", path=str(self.path), cause=cause(error)) from error
+            raise trouble("studies.unreadable", self.path, error) from error
         except (DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise DataError("studies.file_damaged", path=str(self.path), cause=cause(error)) from error
+            raise trouble("studies.file_damaged", self.path, error) from error
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -253,7 +255,7 @@ class Studies:
     def new_study(self, method: str, passport: dict[str, Any], utc_ns: int) -> str:
         """Store a study that begins and return its name, ``<method>-<number>``."""
         with self._open(write=True) as connection:
-            # The insert takes the write lock, so that two processes never agree on one number.
+            # Under the write lock two processes never agree on one number.
             number = int(connection.execute(select(func.count()).select_from(studies)).scalar_one()) + 1
             while True:
                 name = f"{method}-{number}"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from domain.errors import DataError
 
+FULL_BYTES = 256 * 1024
+"""A disk with less is full: SQLite's log alone wants this much for a transaction of some rows."""
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for another process's."""
 _LOOKS, _LOOK_AGAIN_S = 4, 0.05
@@ -70,6 +75,22 @@ def _looks_cut(path: Path) -> bool:
 def cause(error: BaseException) -> str:
     """Return what the database said, in its own words where it has any."""
     return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+def trouble(code: str, path: Path, error: BaseException) -> DataError:
+    """Return what to tell the user of a failed access: `code`, except where the disk is full, which no backup mends."""
+    said = cause(error)
+    is_full = getattr(error, "errno", None) == errno.ENOSPC or (isinstance(error, OperationalError) and _is_full(path.parent))
+    if is_full or said == "database or disk is full":
+        return DataError("studies.unreadable", path=str(path), cause="No space left on device")
+    return DataError(code, path=str(path), cause=said)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def _pragmas(connection: Any, _record: Any) -> None:
