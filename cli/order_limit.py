@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backtester.futures import Futures
-from backtester.job import Job
+from backtester.job import Job, Loaded, Run
 from backtester.portfolio import Portfolio
 from domain.instruments import Market
+from domain.settings import Settings
 from trading.risk import LIMIT, limits
 from utility.amounts import money_text
 from utility.text import sentence
@@ -18,11 +19,15 @@ SHARE = 0.9
 
 @dataclass(frozen=True)
 class OrderRoom:
-    """What one entry of a run may be: its amount times the largest leverage against the limit, in the market's currency."""
+    """What one entry of a run may be: its amount times the largest leverage against the limit, in the market's currency.
+
+    `rule` is the limit's name: that of one order, or of its share of the account.
+    """
 
     betting: float
     leverage: float
     limit: float
+    rule: str = "max_order"
 
     @property
     def amount(self) -> float:
@@ -47,8 +52,8 @@ def leverage_most(futures: Futures | None) -> float:
 def order_room(betting: float, futures: Futures | None, portfolio: Portfolio, rules: Market) -> OrderRoom:
     """Return the room of one entry at the run's start, weights of order settings left out."""
     bounds = limits(portfolio.risk, rules, portfolio.max_positions, staleness=False)
-    limit = min(float(bounds[LIMIT["max_order"]]), portfolio.cash * float(bounds[LIMIT["max_order_pct"]]) / 100.0)
-    return OrderRoom(betting, leverage_most(futures), limit)
+    amount, share = float(bounds[LIMIT["max_order"]]), portfolio.cash * float(bounds[LIMIT["max_order_pct"]]) / 100.0
+    return OrderRoom(betting, leverage_most(futures), min(amount, share), "max_order" if amount <= share else "max_order_pct")
 
 
 def fitted(usual: float, futures: Futures | None, portfolio: Portfolio, rules: Market) -> float:
@@ -68,3 +73,15 @@ def over_limit(job: Job, language: str) -> str:
     """Return the warning about an amount that the account refuses; "" where it has room."""
     room = room_of(job)
     return "" if room is None or room.fits else sentence("portfolio.over_limit", language, **room.words(job.market.currency))
+
+
+def all_too_large(loaded: Loaded, done: Run, settings: Settings) -> OrderRoom | None:
+    """Return what one order may be where every entry of a run without an account is more; else None.
+
+    Live would refuse each of them, and nothing that hangs on the ones before can change that: nobody has to run the account to know.
+    """
+    job = loaded.job
+    own = settings.market(job.market.code).strategy
+    room = order_room(job.options.betting, None, Portfolio(job.market.paper_cash, own.max_positions, risk=settings.risk), job.market)
+    is_plain = job.options.orders is None and job.options.futures is None and len(done.trades) > 0
+    return room if is_plain and float(done.trades["entry_amount"].min()) > room.limit else None

@@ -34,7 +34,7 @@ from cli.advice import warn
 from cli.job_args import add_job, executor_of, job_of, usual_betting
 from cli.money_facts import asks_more, money_facts, show_money
 from cli.no_trades import show_no_trades, why_no_trades
-from cli.order_limit import over_limit
+from cli.order_limit import OrderRoom, all_too_large, over_limit
 from cli.output import language, refusals_said
 from cli.portfolio import portfolio_facts, refused_by, show_portfolio
 from cli.progress import Reporter
@@ -88,7 +88,11 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         warn(args, loaded.program, parse_sets(args.sets), values=loaded.job.variables)
         values = vector(loaded.program, loaded.job.variables)
         done = run_one(loaded, values)
-        refused = _refusals(data, settings, loaded, done, values, executor) if done.shared is None else refused_by(done.shared)
+        too_large = None if done.shared is not None else all_too_large(loaded, done, settings)
+        if too_large is not None:
+            refused = {too_large.rule: len(done.trades)}
+        else:
+            refused = _refusals(data, settings, loaded, done, values, executor) if done.shared is None else refused_by(done.shared)
         none = why_no_trades(loaded, done, data, executor, values)
     finally:
         executor.close()
@@ -114,7 +118,8 @@ def run_backtest(args: argparse.Namespace) -> dict[str, Any]:
         "past_levels": done.past_levels,
         "quarantined": _quarantined(data, loaded.job, loaded.rows.source),
         "refusals": refused,
-        "refusals_of": "intents",
+        "refusals_of": "intents" if too_large is None else "entries",
+        "largest_order": None if too_large is None else too_large.limit,
         "order_settings": None if orders is None else changed(orders, loaded.job.market),
         "latency": loaded.job.options.latency,
         "delay_ms": loaded.job.options.delay_ms,
@@ -223,6 +228,9 @@ def show_backtest(args: argparse.Namespace, result: dict[str, Any]) -> None:
         sys.stdout.write(sentence("research.orders", code, settings=said or "-") + "\n")
     elif result["refusals"] is None and not asks_more(result):
         sys.stdout.write(sentence("research.refusals_unknown", code) + "\n")
+    elif result["refusals_of"] == "entries":
+        room = OrderRoom(result["betting"], 1.0, result["largest_order"])
+        sys.stdout.write(sentence("research.too_large", code, **room.words(currency)) + "\n")
     elif result["refusals"]:
         told = "portfolio.refusals" if "portfolio" in result else "research.refusals"
         sys.stdout.write(sentence(told, code, refusals=refusals_said(result["refusals"], code)) + "\n")

@@ -169,7 +169,6 @@ def use(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     ("risk", "positions", "rule"),
     [
         ({}, 10, ""),
-        ({"max_order_krw": 1_000.0}, 10, "max_order"),
         ({"entries_per_day": 2}, 10, "entries_day"),
         ({"max_depth_pct": 0.0001}, 10, "depth"),
         ({"orders_per_min": 1.0}, 10, "rate_orders"),
@@ -202,15 +201,29 @@ def test_a_signal_that_stays_is_refused_on_each_row_as_in_live(
 ) -> None:
     (tmp_path / "always.txt").write_text("매수 = True", "utf-8")
     (tmp_path / "late.txt").write_text("if 보유시간 >= 100000:\n    매도 = True", "utf-8")
-    use(monkeypatch, Settings(risk=Risk(max_order_krw=1_000.0)))
+    use(monkeypatch, Settings(risk=Risk(max_depth_pct=1e-9)))
     texts = ("--buy", str(tmp_path / "always.txt"), "--sell", str(tmp_path / "late.txt"), "--betting", "100000")
     _, found = call(capsys, *words(data, "backtest", *texts))
     # Nothing was ever bought, so every row behind the warm-up whose book could have filled it asked once.
     assert found["trades"] == found["symbols"] * found["days"]
-    assert set(found["refusals"]) == {"max_order"}
-    assert 100 * found["trades"] < found["refusals"]["max_order"] <= found["rows"] - 29 * found["trades"]
+    assert set(found["refusals"]) == {"depth"}
+    assert 100 * found["trades"] < found["refusals"]["depth"] <= found["rows"] - 29 * found["trades"]
     _, shared = call(capsys, *words(data, "backtest", *texts, "--portfolio"))
     assert shared["refusals"] == found["refusals"]
+
+
+def test_entries_that_are_all_too_large_are_told_without_a_second_run(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.research.refused_by", lambda _shared: pytest.fail("the account was run"))
+    for risk, rule, limit in (({"max_order_krw": 1_000.0}, "max_order", 1_000.0), ({"max_order_pct": 0.0001}, "max_order_pct", 100.0)):
+        use(monkeypatch, Settings(risk=Risk(**{**WIDE, **risk})))
+        _, found = call(capsys, *words(data, "backtest", *SETS, "--betting", "100000"))
+        assert (found["refusals"], found["refusals_of"]) == ({rule: found["trades"]}, "entries")
+        assert found["largest_order"] == limit
+        assert found["trades"] > 0
+    _, said, _ = told(capsys, *words(data, "backtest", *SETS, "--betting", "100000", "--lang", "en"))
+    assert "every entry of this run is more than one order may be, 100 KRW" in said
 
 
 def test_the_look_at_trades_errs_on_the_side_of_the_loop(
