@@ -155,9 +155,12 @@ def times_ns(column: pa.ChunkedArray, market: Market | None, zone: str | None = 
     if pa.types.is_timestamp(kind):
         if kind.tz is None:
             column = pc.assume_timezone(column, str(clock), ambiguous="earliest", nonexistent="earliest")
-        first, last = (pa.scalar(one, pa.timestamp("s", "UTC")) for one in _REACH)
-        can = pc.and_(pc.greater_equal(column, first), pc.less(column, last))  # what nanoseconds of 64 bits hold
-        whole = pc.cast(pc.cast(pc.if_else(can, column, None), pa.timestamp("ns", "UTC")), pa.int64())
+        column = pc.cast(column, pa.timestamp(column.type.unit, "UTC"))  # the same instants: two zones are not compared
+        if kind.unit != "ns":
+            first, last = (pa.scalar(one, pa.timestamp("s", "UTC")) for one in _REACH)
+            can = pc.and_(pc.greater_equal(column, first), pc.less(column, last))  # what nanoseconds of 64 bits hold
+            column = pc.cast(pc.if_else(can, column, None), pa.timestamp("ns", "UTC"))
+        whole = pc.cast(column, pa.int64())
         missing = whole.is_null().to_numpy()
         return whole.fill_null(0).to_numpy().astype(np.int64), missing
     if not pa.types.is_string(kind):

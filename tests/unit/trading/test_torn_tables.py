@@ -6,6 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -150,3 +151,11 @@ def test_numbers_with_marks_between_thousands_and_codes_as_programs_write_them(t
     (tmp_path / "c").mkdir()
     foreign = brought(tmp_path / "c", table(*ROWS).replace(",", ";").replace("100.5", "1,005"))
     assert foreign["reasons"] == {"close": 6}
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_stamps_of_any_zone_are_instants(unit: str) -> None:
+    at = dt.datetime(2026, 1, 5, 9, tzinfo=ZoneInfo("Asia/Seoul"))
+    for zone, stamp in (("Asia/Seoul", at), ("UTC", at), (None, at.astimezone(dt.UTC).replace(tzinfo=None))):
+        times, wrong = times_ns(pa.chunked_array([pa.array([stamp, None], pa.timestamp(unit, zone))]), None)
+        assert (times[0], wrong.tolist()) == (1_767_571_200_000_000_000, [False, True])
