@@ -19,14 +19,16 @@ from cli.values import SEED_MAX, day, number, whole
 from domain.errors import InputError
 from domain.intervals import INTERVALS as ALL_INTERVALS
 from storage.columns import RowSet, open_rows
+from storage.imports import problems as import_problems
 from storage.ticks import TickStore
-from trading.importers import MARKETS, import_files
+from trading.importers import MARKETS, TOGETHER, import_files
 from trading.importers.remembered import UNTOLD
 from utility.paths import DataDir
 from utility.text import named, sentence
 
 INTERVALS = {"1s": 1, "1m": 60}
 _SHOWN_REASONS = 6
+_SHOWN_FILES = 4
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -127,7 +129,22 @@ def run_import(args: argparse.Namespace) -> dict[str, Any] | int:
 
     store = TickStore(DataDir(args.data_dir).root)
     sources = [Path(source) for source in args.sources]
-    report = import_files(store, sources, args.market, args.symbol, _mapping(args.map), args.dry_run, progress)
+
+    told = False
+
+    def stopped(rows: int, events: int) -> None:
+        nonlocal told
+        told = True
+        reporter.close()
+        sys.stderr.write("\n" + sentence("data.import.stopped", language(args), rows=rows, events=events) + "\n")
+        sys.stderr.flush()
+
+    try:
+        report = import_files(store, sources, args.market, args.symbol, _mapping(args.map), args.dry_run, progress, stopped)
+    except KeyboardInterrupt:
+        if not told:  # while the files were looked at: nothing is stored yet
+            stopped(0, 0)
+        raise
     reporter.close()
     result = report.as_dict()
     if not result["rows_stored"] and not result["rows_known"]:
@@ -162,8 +179,8 @@ def show_import(args: argparse.Namespace, result: dict[str, Any]) -> None:
         print(sentence("data.import.file_known" if one["rows_known"] else "data.import.file", tongue, **fields) + reasons)
         if one["family"].startswith("stom ") and "note" in one:
             print(sentence("data.import.note", tongue, note=one["note"]))
-        elif one.get("note") == UNTOLD:
-            print(sentence(UNTOLD, tongue))
+        elif one.get("note") in (UNTOLD, TOGETHER):
+            print(sentence(one["note"], tongue))
     for one in result["gap_list"][:20]:
         print(sentence("data.import.gap", tongue, symbol=one["symbol"], cause=sentence("import.gap." + one["cause"], tongue)))
     fields = {name: result[name] for name in ("rows_in", "rows_stored", "rows_known", "rows_rejected", "gaps", "events")}
@@ -212,6 +229,7 @@ def run_list(args: argparse.Namespace) -> dict[str, Any]:
         "datasets": [entry for entry in entries if entry["interval"] in INTERVALS],
         "events": [entry for entry in entries if entry["interval"] not in INTERVALS],
         "quarantined": store.quarantined(args.market),
+        "unfinished": import_problems(store.root),
     }
 
 
@@ -236,6 +254,8 @@ def show_list(args: argparse.Namespace, result: dict[str, Any]) -> None:
     _show_table(result, tongue)
     for one in result["quarantined"]:
         print(sentence("data.list.quarantined", tongue, **one))
+    for one in result["unfinished"]:
+        print(_import_told(one, tongue))
 
 
 def _show_table(result: dict[str, Any], tongue: str) -> None:
@@ -279,7 +299,7 @@ def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
     """Check everything; status 4 when something is wrong."""
     store = TickStore(DataDir(args.data_dir).root)
     recovered = store.recover(MARKETS)
-    problems = store.verify(quarantine=not args.keep)
+    problems = store.verify(quarantine=not args.keep) + import_problems(store.root)
     gaps = []
     for market in store.markets():
         for source in store.sources(market):
@@ -309,12 +329,21 @@ def show_verify(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Print the problems, one a line."""
     tongue = language(args)
     for problem in result["problems"]:
+        if "files" in problem:
+            print(_import_told(problem, tongue))
+            continue
         where = problem.get("file") or problem.get("session", "")
         place = f"{named('market', problem['market'], tongue)} · {named('source', problem['source'], tongue)} {where}"
         print(f"{place}: {sentence('data.problem.' + problem['problem'], tongue)}")
     print(
         sentence("data.verify.sum", tongue, problems=len(result["problems"]), gaps=len(result["gaps"]), recovered=len(result["recovered"]))
     )
+
+
+def _import_told(one: dict[str, Any], tongue: str) -> str:
+    """Return the sentence on an import that is not whole; of many files the first are named."""
+    names = ", ".join(one["files"][:_SHOWN_FILES]) + (" …" if len(one["files"]) > _SHOWN_FILES else "")
+    return sentence("data.problem." + one["problem"], tongue, files=names, file=one["file"])
 
 
 def run_export(args: argparse.Namespace) -> dict[str, Any]:

@@ -52,6 +52,15 @@ def listed(folder: Path, root: Path) -> Iterator[dict[str, Any]]:
         yield entry | _facts(place / f"{stem}.json.{token}")
 
 
+def origins(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield where the segments that are put aside below ``ticks/<market>/<source>`` came from, as far as their manifests can be read."""
+    for path in sorted(folder.glob(f"*/*/{FOLDER}/*.json.*")):
+        try:
+            yield msgspec.json.decode(path.read_bytes(), type=Manifest).info.origin
+        except (OSError, msgspec.MsgspecError):
+            continue
+
+
 def _facts(path: Path) -> dict[str, Any]:
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from domain.errors import DataError, InputError
 from domain.instruments import Instrument, Market
 from domain.records import EVENT_DTYPE, FIRST, LAST, LEVEL, SNAPSHOT, TOTAL, RowSchema
+from storage.imports import is_open
 from storage.merging import merge
 from storage.quarantine import listed, put_aside
 from storage.segment_writer import SegmentWriter, day_of
@@ -323,7 +324,8 @@ class TickStore:
         if manifest is None:
             return None
         sealed.append(manifest)
-        return None if whole else manifest
+        # An import that died is told of as a whole, and its repeat brings the rest.
+        return None if whole or is_open(self.root, manifest.info.origin) else manifest
 
     def _note_gaps(self, market: str, source: str, torn: list[Manifest], markets: dict[str, Market]) -> None:
         if not torn:
@@ -344,8 +346,11 @@ class TickStore:
         rows["seq"] = np.arange(first, first + len(rows))
         info = SegmentInfo(market=market, source=source, kind="gap", day=0, schema="gap", origin={"what": "ledger"})
         writer = SegmentWriter(self.folder / market / source / "gap", info, instruments, offset_s)
-        writer.append(rows)
-        writer.seal()
+        try:
+            writer.append(rows)
+            writer.seal()
+        finally:
+            writer.let_go()
 
     def verify(self, quarantine: bool = True) -> list[dict[str, Any]]:
         """Check every sealed file: checksum, rows, order, sequences; return the problems.
@@ -366,8 +371,9 @@ class TickStore:
                         problems.append({"market": market, "source": source, "file": str(path.relative_to(self.root)), **problem})
                         if quarantine and problem["problem"] in ("missing", "checksum", "unreadable"):
                             self._quarantine(market, source, path, manifest)
-                    if manifest.info.kind in ("trade", "depth") and "session" in manifest.info.origin:
-                        spans.setdefault(manifest.info.origin["session"], []).append(manifest)
+                    origin = manifest.info.origin
+                    if manifest.info.kind in ("trade", "depth") and "session" in origin and not is_open(self.root, origin):
+                        spans.setdefault(origin["session"], []).append(manifest)
                 torn = {int(row["from_seq"]) for row in self.read_gaps(market, source)}
                 problems += [{"market": market, "source": source, **hole} for hole in _holes(spans, torn)]
         return problems

@@ -10,21 +10,24 @@ from typing import Any
 
 from domain.errors import InputError
 from domain.instruments import Instrument, Market
+from storage.imports import unfinished
 from storage.ticks import TickStore
 from trading.importers.archives import columns_by_shape
 from trading.importers.bar_files import STEP_NAMES, BarFile, code_of, columns_of, interval_of, market_of_symbol, symbol_from_name
 from trading.importers.events import SOURCE, EventFile, import_events
 from trading.importers.exported import ExportedRows, market_for, read_exported, schema_of
-from trading.importers.files import check_text, open_binary, open_text, sha256_of
+from trading.importers.files import check_text, open_text, sha256_of
+from trading.importers.places import count_rows, first_at
 from trading.importers.quotes import BANDS, DEPTH, BestQuotes, DepthChanges, is_best
 from trading.importers.recordings import Recording, derived_instrument, foreign_quote, scan_recording
 from trading.importers.remembered import Outcome, is_wanted_again, outcome_of, recall, remember, settle_taken, tell_again
 from trading.importers.report import NOT_CHOSEN, FileTally, ImportReport
 from trading.importers.rows_in import import_bars, import_exported
 from trading.importers.stom_db import is_database
-from trading.importers.stom_rows import DatabaseImport, unfinished
-from trading.importers.tables import heading_of, is_parquet, parquet_rows, read_table
+from trading.importers.stom_rows import DatabaseImport
+from trading.importers.tables import heading_of, is_parquet, read_table
 from trading.importers.tapes import SnapshotFile, Tape
+from trading.importers.whole import Stored, judge, marked, record_end
 from trading.venues import markets
 
 MARKETS: dict[str, Market] = markets()
@@ -39,6 +42,8 @@ TAPE_NAMES = {
     "id": ("id", "trade_id", "sequential_id"),
     "aggregate": ("agg_trade_id",),
 }
+TOGETHER = "import.together"
+"""Note on a file of a damaged stream that came without the other files of the stream."""
 _OPTIONS = re.compile(rb"\d{10}\.\d{6} \d{8} KR[0-9A-Z]{10} ")
 
 
@@ -77,6 +82,7 @@ def import_files(
     mapping: dict[str, str] | None = None,
     dry_run: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    on_stopped: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
     """Import files or folders as one stream; return what became of every row.
 
@@ -90,6 +96,8 @@ def import_files(
         Our column name → the file's, for tables that no rule knows.
     dry_run : bool
         Count and judge, store nothing.
+    on_stopped : callable, optional
+        Told at Ctrl+C how many (rows, trades and book records) are stored; the same import again goes on from there.
 
     Raises
     ------
@@ -105,7 +113,39 @@ def import_files(
         raise InputError("import.no_file", path=", ".join(str(source) for source in sources))
     report = ImportReport(dry_run=dry_run)
     job = _Job()
-    stored = _imported(store)
+    if not dry_run and unfinished(store.root):
+        store.recover(MARKETS)  # what a dead import wrote whole counts, and its open files stand in nobody's way
+    stored = judge(store)
+    hashes, again, earlier = _sort_all(store, paths, stored, report, job, market, symbols, mapping or {})
+    with marked(store, {} if dry_run else {hashes[path]: Path(path).name for path in hashes}, symbols, on_stopped) as running:
+        name = running.told.name if running else ""
+        for path, tally in job.databases:
+            task = DatabaseImport(store, MARKETS, path, hashes[str(path)], tally, report, market, symbols, on_progress, name)
+            _take_database(task, tally, len(paths) == 1)
+        _run(store, job, symbols, report, hashes, on_progress, stored, name)
+        for tally in report.files:
+            tally.first_at = first_at(Path(tally.path), tally)
+        for place, before in earlier.items():
+            settle_taken(report.files[place], before)
+        _tell_again(store, report, hashes, again)
+        if running:
+            done = {hashes[one.path]: one for one in report.files if one.path in hashes and one.note != TOGETHER}
+            record_end(store, running.told, done, stored, report.relied)
+            running.end()
+    return report
+
+
+def _sort_all(
+    store: TickStore,
+    paths: list[Path],
+    stored: Stored,
+    report: ImportReport,
+    job: _Job,
+    market: str | None,
+    symbols: Sequence[str] | None,
+    mapping: dict[str, str],
+) -> tuple[dict[str, str], dict[int, str], dict[int, Outcome | None]]:
+    """Put every file where it is handled; return (path → hash of those, number → hash of known files, number → what was said before)."""
     hashes: dict[str, str] = {}
     again: dict[int, str] = {}
     earlier: dict[int, Outcome | None] = {}
@@ -113,9 +153,11 @@ def import_files(
         tally = FileTally(str(path))
         report.files.append(tally)
         digest = sha256_of(path)
-        taken = stored.get(digest, frozenset())
-        before = recall(store, digest) if digest in stored else None
-        if digest in hashes.values() or (digest in stored and not is_wanted_again(before, symbols, taken)):
+        taken = stored.codes.get(digest, frozenset())
+        tally.is_torn = digest in stored.torn
+        before = recall(store, digest) if digest in stored.codes and (taken or not tally.is_torn) else None
+        is_there = digest in stored.codes and not tally.is_torn
+        if digest in hashes.values() or (is_there and not is_wanted_again(before, symbols, taken)):
             tally.family, again[len(report.files) - 1] = "again", digest
             continue
         tally.taken, earlier[len(report.files) - 1] = taken, before
@@ -124,25 +166,18 @@ def import_files(
             job.databases.append((path, tally))
             continue
         try:
-            _sort_in(path, tally, job, market, symbols, mapping or {})
+            _sort_in(path, tally, job, market, symbols, mapping)
         except InputError as error:
             if len(paths) == 1:
                 raise
             # One file of a folder that cannot be used is told, and the others are imported.
-            _refuse(tally, error, 0 if error.code == "import.empty" else _count_rows(path))
-    try:
-        for path, tally in job.databases:
-            task = DatabaseImport(store, MARKETS, path, hashes[str(path)], tally, report, market, symbols, on_progress)
-            _take_database(task, tally, len(paths) == 1)
-        _run(store, job, symbols, report, hashes, on_progress)
-    finally:
-        store.unlock()
-    for tally in report.files:
-        tally.first_at = _first_at(Path(tally.path), tally)
-    for place, before in earlier.items():
-        settle_taken(report.files[place], before)
-    _tell_again(store, report, hashes, again)
-    return report
+            _refuse(tally, error, 0 if error.code == "import.empty" else count_rows(path))
+    events = {str(one.path) for files in job.events.values() for one in files}
+    for place, tally in enumerate(report.files):
+        if tally.is_torn and tally.path not in events and place in earlier:
+            # Its rows are compared one by one with what is stored; symbols that are there in part must not be left out.
+            tally.taken, earlier[place] = frozenset(), None
+    return hashes, again, earlier
 
 
 def _take_database(task: DatabaseImport, tally: FileTally, is_alone: bool) -> None:
@@ -164,27 +199,8 @@ def _tell_again(store: TickStore, report: ImportReport, hashes: dict[str, str], 
     for place, digest in again.items():
         tally, kept = report.files[place], fresh.get(digest) or recall(store, digest)
         if kept is None:
-            tally.rows_in = _count_rows(Path(tally.path))
+            tally.rows_in = count_rows(Path(tally.path))
         tell_again(tally, kept, report)
-
-
-def _first_at(path: Path, tally: FileTally) -> dict[str, list[int]]:
-    """Return reason → where its first rows stand: lines of a text (empty ones counted), rows of a Parquet file; from 1."""
-    if not tally.places or is_parquet(path):
-        return {reason: [row + 1 for row in rows] for reason, rows in tally.places.items()}
-    wanted = {row + tally.headings for rows in tally.places.values() for row in rows}
-    lines: dict[int, int] = {}
-    filled = 0
-    with open_binary(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip(b"\r\n"):
-                continue
-            if filled in wanted:
-                lines[filled] = number
-                if len(lines) == len(wanted):
-                    break
-            filled += 1
-    return {reason: [lines[row + tally.headings] for row in rows if row + tally.headings in lines] for reason, rows in tally.places.items()}
 
 
 def _refuse(tally: FileTally, error: InputError, rows: int) -> None:
@@ -201,11 +217,18 @@ def _run(
     report: ImportReport,
     hashes: dict[str, str],
     on_progress: Callable[[int], None] | None,
+    stored: Stored,
+    name: str,
 ) -> None:
     def origin(paths: list[Path]) -> dict[str, Any]:
-        return {"what": "import", "files": [{"name": path.name, "sha256": hashes[str(path)]} for path in paths]}
+        return {"what": "import", "import": name, "files": [{"name": path.name, "sha256": hashes[str(path)]} for path in paths]}
 
     for code, events in job.events.items():
+        events = _repeatable(store, code, events, hashes, stored)
+        if not events:
+            continue
+        if not report.dry_run and any(one.tally.is_torn for one in events):
+            stored.take_back(store, code, {hashes[str(one.path)] for one in events if one.tally.is_torn})
         found = _plan_events(store, MARKETS[code], events, symbols, job.names)
         import_events(store, MARKETS[code], events, *found, report, origin([one.path for one in events]), on_progress)
     for code, bars in job.bars.items():
@@ -215,29 +238,16 @@ def _run(
         import_exported(store, rule_book, exported, _refused(rule_book, set(exported.codes), symbols), report, origin([exported.path]))
 
 
-def _imported(store: TickStore) -> dict[str, frozenset[str]]:
-    """Return hash → symbols of the files that what is stored came from."""
-    found: dict[str, frozenset[str]] = {}
-    for market in store.markets():
-        for _, manifest in store.manifests(market, SOURCE) if SOURCE in store.sources(market) else ():
-            for one in manifest.info.origin.get("files", []):
-                found[one["sha256"]] = found.get(one["sha256"], frozenset()) | manifest.codes.keys()
-    return {digest: codes for digest, codes in found.items() if digest not in unfinished(store)}
-
-
-def _count_rows(path: Path) -> int:
-    """Return the rows of a file that is not taken: of a table without its heading, else the lines that can be read."""
-    if is_parquet(path):
-        return parquet_rows(path)
-    names = heading_of(path)
-    count = 0
-    try:
-        for _ in open_text(path):
-            count += 1
-    except InputError:
-        return count
-    # A heading has words; a table without one begins with numbers.
-    return count - (1 if names and not any(name[:1].isdigit() or name.startswith("#") for name in names) else 0)
+def _repeatable(store: TickStore, market: str, events: list[EventFile], hashes: dict[str, str], stored: Stored) -> list[EventFile]:
+    """Return the files of events that can be taken; a damaged stream is repeated from all of its files at once."""
+    fit = stored.fit_to_repeat(store, market, {hashes[str(one.path)] for one in events})
+    kept = []
+    for one in events:
+        if one.tally.is_torn and hashes[str(one.path)] not in fit:
+            _refuse(one.tally, InputError(TOGETHER), count_rows(one.path))
+        else:
+            kept.append(one)
+    return kept
 
 
 def _refused(market: Market, found: set[str], symbols: Sequence[str] | None) -> dict[str, str]:
@@ -440,7 +450,7 @@ def _sort_lines(path: Path, tally: FileTally, job: _Job, market: str | None, sym
 
 def _refuse_file(path: Path, tally: FileTally, names: list[str]) -> None:
     """Count every row of a file that nothing here can read, under a reason that says what it seems to be."""
-    tally.rows_in = _count_rows(path)
+    tally.rows_in = count_rows(path)
     first = b""
     for line in open_text(path) if not is_parquet(path) else iter(()):
         first = line

@@ -124,6 +124,7 @@ class SymbolBars:
     missing: list[tuple[int, int]]
     """(first, last) start of the missing minutes, UTC ns, of every hole of ten minutes or more."""
     decimals: tuple[int, int]
+    tally: FileTally
 
 
 class BarFile:
@@ -215,4 +216,4 @@ class BarFile:
         if self.market.kind == "coin":
             holes = np.flatnonzero(np.diff(times) >= (_MISSING_MINUTES + 1) * 60 * NS)
             missing = [(int(times[k]) + 60 * NS, int(times[k + 1]) - 60 * NS) for k in holes.tolist()]
-        return SymbolBars(symbol, bars, missing, (decimals_in(value["close"]), decimals_in(value["volume"])))
+        return SymbolBars(symbol, bars, missing, (decimals_in(value["close"]), decimals_in(value["volume"])), self.tally)

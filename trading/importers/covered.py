@@ -80,10 +80,20 @@ class DayStock:
         times, flags = self._columns(kind, code, ["row_time", "flags"])
         return times, bool(((flags.astype(np.int64) & ROW_NO_BOOK) == 0).any())
 
-    def rows(self, kind: str, code: str, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return (row times, values of shape (rows, keys)) of `kind` in the order in which they were stored."""
+    def segments(self, kind: str, code: str) -> set[Path]:
+        """Return the segments with rows of a code."""
+        return {path for path, manifest in self._files[kind] if code in manifest.codes}
+
+    def same(self, kind: str, code: str, keys: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """Return which rows (of one code) are stored with the same values; of two stored ones the last counts."""
         times, *values = self._columns(kind, code, ["row_time", *keys])
-        return times, np.column_stack(values) if values else np.empty((len(times), 0))
+        last = {time: at for at, time in enumerate(times.tolist())}
+        at = np.array([last.get(time, -1) for time in rows["row_time"].tolist()], np.int64)
+        same = np.zeros(len(rows), bool)
+        if len(times):
+            theirs = np.column_stack(values)[at]
+            same = (at >= 0) & ((rows["values"] == theirs) | (np.isnan(rows["values"]) & np.isnan(theirs))).all(axis=1)
+        return same
 
     def trade_ids(self, code: str) -> np.ndarray:
         """Return the ids of stored trades."""

@@ -15,6 +15,7 @@ from storage.merging import merge
 from storage.segments import GAP_DTYPE
 from storage.ticks import SegmentWriter, TickStore
 from trading import row_state as rs
+from trading.importers.gaps import new_gaps
 from trading.importers.recordings import units_in
 from trading.importers.report import TAKEN, FileTally, ImportReport
 from trading.rows import RowBuilder
@@ -76,32 +77,38 @@ def import_events(
     ordered = sorted(files, key=lambda one: (one.first_ns, str(one.path)))
     streams = [_marked(one, k, instruments, refused, singles, booked) for k, one in enumerate(ordered)]
     gaps = _GapWatch(instruments)
-    for chunk in merge(streams, "received_ns"):
-        owners = chunk["pad"].copy() + 256 * (chunk["seq"] - 1)
-        chunk["pad"] = 0
-        chunk["seq"] = 0
-        rows = builders[1].push(chunk)
-        verdicts = builders[1].verdicts
-        _count(chunk, verdicts, owners, ordered)
-        kept = chunk[verdicts == 0]
-        minutes = builders[60].push(kept)
-        gaps.watch(builders[1], kept)
-        report.events += len(kept)
-        report.rows_made["1s"] += len(rows)
-        report.rows_made["1m"] += len(minutes)
-        if writers:
-            is_trade = (kept["kind"] == TRADE) | (kept["kind"] == PREV_CLOSE)
-            writers["trade"].append(kept[is_trade] if fresh is None else fresh("trade", kept[is_trade]))
-            writers["depth"].append(kept[~is_trade])
-            writers["row1s"].append(rows if fresh is None else fresh("row1s", rows))
-            writers["row1m"].append(minutes if fresh is None else fresh("row1m", minutes))
-        if on_progress is not None:
-            on_progress(len(chunk))
-    found = gaps.entries(builders[1], booked)
-    report.gaps += [_gap_dict(market, instruments, row) for row in found]
-    _count_left_out(builders[1], ordered, report)
-    for kind in reversed(writers):  # trades last: where they are, their rows are
-        writers[kind].seal()
+    try:
+        for chunk in merge(streams, "received_ns"):
+            owners = chunk["pad"].copy() + 256 * (chunk["seq"] - 1)
+            chunk["pad"] = 0
+            chunk["seq"] = 0
+            rows = builders[1].push(chunk)
+            verdicts = builders[1].verdicts
+            _count(chunk, verdicts, owners, ordered)
+            kept = chunk[verdicts == 0]
+            minutes = builders[60].push(kept)
+            gaps.watch(builders[1], kept)
+            report.events += len(kept)
+            report.rows_made["1s"] += len(rows)
+            report.rows_made["1m"] += len(minutes)
+            if writers:
+                is_trade = (kept["kind"] == TRADE) | (kept["kind"] == PREV_CLOSE)
+                writers["trade"].append(kept[is_trade] if fresh is None else fresh("trade", kept[is_trade]))
+                writers["depth"].append(kept[~is_trade])
+                writers["row1s"].append(rows if fresh is None else fresh("row1s", rows))
+                writers["row1m"].append(minutes if fresh is None else fresh("row1m", minutes))
+            if on_progress is not None:
+                on_progress(len(chunk))
+        found = gaps.entries(builders[1], booked)
+        report.gaps += [_gap_dict(market, instruments, row) for row in found]
+        _count_left_out(builders[1], ordered, report)
+        for kind in reversed(writers):  # trades last: where they are, their rows are
+            writers[kind].seal()
+    finally:
+        for writer in writers.values():
+            writer.let_go()
+    if writers and len(found) and any(one.tally.is_torn for one in files):
+        found = new_gaps(store, market.code, SOURCE, found, instruments)  # the stream was taken back, its gaps stand
     if writers and len(found):
         store.append_gaps(market.code, SOURCE, found, market.day_offset_s(), instruments)
     for one in ordered:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class FileTally:
     symbols: list[str] = field(default_factory=list)
     taken: frozenset[str] = frozenset()
     """Symbols that were imported from this very file before: their rows are not read again (reason `TAKEN` until the end)."""
+    is_torn: bool = False
+    """It was imported before, but that import did not end or has lost rows since."""
     note: str = ""
 
     @property
@@ -107,6 +110,8 @@ class ImportReport:
     left_out: Counter[str] = field(default_factory=Counter)
     """Single levels left out of book messages that were stored, by reason."""
     dry_run: bool = False
+    relied: set[Path] = field(default_factory=set)
+    """Segments of other imports that hold the known rows."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of the command-line contract."""

@@ -14,9 +14,10 @@ from storage.segments import GAP_DTYPE
 from storage.ticks import ROW_KINDS, TickStore
 from trading.bars import bar_rows, mark_universe
 from trading.importers.bar_files import BarFile, SymbolBars
-from trading.importers.covered import DayStock
 from trading.importers.events import SOURCE
 from trading.importers.exported import ExportedRows
+from trading.importers.gaps import new_gaps
+from trading.importers.known import known_rows
 from trading.importers.recordings import derived_instrument
 from trading.importers.report import TAKEN, ImportReport
 
@@ -47,6 +48,15 @@ def import_bars(
         seq += len(parts[-1])
     rows = np.concatenate(parts)
     mark_universe(market, rows, [instrument.code for instrument in instruments])
+    owner = np.repeat(np.arange(len(found)), [len(part) for part in parts])
+    # 관심종목 is a matter of which files came together: a file that is repeated alone does not say it anew.
+    moot = np.zeros(rows["values"].shape, bool)
+    moot[:, row_schema(market.kind, 60).index("in_universe")] = np.array([one.tally.is_torn for one in found])[owner]
+    fresh = ~known_rows(store, market.code, 60, rows, [one.code for one in instruments], report.relied, moot)
+    for k, known in enumerate(np.bincount(owner[~fresh], minlength=len(found)).tolist()):
+        found[k].tally.rows_known += known
+        found[k].tally.rows_stored -= known
+    rows = rows[fresh]
     report.rows_made["1m"] += len(rows)
     gaps = [(place[one.symbol], *hole) for one in found for hole in one.missing]
     report.gaps += [
@@ -62,13 +72,16 @@ def import_bars(
     ]
     if report.dry_run:
         return
-    _store(store, market, 60, rows, instruments, origin)
+    if len(rows):
+        _store(store, market, 60, rows, instruments, origin)
     if gaps:
         entries = np.zeros(len(gaps), GAP_DTYPE)
         entries["instrument"], entries["from_ns"], entries["to_ns"] = zip(*gaps, strict=True)
         entries["exchange_ns"] = entries["from_ns"]
         entries["stream"], entries["cause"], entries["state"] = b"row1m", b"missing_bars", b"marked"
-        store.append_gaps(market.code, SOURCE, entries, market.day_offset_s(), instruments)
+        entries = new_gaps(store, market.code, SOURCE, entries, instruments)
+        if len(entries):
+            store.append_gaps(market.code, SOURCE, entries, market.day_offset_s(), instruments)
 
 
 def import_exported(
@@ -88,7 +101,7 @@ def import_exported(
     }
     instruments = known_instruments(store, market, dict(decimals))
     place = {instrument.code: k for k, instrument in enumerate(instruments)}
-    fresh = ~_known(store, market, file)
+    fresh = ~known_rows(store, market.code, schema.interval_s, rows, file.codes, report.relied)
     rows, file.tally.rows_known = rows[fresh], int((~fresh).sum())
     file.tally.rows_stored -= file.tally.rows_known
     rows["instrument"] = np.array([place.get(code, -1) for code in file.codes], np.int32)[rows["instrument"]]
@@ -100,29 +113,6 @@ def import_exported(
         _store(store, market, schema.interval_s, rows, instruments, origin)
 
 
-def _known(store: TickStore, market: Market, file: ExportedRows) -> np.ndarray:
-    """Return which rows the store has already with the same values; a row with other values takes the place of the stored one."""
-    rows, schema = file.rows, file.schema
-    known = np.zeros(len(rows), bool)
-    days = rows["row_time"] // (1_000_000 if schema.interval_s == 1 else 10_000)
-    for day in np.unique(days).tolist():
-        stock = DayStock(store, market.code, SOURCE, day)
-        for k, code in enumerate(file.codes):
-            mine = np.flatnonzero((rows["instrument"] == k) & (days == day))
-            times, values = stock.rows(ROW_KINDS[schema.interval_s], code, schema.keys)
-            if not len(mine) or not len(times):
-                continue
-            last = {int(time): at for at, time in enumerate(times.tolist())}  # of two rows of one time the one stored last is read
-            at = np.array([last.get(int(time), -1) for time in rows["row_time"][mine].tolist()])
-            there = at >= 0
-            same = np.zeros(len(mine), bool)
-            same[there] = [
-                np.array_equal(a, b, equal_nan=True) for a, b in zip(rows["values"][mine[there]], values[at[there]], strict=True)
-            ]
-            known[mine] = same
-    return known
-
-
 def _store(
     store: TickStore, market: Market, interval_s: int, rows: np.ndarray, instruments: list[Instrument], origin: dict[str, Any]
 ) -> None:
@@ -131,9 +121,12 @@ def _store(
     by_day = rows[order]
     # Segments go by day; the numbers follow the order in which they are written.
     by_day["seq"] = int(rows["seq"].min()) + np.arange(len(rows))
-    for lo in range(0, len(by_day), 65_536):
-        writer.append(by_day[lo : lo + 65_536])
-    writer.seal()
+    try:
+        for lo in range(0, len(by_day), 65_536):
+            writer.append(by_day[lo : lo + 65_536])
+        writer.seal()
+    finally:
+        writer.let_go()
 
 
 def _places(rows: np.ndarray, instrument: int, column: int) -> int:

@@ -25,6 +25,7 @@ from storage.ticks import ROW_KINDS, SegmentWriter, TickStore
 from trading.importers.bar_files import market_of_symbol
 from trading.importers.covered import DayStock
 from trading.importers.events import SOURCE
+from trading.importers.gaps import new_gaps
 from trading.importers.recordings import derived_instrument
 from trading.importers.report import NOT_CHOSEN, TAKEN, FileTally, ImportReport
 from trading.importers.rows_in import clock_ns
@@ -52,6 +53,8 @@ class DatabaseImport:
         Where the tables' names do not tell it, or spot is meant.
     digest : str
         SHA-256 of the file; kept as where the rows came from.
+    name : str
+        Of the import that this is a part of (storage/imports.py).
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class DatabaseImport:
         market: str | None = None,
         symbols: Sequence[str] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        name: str = "",
     ) -> None:
         self._store, self._markets, self._path, self._digest = store, markets, path, digest
         self._tally, self._report, self._market, self._symbols = tally, report, market, symbols
@@ -72,6 +76,7 @@ class DatabaseImport:
         self._notes: list[str] = []
         self._writer: SegmentWriter | None = None
         self._session = secrets.token_hex(8)
+        self._name = name
 
     def run(self) -> None:
         """Import; a failure takes back what this run stored.
@@ -139,6 +144,7 @@ class DatabaseImport:
         days = sorted({day for table in tables for day in table.days})
         origin = {
             "what": "import",
+            "import": self._name,
             "session": self._session,
             "files": [{"name": self._path.name, "sha256": self._digest}],
         }
@@ -160,10 +166,11 @@ class DatabaseImport:
         for table in tables:
             rows = self._rows(database, market, table, day, universe)
             stored, has_book = stock.row_times(kind, table.code)
-            # Rows with a book stay; rows of candles make room: of two rows the one stored last is read.
-            fresh = ~np.isin(rows["row_time"], stored) if has_book else np.ones(len(rows), bool)
+            # Rows with a book stay; rows of candles make room, except for the very same: of two rows the one stored last is read.
+            fresh = ~(np.isin(rows["row_time"], stored) if has_book else stock.same(kind, table.code, table.layout.schema.keys, rows))
             if not fresh.all():
                 self._tally.rows_known += int((~fresh).sum())
+                self._report.relied |= stock.segments(kind, table.code)
             rows = rows[fresh]
             self._tally.rows_stored += len(rows)
             self._report.rows_made["1s" if interval_s == 1 else "1m"] += len(rows)
@@ -195,7 +202,9 @@ class DatabaseImport:
             entries["instrument"], entries["from_ns"], entries["to_ns"] = zip(*sorted(holes, key=lambda one: one[1]), strict=True)
             entries["exchange_ns"] = entries["from_ns"]
             entries["stream"], entries["cause"], entries["state"] = b"rows", b"missing_bars", b"marked"
-            self._store.append_gaps(market.code, SOURCE, entries, market.day_offset_s(), instruments)
+            entries = new_gaps(self._store, market.code, SOURCE, entries, instruments)
+            if len(entries):
+                self._store.append_gaps(market.code, SOURCE, entries, market.day_offset_s(), instruments)
 
     def _instrument(self, database: StomDatabase, market: Market, code: str, rows: np.ndarray, schema: RowSchema) -> Instrument:
         values = rows["values"]
