@@ -19,6 +19,7 @@ from cli.values import SEED_MAX, day, number, whole
 from domain.errors import InputError
 from domain.intervals import INTERVALS as ALL_INTERVALS
 from storage.columns import RowSet, open_rows
+from storage.imports import names_of
 from storage.imports import problems as import_problems
 from storage.ticks import TickStore
 from trading.importers import MARKETS, TOGETHER, import_files
@@ -28,7 +29,6 @@ from utility.text import named, sentence
 
 INTERVALS = {"1s": 1, "1m": 60}
 _SHOWN_REASONS = 6
-_SHOWN_FILES = 4
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -341,9 +341,8 @@ def show_verify(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 
 def _import_told(one: dict[str, Any], tongue: str) -> str:
-    """Return the sentence on an import that is not whole; of many files the first are named."""
-    names = ", ".join(one["files"][:_SHOWN_FILES]) + (" …" if len(one["files"]) > _SHOWN_FILES else "")
-    return sentence("data.problem." + one["problem"], tongue, files=names, file=one["file"])
+    """Return the sentence on an import that is not whole."""
+    return sentence("data.problem." + one["problem"], tongue, files=names_of(one), file=one["file"])
 
 
 def run_export(args: argparse.Namespace) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from storage.segments import sync_directory, write_synced
 from utility.lock import FileLock
 
 FOLDER = "imports"
+_TOLD = 4
 OPEN, ENDED = ".unfinished", ".ended"
 
 
@@ -125,6 +126,12 @@ def problems(root: Path) -> list[dict[str, Any]]:
         {"problem": problem, "import": one.name, "files": sorted(one.files.values()), "file": f"{FOLDER}/{one.name}{ending}"}
         for problem, one, ending in found
     ]
+
+
+def names_of(problem: dict[str, Any]) -> str:
+    """Return the files of one of `problems` as a sentence names them: the first few."""
+    files = problem["files"]
+    return ", ".join(files[:_TOLD]) + (" …" if len(files) > _TOLD else "")
 
 
 def keep(root: Path, told: Import) -> None:

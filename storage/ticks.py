@@ -20,7 +20,9 @@ from domain.instruments import Instrument, Market
 from domain.records import EVENT_DTYPE, FIRST, LAST, LEVEL, SNAPSHOT, TOTAL, RowSchema
 from storage.imports import is_open
 from storage.merging import merge
+from storage.overlaps import doubled_rows
 from storage.quarantine import listed, put_aside
+from storage.segment_checks import check_file, holes
 from storage.segment_writer import SegmentWriter, day_of
 from storage.segments import (
     GAP_DTYPE,
@@ -185,14 +187,16 @@ class TickStore:
         return list(table.values())
 
     def datasets(self) -> list[dict[str, Any]]:
-        """Return one entry per (market, source, kind, symbol): what `data list` shows."""
+        """Return one entry per (market, source, kind, symbol): what `data list` shows; `rows` as readers see them, each time once."""
         out: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         for market in self.markets():
             for source in self.sources(market):
-                for _, manifest in self.manifests(market, source):
+                days: dict[tuple[str, int], list[tuple[Path, Manifest]]] = {}
+                for path, manifest in self.manifests(market, source):
                     kind = manifest.info.kind
                     if kind == "gap":
                         continue
+                    days.setdefault((kind, manifest.info.day), []).append((path, manifest))
                     steps = {instrument.code: instrument for instrument in manifest.instruments}
                     for code, span in manifest.codes.items():
                         if code not in steps:
@@ -220,6 +224,9 @@ class TickStore:
                         entry["origins"] = sorted({*entry["origins"], what})
                         entry["price_step"] = steps[code].price_step
                         entry["qty_step"] = steps[code].qty_step / 1e8
+                for (kind, _), files in days.items():
+                    for code, twice in doubled_rows(files).items() if kind in INTERVAL_WORDS else ():
+                        out[market, source, kind, code]["rows"] -= twice
         return [out[key] for key in sorted(out)]
 
     # --- reading ------------------------------------------------------------------------------------
@@ -366,7 +373,7 @@ class TickStore:
                 problems += self._verify_manifests(market, source, quarantine)
                 spans: dict[str, list[Manifest]] = {}
                 for path, manifest in list(self.manifests(market, source)):
-                    problem = _check_file(path, manifest)
+                    problem = check_file(path, manifest)
                     if problem is not None:
                         problems.append({"market": market, "source": source, "file": str(path.relative_to(self.root)), **problem})
                         if quarantine and problem["problem"] in ("missing", "checksum", "unreadable"):
@@ -375,7 +382,7 @@ class TickStore:
                     if manifest.info.kind in ("trade", "depth") and "session" in origin and not is_open(self.root, origin):
                         spans.setdefault(origin["session"], []).append(manifest)
                 torn = {int(row["from_seq"]) for row in self.read_gaps(market, source)}
-                problems += [{"market": market, "source": source, **hole} for hole in _holes(spans, torn)]
+                problems += [{"market": market, "source": source, **hole} for hole in holes(spans, torn)]
         return problems
 
     def _verify_manifests(self, market: str, source: str, quarantine: bool) -> list[dict[str, Any]]:
@@ -455,45 +462,3 @@ def _whole_messages(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts = np.flatnonzero((events["flags"][cut:] & FIRST) > 0)
     assert len(starts) <= 1 or cut == len(events)
     return events[:cut], events[cut:]
-
-
-def _check_file(path: Path, manifest: Manifest) -> dict[str, Any] | None:
-    """Return what is wrong with a sealed file, None when nothing is."""
-    if not path.exists():
-        return {"problem": "missing"}
-    if file_sha256(path) != manifest.sha256:
-        return {"problem": "checksum"}
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read(columns=["seq"] + (["code", "row_time"] if "/" in manifest.info.schema else []))
-    except (OSError, pa.ArrowException) as error:
-        return {"problem": "unreadable", "reason": str(error)}
-    seq = table.column("seq").to_numpy()
-    if len(seq) != manifest.rows:
-        return {"problem": "rows", "found": len(seq), "stated": manifest.rows}
-    step = np.diff(seq)
-    if (step < 0).any() or (manifest.info.schema == "event" and (step < 1).any()):
-        return {"problem": "order", "at": int(seq[int(np.argmin(step)) + 1])}
-    if (int(seq[0]), int(seq[-1])) != (manifest.first_seq, manifest.last_seq):
-        return {"problem": "sequence", "found": [int(seq[0]), int(seq[-1])]}
-    if "/" in manifest.info.schema:
-        codes = table.column("code").combine_chunks().indices.to_numpy()
-        times = table.column("row_time").to_numpy()
-        order = np.lexsort((np.arange(len(times)), codes))
-        same = np.diff(codes[order]) == 0
-        back = same & (np.diff(times[order]) <= 0)
-        if back.any():
-            return {"problem": "row_order", "at": int(times[order][int(np.argmax(back)) + 1])}
-    return None
-
-
-def _holes(spans: dict[str, list[Manifest]], torn: set[int]) -> list[dict[str, Any]]:
-    """Return writer sessions whose trades and depth together do not hold every arrival number they should."""
-    found = []
-    for session, manifests in spans.items():
-        first = min(one.first_seq for one in manifests)
-        last = max(one.last_seq for one in manifests)
-        missing = last - first + 1 - sum(one.rows for one in manifests)
-        if missing and not any(first <= seq <= last for seq in torn):
-            found.append({"problem": "unmarked_gap", "session": session, "from_seq": first, "to_seq": last, "missing": missing})
-    return found

@@ -93,8 +93,9 @@ class DataView(View):
         """Show what the last check found, or what lies aside where nothing was checked."""
         if self._verified is None:
             rows = [(one["file"], tr("data.problem.quarantined")) for one in self._found.get("quarantined", ())]
+            rows += [_problem_row(one) for one in self._found.get("unfinished", ())]
         else:
-            rows = [(one.get("file") or one.get("session", ""), tr(f"data.problem.{one['problem']}")) for one in self._verified["problems"]]
+            rows = [_problem_row(one) for one in self._verified["problems"]]
             for one in self._verified["gaps"]:
                 place = f"{word('ui.market', one['market'])} · {word('ui.source', one['source'])} · {one['symbol']}"
                 rows.append((place, gap_text(one)))
@@ -128,9 +129,18 @@ class DataView(View):
             self.tabs.setCurrentWidget(self.answer_table)
 
 
+def _problem_row(one: dict[str, Any]) -> tuple[str, str]:
+    """Return (where, what is wrong) of one problem of `data verify`."""
+    from storage.imports import names_of
+
+    names = names_of(one) if "files" in one else ""
+    return one.get("file") or one.get("session", ""), tr(f"data.problem.{one['problem']}", files=names, file=one.get("file", ""))
+
+
 def read_data(data_dir: Path) -> dict[str, Any]:
     """Return what the tick store holds, and what was put aside."""
+    from storage.imports import problems
     from storage.ticks import TickStore
 
     store = TickStore(data_dir)
-    return {"datasets": store.datasets(), "quarantined": store.quarantined(None)}
+    return {"datasets": store.datasets(), "quarantined": store.quarantined(None), "unfinished": problems(store.root)}

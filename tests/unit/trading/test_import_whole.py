@@ -205,6 +205,20 @@ def test_a_row_of_another_file_that_is_lost_is_asked_of_either(tmp_path: Path) -
     assert (run(root, whole_file)["rows_stored"], sum(counts(root).values())) == (6, 24)
 
 
+def test_files_that_overlap_are_counted_once(tmp_path: Path) -> None:
+    root, long = tmp_path / "s", candles(tmp_path / "long.csv", days=2, each=9)
+    lines = long.read_text("utf-8").splitlines()
+    short, other = tmp_path / "short.csv", tmp_path / "other.csv"
+    short.write_text("\n".join(lines[:15]), "utf-8")  # ends within the second day of KRW-A
+    other.write_text("\n".join([lines[0], *[line[:-1] + "7" for line in lines[1:5]]]), "utf-8")  # other volumes: they replace
+    assert run(root, short)["rows_stored"] == 14
+    assert sum(counts(root).values()) == 14
+    report = run(root, long)
+    assert (report["rows_stored"], report["rows_known"], sum(counts(root).values())) == (22, 14, 36)
+    assert (run(root, other)["rows_stored"], counts(root)) == (4, {("KRW-A", "1m"): 18, ("KRW-B", "1m"): 18})
+    assert len(exported(root, "upbit", 60)) == 1 + 36
+
+
 def test_a_person_who_stops_is_told_what_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int]] = []
     path, root = candles(tmp_path / "a.csv"), tmp_path / "s"
