@@ -67,7 +67,7 @@ class ManagedDay(SymbolDay):
         self.entries = 0
         self.last_fill: int | None = None
         self.last_loss: int | None = None
-        self.ladder = ladder(self.day.market, self.day.price_step)
+        self.ladder = ladder(self.day.market, self.day.price_step, self.day.date)
 
     # ------------------------------------------------------------ the day
 

@@ -21,6 +21,8 @@ UPBIT_STEPS = (
     (1_000_000, 100),
     (2_000_000, 500),
 )
+# Since 2025-07-31 (protocols/upbit.md 7); prices below 100 won are not drawn.
+UPBIT_STEPS_2025 = ((100, 0.1), (5_000, 1), (10_000, 5), (50_000, 10), (100_000, 50), (500_000, 100), (1_000_000, 500))
 KRX_STEPS = ((2_000, 1), (5_000, 5), (20_000, 10), (50_000, 50), (200_000, 100), (500_000, 500))
 
 
@@ -53,19 +55,19 @@ class Ladder:
         return next((step for below, step in self.bands if price < below), self.last)
 
     def walk(self, price: float, steps: int) -> float:
-        """Return the price so many steps up (or down), step by step, as the decimal it is."""
+        """Return the price so many steps up (or down), step by step, as the decimal it is; one between two steps goes to the nearest."""
         for _ in range(abs(steps)):
-            if steps > 0:
-                price = round(price + self.step(price), 8)
-            else:
-                price = round(price - self.step(price - (1 if self.bands is KRX_STEPS else 0)), 8)
+            step = self.step(price if steps > 0 else price - (1 if self.bands is KRX_STEPS else 0))
+            price = round(round((price + step if steps > 0 else price - step) / step) * step, 8)
         return price
 
 
-def ladder(market: str, price_step: float) -> Ladder:
+def ladder(market: str, price_step: float, day: int) -> Ladder:
     if market == "krx":
         return Ladder(KRX_STEPS, 1_000)
-    return Ladder(UPBIT_STEPS, 1_000) if market == "upbit" else Ladder((), price_step)
+    if market == "upbit" and price_step == 0.0:
+        return Ladder(UPBIT_STEPS if day < 20250731 else UPBIT_STEPS_2025, 1_000)
+    return Ladder((), price_step)
 
 
 @dataclass(frozen=True)
