@@ -18,6 +18,7 @@ from cli.progress import Reporter, add_progress
 from cli.values import SEED_MAX, day, number, whole
 from domain.errors import InputError
 from domain.intervals import INTERVALS as ALL_INTERVALS
+from storage.column_sums import check_columns
 from storage.columns import RowSet, open_rows
 from storage.imports import names_of
 from storage.imports import problems as import_problems
@@ -300,6 +301,7 @@ def run_verify(args: argparse.Namespace) -> dict[str, Any] | int:
     store = TickStore(DataDir(args.data_dir).root)
     recovered = store.recover(MARKETS)
     problems = store.verify(quarantine=not args.keep) + import_problems(store.root)
+    problems += check_columns(store.root, forget=not args.keep)
     gaps = []
     for market in store.markets():
         for source in store.sources(market):

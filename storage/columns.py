@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from domain.errors import InputError
 from domain.instruments import Instrument
 from domain.records import ROW_NO_BOOK, row_schema
+from storage.column_sums import keep_sum
 from storage.segments import Manifest
 from storage.ticks import ROW_KINDS, TickStore
 
@@ -314,10 +315,10 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
         column = np.concatenate([part[k] for part in values])[order]
         missing_values = np.isnan(column)
         if missing_values.any():
-            save_column(folder / f"{key}{_UNKNOWN}", np.concatenate(([0], np.cumsum(missing_values))))
-        save_column(folder / f"{key}.npy", column)
+            _save(folder / f"{key}{_UNKNOWN}", np.concatenate(([0], np.cumsum(missing_values))))
+        _save(folder / f"{key}.npy", column)
     for key, parts in clocks.items():
-        save_column(folder / f"{key}.npy", np.concatenate(parts)[order])
+        _save(folder / f"{key}.npy", np.concatenate(parts)[order])
     used = np.unique(who)
     by_rank = {int(rank[k]): one for k, one in enumerate(table)}
     instruments = [by_rank[k] for k in used.tolist()]
@@ -330,9 +331,9 @@ def _build(store: TickStore, market: str, source: str, interval_s: int, folder: 
         blocks = np.zeros(len(starts), BLOCK_DTYPE)
         blocks["symbol"], blocks["day"] = symbol[starts], day[starts]
         blocks["lo"], blocks["hi"] = starts, np.append(starts[1:], len(order))
-        save_column(folder / "row_time.npy", times)
-        save_column(folder / "blocks.npy", blocks)
-        save_column(folder / "no_book.npy", np.concatenate(([0], np.cumsum((flags[order] & ROW_NO_BOOK) != 0))))
+        _save(folder / "row_time.npy", times)
+        _save(folder / "blocks.npy", blocks)
+        _save(folder / "no_book.npy", np.concatenate(([0], np.cumsum((flags[order] & ROW_NO_BOOK) != 0))))
         temporary = head.with_suffix(f".{os.getpid()}")
         temporary.write_bytes(msgspec.json.encode(index))
         os.replace(temporary, head)
@@ -377,6 +378,11 @@ def _heads(count: int) -> tuple[bytes, ...]:
         np.lib.format.write_array_header_1_0(head, {"descr": kind, "fortran_order": False, "shape": (count,)})
         found.append(head.getvalue())
     return tuple(found)
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    keep_sum(path, array)
+    save_column(path, array)
 
 
 def save_column(path: Path, array: np.ndarray) -> None:
