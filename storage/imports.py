@@ -7,6 +7,7 @@ aside because it was damaged, or deleted), the files are to be imported again.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Iterable, Sequence
@@ -62,8 +63,7 @@ class Running:
 
     def release(self) -> None:
         """Let go; a mark that still stands says from now on that the import did not end."""
-        self._lock.path.unlink(missing_ok=True)
-        self._lock.release()
+        _let_go(self._lock)
 
 
 def mark_path(root: Path, name: str) -> Path:
@@ -93,8 +93,7 @@ def unfinished(root: Path) -> list[Import]:
             continue
         if path.exists():
             found.append(_read(path) or Import(name=path.stem, files={}))
-        lock.path.unlink(missing_ok=True)
-        lock.release()
+        _let_go(lock)
     return found
 
 
@@ -150,6 +149,12 @@ def settle(root: Path, done: Import, marks: Iterable[Import], broken: Iterable[I
                 _write(root, ending, msgspec.structs.replace(one, files=left))
             else:
                 (root / FOLDER / f"{one.name}{ending}").unlink(missing_ok=True)
+
+
+def _let_go(lock: FileLock) -> None:
+    with contextlib.suppress(OSError):  # a system that keeps what is open; the next who looks takes it away
+        lock.path.unlink(missing_ok=True)
+    lock.release()
 
 
 def _write(root: Path, ending: str, told: Import) -> None:

@@ -25,7 +25,7 @@ def known_rows(
     rows: np.ndarray,
     codes: Sequence[str],
     relied: set[Path],
-    moot: NDArray[np.bool_] | None = None,
+    moot: tuple[int, NDArray[np.bool_]] | None = None,
 ) -> NDArray[np.bool_]:
     """Return which rows are stored already; of two stored rows of one time the one stored last counts, as for every reader.
 
@@ -35,8 +35,8 @@ def known_rows(
         `instrument` is the position in `codes`.
     relied : set of Path
         The segments that hold known rows are added.
-    moot : bool (rows, columns), optional
-        Values that need not be the same.
+    moot : (column, bool (rows,)), optional
+        A column that need not be the same, and in which rows.
     """
     per_day = 1_000_000 if interval_s == 1 else 10_000
     days = rows["row_time"] // per_day
@@ -62,7 +62,7 @@ def known_rows(
         ours, theirs = rows["values"][mine], stored["values"][last[at]]
         same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
         if moot is not None:
-            same |= moot[mine]
+            same[moot[1][mine], moot[0]] = True
         known[mine] = there & same.all(axis=1)
         relied.update(parts[k][0] for k in np.unique(owner[last[at[known[mine]]]]).tolist())
     return known

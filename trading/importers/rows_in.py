@@ -50,13 +50,12 @@ def import_bars(
     mark_universe(market, rows, [instrument.code for instrument in instruments])
     owner = np.repeat(np.arange(len(found)), [len(part) for part in parts])
     # 관심종목 is a matter of which files came together: a file that is repeated alone does not say it anew.
-    moot = np.zeros(rows["values"].shape, bool)
-    moot[:, row_schema(market.kind, 60).index("in_universe")] = np.array([one.tally.is_torn for one in found])[owner]
+    moot = row_schema(market.kind, 60).index("in_universe"), np.array([one.tally.is_torn for one in found])[owner]
     fresh = ~known_rows(store, market.code, 60, rows, [one.code for one in instruments], report.relied, moot)
     for k, known in enumerate(np.bincount(owner[~fresh], minlength=len(found)).tolist()):
         found[k].tally.rows_known += known
         found[k].tally.rows_stored -= known
-    rows = rows[fresh]
+    rows = rows if fresh.all() else rows[fresh]
     report.rows_made["1m"] += len(rows)
     gaps = [(place[one.symbol], *hole) for one in found for hole in one.missing]
     report.gaps += [

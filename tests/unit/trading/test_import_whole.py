@@ -233,3 +233,20 @@ def test_an_import_that_runs_elsewhere_is_not_called_dead(tmp_path: Path) -> Non
     assert imports.problems(tmp_path) == []
     running.release()
     assert [one["files"] for one in imports.problems(tmp_path)] == [["a.csv"]]
+
+
+def test_a_file_repeated_alone_leaves_the_universe_of_the_whole_import(tmp_path: Path) -> None:
+    root = tmp_path / "s"
+    (tmp_path / "in").mkdir()
+    codes = [chr(ord("A") + k) for k in range(12)]
+    for code in codes:
+        candles(tmp_path / "in" / f"{code}.csv", code, days=2)
+    run(root, tmp_path / "in")
+    before = exported(root, "upbit", 60)
+    segment = min((root / "ticks").rglob("row1m/*/*.parquet"))
+    segment.write_bytes(segment.read_bytes()[:-9])
+    TickStore(root).verify()
+    report = run(root, tmp_path / "in" / "L.csv")
+    assert (report["rows_stored"], report["rows_known"]) == (3, 3)  # the whole day is left as it stands
+    run(root, tmp_path / "in")
+    assert (len(exported(root, "upbit", 60)), imports.problems(root)) == (len(before), [])
