@@ -33,6 +33,7 @@ class TopBar(QFrame):
         self.logo.setObjectName("logo")
         self.market = QComboBox()
         self.market.setObjectName("marketChooser")
+        self.market.setSizeAdjustPolicy(QComboBox.AdjustToContents)  # names are longer in another language
         for code in markets:
             self.market.addItem(code, code)
         self.market.activated.connect(lambda _: self.market_chosen.emit(self.market.currentData()))
@@ -40,6 +41,7 @@ class TopBar(QFrame):
         bind(self.market, "setAccessibleName", "ui.top.market")
         self.strategy = QComboBox()
         self.strategy.setObjectName("strategyChooser")
+        self.strategy.setSizeAdjustPolicy(QComboBox.AdjustToContents)
         self.strategy.setMinimumWidth(150)
         self.strategy.activated.connect(lambda _: self.strategy_chosen.emit(self.strategy.currentData() or ""))
         bind(self.strategy, "setToolTip", "ui.top.strategy")
