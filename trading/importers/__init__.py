@@ -352,8 +352,12 @@ def _match(names: list[str], wanted: dict[str, tuple[str, ...]], mapping: dict[s
 
 
 def _symbol_of_table(path: Path, symbols: Sequence[str] | None) -> str:
-    """Return the symbol of a table without a symbol column: the one chosen, else the one its name tells."""
-    return symbols[0] if symbols and len(symbols) == 1 else symbol_from_name(path)
+    """Return the symbol of a table without a symbol column: the one its name tells, else the one chosen.
+
+    A name that tells another symbol of the chosen one's market is believed: its prices are never stored under the chosen one's name.
+    """
+    named, chosen = symbol_from_name(path), symbols[0] if symbols and len(symbols) == 1 else ""
+    return named if named and (not chosen or market_of_symbol(named) == market_of_symbol(chosen)) else chosen
 
 
 def _sort_tape(

@@ -14,7 +14,7 @@ import pytest
 
 from domain.errors import InputError
 from storage.ticks import TickStore
-from trading.importers import csv_lines, import_files
+from trading.importers import _symbol_of_table, csv_lines, import_files
 from trading.importers.tables import numbers, times_ns
 from utility.text import has
 
@@ -159,3 +159,20 @@ def test_stamps_of_any_zone_are_instants(unit: str) -> None:
     for zone, stamp in (("Asia/Seoul", at), ("UTC", at), (None, at.astimezone(dt.UTC).replace(tzinfo=None))):
         times, wrong = times_ns(pa.chunked_array([pa.array([stamp, None], pa.timestamp(unit, zone))]), None)
         assert (times[0], wrong.tolist()) == (1_767_571_200_000_000_000, [False, True])
+
+
+def test_a_file_of_another_symbol_is_not_the_chosen_ones(tmp_path: Path) -> None:
+    """A folder of candles and `--symbol`: what a file's name tells is believed."""
+    head = "time,open,high,low,close,volume,value\n"
+    for code, price in (("KRW-BTC", 150_000_000), ("KRW-ETH", 5_000_000)):
+        lines = [f"2026-01-05T00:0{k}:00Z,{price},{price},{price},{price},1,{price}" for k in range(3)]
+        (tmp_path / f"{code}_1m.csv").write_text(head + "\n".join(lines) + "\n", "utf-8")
+    for name, chosen, wanted in (
+        ("KRW-ETH_1m.csv", "KRW-BTC", "KRW-ETH"),
+        ("rows.csv", "KRW-BTC", "KRW-BTC"),
+        ("BTCUSDT.csv", "KRW-BTC", "KRW-BTC"),
+    ):
+        assert _symbol_of_table(tmp_path / name, (chosen,)) == wanted
+    store = TickStore(tmp_path / "ticks")
+    import_files(store, [tmp_path / "KRW-BTC_1m.csv", tmp_path / "KRW-ETH_1m.csv"], market="upbit", symbols=("KRW-BTC",))
+    assert {code for _, manifest in store.manifests("upbit", "recorded") for code in manifest.codes} == {"KRW-BTC"}
