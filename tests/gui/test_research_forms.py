@@ -376,7 +376,7 @@ def test_stored_runs_reports_and_comparison(do: Callable[..., KindPage], page: R
     do("runs", "report", html=str(tmp_path / "x.html"))
     assert view.written == [str(tmp_path / "x.html")]
     assert (tmp_path / "x.html").stat().st_size > 1_000
-    do("runs", "rerun", number="1")
+    do("runs", "rerun", number=str(view.runs.records[0].run.run))
     assert "같" in view.answer.text()
 
 
